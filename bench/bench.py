@@ -1,0 +1,347 @@
+"""Measures pages on the demonstration data, beside floors in the same process and the same run.
+
+    python bench/bench.py                      both databases, 1,000 and 100,000 cases
+    python bench/bench.py --sizes 1000 --databases sqlite
+
+Pages and the bare Flask page are served the same way: one gunicorn worker with threads, one connection kept open. What is
+counted is that worker's CPU (PostgreSQL's own shows in the wall time only). Each figure is the median of several batches,
+the batches of all pages taken in turn, so that a busy machine weighs on all alike; "x" is the CPU beside the bare page.
+"""
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import re
+import secrets
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+HOST = "127.0.0.1:8000"
+BATCHES, SECONDS = 9, 0.6
+AIMS = {"form": 10, "accepted": 25, "queue": 15, "case": 20, "summary": 10}
+SQL_AT_MOST, GROWTH_AT_MOST = 12, 1.25
+
+
+def main() -> int:
+    options = _options()
+    if options.one:
+        print(json.dumps(measure(Path(options.one))))
+        return 0
+    results: dict[tuple[str, int], dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory(prefix="crm-bench-") as folder:
+        for database in options.databases:
+            for size in options.sizes:
+                results[database, size] = _one(database, size, Path(folder) / f"{database}-{size}")
+                _print_one(database, size, results[database, size])
+    return _verdict(results, options)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 100000])
+    parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _one(database: str, size: int, folder: Path) -> dict[str, Any]:
+    """Load the demonstration into a database of its own and measure it in a process of its own."""
+    folder.mkdir()
+    with _database(database, folder) as url:
+        environment = {
+            **os.environ,
+            "CRM_DATA_DIR": str(folder),
+            "CRM_DATABASE_URL": url,
+            "CRM_BASE_URL": f"http://{HOST}",
+        }
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "crm.cli", "demo", "--cases", str(size)],
+            env=environment, cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        loaded = time.perf_counter() - started
+        out = subprocess.run(
+            [sys.executable, __file__, "--one", str(folder)],
+            env=environment, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    return {"loaded": loaded, **json.loads(out.stdout.splitlines()[-1])}
+
+
+@contextlib.contextmanager
+def _database(kind: str, folder: Path) -> Iterator[str]:
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / 'crm.sqlite'}"
+        return
+    from tests.support.postgres import Server  # noqa: PLC0415 - only when PostgreSQL is measured
+
+    server = Server(durable=True)
+    try:
+        server.run("CREATE DATABASE bench")
+        yield server.url("bench")
+    finally:
+        server.stop()
+
+
+# --- measuring ------------------------------------------------------------------------------------------------------
+
+
+class Served:
+    """An application behind one gunicorn worker, and a browser with one open connection and its cookies."""
+
+    def __init__(self, target: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.cookies: dict[str, str] = {}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", target, f"--bind=127.0.0.1:{self.port}", "--workers=1",
+             "--worker-class=gthread", "--threads=4", "--keep-alive=120", "--log-level=error"],
+            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        for _ in range(600):
+            try:
+                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+                self.connection.connect()
+                break
+            except OSError:
+                time.sleep(0.1)
+        self.connection.request("GET", "/static/none", headers={"Host": HOST})
+        self.connection.getresponse().read()
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
+        self.worker = int(children.split()[0])
+
+    def call(self, method: str, path: str, form: dict[str, Any] | None = None) -> tuple[int, bytes]:
+        headers = {"Host": HOST, "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+        if form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        self.connection.request(method, path, urlencode(form or {}, doseq=True) if form is not None else None, headers)
+        answer = self.connection.getresponse()
+        data = answer.read()
+        for value in answer.headers.get_all("Set-Cookie") or ():
+            name, _, rest = value.partition("=")
+            self.cookies[name] = rest.partition(";")[0]
+        return answer.status, data
+
+    def cpu(self) -> float:
+        """Seconds of CPU the worker has used."""
+        fields = Path(f"/proc/{self.worker}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+
+
+def bare() -> Any:
+    """The floor: a Flask page that does nothing."""
+    from flask import Flask  # noqa: PLC0415 - the measured process only
+
+    app = Flask("bare")
+    app.add_url_rule("/", view_func=lambda: "<!doctype html><title>bare</title><p>Hello")
+    return app
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """CPU, wall time, bytes and SQL of each page, and the floors, on the database that the environment names."""
+    from tests.support.factories import ANSWERS  # noqa: PLC0415
+
+    about = _about_database()
+    staff, visitor, floor = Served("wsgi:app"), Served("wsgi:app"), Served("bench.bench:bare()")
+    try:
+        email, password = re.findall(
+            r"coordinator\s+(\S+@\S+)\s+(\S+)", (folder / "demo-sign-ins.txt").read_text(encoding="utf-8")
+        )[0]
+        token = _token(staff.call("GET", "/staff/sign-in")[1])
+        status, _ = staff.call("POST", "/staff/sign-in", {"csrf_token": token, "email": email, "password": password})
+        _must(status == 303, f"sign-in answered {status}")
+        form_token = _token(visitor.call("GET", "/fr/demande")[1])
+
+        def send() -> tuple[int, bytes]:
+            answers = ANSWERS | {"form_key": secrets.token_urlsafe(16), "csrf_token": form_token}
+            return visitor.call("POST", "/fr/demande", answers)
+
+        pages: dict[str, tuple[Served, Callable[[], tuple[int, bytes]]]] = {
+            "bare": (floor, lambda: floor.call("GET", "/")),
+            "form": (visitor, lambda: visitor.call("GET", "/fr/demande")),
+            "accepted": (visitor, send),
+            "queue": (staff, lambda: staff.call("GET", "/staff/cases")),
+            "case": (staff, lambda: staff.call("GET", f"/staff/cases/{about['busiest']}")),
+            "summary": (staff, lambda: staff.call("GET", f"/staff/summaries/{about['period']}")),
+        }
+        found: dict[str, Any] = {}
+        for name, (_, call) in pages.items():
+            for _ in range(10):
+                status, data = call()
+                _must(status == (303 if name == "accepted" else 200), f"{name} answered {status}")
+            found[name] = {"cpus": [], "walls": [], "bytes": len(data)}
+        for _ in range(BATCHES):
+            for name, (served, call) in pages.items():
+                count, cpu, wall = 0, served.cpu(), time.perf_counter()
+                while time.perf_counter() - wall < SECONDS:
+                    call()
+                    count += 1
+                found[name]["walls"].append((time.perf_counter() - wall) / count * 1000)
+                found[name]["cpus"].append((served.cpu() - cpu) / count * 1000)
+    finally:
+        for served in (staff, visitor, floor):
+            served.stop()
+    for page in found.values():
+        page["cpu"], page["wall"] = statistics.median(page.pop("cpus")), statistics.median(page.pop("walls"))
+    _count_sql(found, folder, about)
+    return {"pages": found}
+
+
+def _about_database() -> dict[str, str]:
+    """The file with the most events among the first ones, and the newest published summary."""
+    from sqlalchemy import func, select  # noqa: PLC0415
+
+    from crm.app import create_app  # noqa: PLC0415
+    from crm.cases.models import Case  # noqa: PLC0415
+    from crm.db import db  # noqa: PLC0415
+    from crm.summaries.models import Summary  # noqa: PLC0415
+    from crm.timeline.models import Event  # noqa: PLC0415
+
+    with create_app().app_context():
+        busiest = (
+            select(Case.reference).join(Event, Event.case_id == Case.id).where(Case.id <= 1000)
+            .group_by(Case.reference).order_by(func.count(Event.id).desc(), Case.reference).limit(1)
+        )  # fmt: skip
+        return {
+            "busiest": str(db.session.scalar(busiest)),
+            "period": str(db.session.scalar(select(Summary.period).order_by(Summary.first_day.desc()).limit(1))),
+        }
+
+
+def _count_sql(found: dict[str, Any], folder: Path, about: dict[str, str]) -> None:
+    """How many statements each page runs, and the CPU of the same statements on a bare cursor."""
+    from sqlalchemy import event  # noqa: PLC0415
+
+    from crm.app import create_app  # noqa: PLC0415
+    from crm.db import db  # noqa: PLC0415
+    from tests.support.factories import ANSWERS  # noqa: PLC0415
+
+    app = create_app()
+    client = app.test_client()
+    email, password = re.findall(
+        r"coordinator\s+(\S+@\S+)\s+(\S+)", (folder / "demo-sign-ins.txt").read_text(encoding="utf-8")
+    )[0]
+    headers = {"Host": HOST}
+    token = _token(client.get("/staff/sign-in", headers=headers).data)
+    client.post("/staff/sign-in", headers=headers, data={"csrf_token": token, "email": email, "password": password})
+    token = _token(client.get("/fr/demande", headers=headers).data)
+    statements: list[tuple[str, Any]] = []
+    with app.app_context():
+        engine = db.engine
+    event.listen(
+        engine, "before_cursor_execute", lambda _c, _cur, sql, values, _ctx, _many: statements.append((sql, values))
+    )
+    paths = {
+        "form": "/fr/demande",
+        "queue": "/staff/cases",
+        "case": f"/staff/cases/{about['busiest']}",
+        "summary": f"/staff/summaries/{about['period']}",
+    }
+    for name in ("form", "accepted", "queue", "case", "summary"):
+        statements.clear()
+        if name == "accepted":
+            answers = ANSWERS | {"form_key": secrets.token_urlsafe(16), "csrf_token": token}
+            client.post("/fr/demande", headers=headers, data=answers)
+        else:
+            client.get(paths[name], headers=headers)
+        recorded = [one for one in statements if not one[0].lstrip().upper().startswith(("PRAGMA", "BEGIN"))]
+        found[name]["sql"] = len(recorded)
+        if recorded and name != "accepted":
+            found[name]["sql_cpu"] = _bare_sql(engine, recorded)
+    found["bare"]["sql"] = 0
+
+
+def _bare_sql(engine: Any, recorded: list[tuple[str, Any]]) -> float:
+    """CPU milliseconds of the page's own statements, run on a bare cursor and fetched."""
+    connection = engine.raw_connection()
+    cursor = connection.cursor()
+    figures = []
+    try:
+        for _ in range(BATCHES):
+            count, cpu, wall = 0, time.process_time(), time.perf_counter()
+            while time.perf_counter() - wall < SECONDS / 4:
+                for sql, parameters in recorded:
+                    cursor.execute(sql, parameters)
+                    cursor.fetchall()
+                count += 1
+            figures.append((time.process_time() - cpu) / count * 1000)
+    finally:
+        connection.rollback()
+        connection.close()
+    return statistics.median(figures)
+
+
+def _must(true: bool, otherwise: str) -> None:
+    if not true:
+        raise SystemExit(f"bench: {otherwise}")
+
+
+def _token(page: bytes) -> str:
+    found = re.search(rb'name="csrf_token" value="([^"]+)"', page)
+    _must(found is not None, "a page without a token")
+    return found[1].decode() if found else ""
+
+
+# --- printing -------------------------------------------------------------------------------------------------------
+
+
+def _print_one(database: str, size: int, result: dict[str, Any]) -> None:
+    pages = result["pages"]
+    floor = pages["bare"]["cpu"]
+    print(f"\n{database}, {size:,} cases (loaded in {result['loaded']:.0f} s)")
+    print(
+        f"{'':10} {'CPU ms':>8} {'x bare':>7} {'aim':>5} {'wall ms':>8} {'bytes':>8} {'SQL':>4} {'same SQL, bare: CPU ms':>23}"
+    )
+    for name, page in pages.items():
+        aim = f"{AIMS[name]}" if name in AIMS else ""
+        bare = f"{page['sql_cpu']:.2f}" if "sql_cpu" in page else ""
+        print(
+            f"{name:10} {page['cpu']:8.2f} {page['cpu'] / floor:7.1f} {aim:>5} {page['wall']:8.2f} {page['bytes']:8,} "
+            f"{page['sql']:4} {bare:>23}"
+        )
+    sys.stdout.flush()
+
+
+def _verdict(results: dict[tuple[str, int], dict[str, Any]], options: argparse.Namespace) -> int:
+    """What misses its aim, in words. The exit code tells only whether everything could be measured."""
+    print()
+    misses = []
+    for (database, size), result in results.items():
+        floor = result["pages"]["bare"]["cpu"]
+        for name, page in result["pages"].items():
+            ratio = page["cpu"] / floor
+            if name in AIMS and ratio > AIMS[name]:
+                misses.append(f"{database} {size:,}: {name} costs {ratio:.1f} bare pages (aim {AIMS[name]})")
+            if page["sql"] > SQL_AT_MOST and name != "accepted":
+                misses.append(f"{database} {size:,}: {name} uses {page['sql']} statements (at most {SQL_AT_MOST})")
+    if len(options.sizes) > 1:
+        small, large = min(options.sizes), max(options.sizes)
+        for database in options.databases:
+            for name in AIMS:
+                one, many = (results[database, s]["pages"] for s in (small, large))
+                growth = (many[name]["cpu"] / many["bare"]["cpu"]) / (one[name]["cpu"] / one["bare"]["cpu"])
+                print(f"growth {small:,} to {large:,}, {database}, {name}: {growth:.2f}")
+                if growth > GROWTH_AT_MOST:
+                    misses.append(f"{database}: {name} grows by {growth:.2f} (at most {GROWTH_AT_MOST})")
+    print("\n".join(["Misses:", *misses]) if misses else "Every aim is met.")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Passerelle: intake and case tracking for programmes that help collective platforms."""

@@ -1,0 +1,40 @@
+"""Reads about accounts."""
+
+from flask import g
+from sqlalchemy import case, select
+
+from crm.access import CASE_ROLES, Role
+from crm.accounts.models import Staff
+from crm.db import db
+
+
+def active_case_team() -> list[tuple[int, str]]:
+    """(id, name) of the people a file can be assigned to, by name; asked of the database once per request."""
+    kept: list[tuple[int, str]] | None = g.get("case_team")
+    if kept is not None:
+        return kept
+    statement = (
+        select(Staff.id, Staff.name).where(Staff.active.is_(True), Staff.role.in_(CASE_ROLES)).order_by(Staff.name)
+    )
+    g.case_team = [(row.id, row.name) for row in db.session.execute(statement)]
+    return list(g.case_team)
+
+
+def duty_person() -> Staff | None:
+    """Who gets what nobody holds: the one on duty, otherwise a coordinator, an admin, an adviser."""
+    rank = case({Role.COORDINATOR: 0, Role.ADMIN: 1, Role.ADVISER: 2}, value=Staff.role, else_=3)
+    return db.session.scalar(
+        select(Staff)
+        .where(Staff.active.is_(True), Staff.role.in_(CASE_ROLES))
+        .order_by(Staff.on_duty.desc(), rank, Staff.id)
+        .limit(1)
+    )
+
+
+def by_email(email: str) -> Staff | None:
+    return db.session.scalar(select(Staff).where(Staff.email == email.strip().lower()))
+
+
+def active_admins() -> list[int]:
+    """Ids of the admins who can sign in."""
+    return list(db.session.scalars(select(Staff.id).where(Staff.active.is_(True), Staff.role == Role.ADMIN)))

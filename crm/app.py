@@ -1,0 +1,88 @@
+"""Assembling the product. FEATURES is its table of contents."""
+
+from typing import Any
+
+from flask import Blueprint, Flask, jsonify
+from sqlalchemy import text as sql
+from werkzeug.routing import IntegerConverter, Map
+from werkzeug.wrappers import Response
+
+from crm import access, config, db, errors, i18n, security
+from crm.accounts import feature as accounts
+from crm.cases.feature import feature as cases
+from crm.config import Settings
+from crm.feature import Feature, plug
+from crm.intake.feature import feature as intake
+from crm.jobs import worker_is_late
+from crm.outbox.feature import feature as outbox
+from crm.partners.feature import feature as partners
+from crm.permissions.feature import feature as permissions
+from crm.referrals.feature import feature as referrals
+from crm.reminders.feature import feature as reminders
+from crm.static_files import address_of
+from crm.summaries.feature import feature as summaries
+from crm.talks.feature import feature as talks
+from crm.texts import feature as texts
+
+FEATURES: tuple[Feature, ...] = (
+    texts.feature,
+    outbox,
+    accounts.feature,
+    partners,
+    cases,
+    permissions,
+    reminders,
+    talks,
+    referrals,
+    intake,
+    summaries,
+)
+
+health = Blueprint("health", __name__)
+
+
+@health.get("/healthz")
+@access.public
+def healthz() -> tuple[Response, int]:
+    """For a monitor: 200 when the database answers and the worker works, 503 otherwise."""
+    db.db.session.execute(sql("SELECT 1"))
+    late = worker_is_late()
+    about: dict[str, Any] = {"database": db.db.engine.dialect.name, "worker": "late" if late else "ok"}
+    if db.db.engine.dialect.name == "sqlite":
+        about["sqlite"] = db.SQLITE_VERSION
+        about["wal"] = db.WAL_IS_SAFE
+    return jsonify(about), 503 if late else 200
+
+
+class RowNumber(IntegerConverter):
+    """A row's id in an address: no larger than a database can hold, so that a larger one is an ordinary 404."""
+
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map, max=2**31 - 1)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The product, ready to serve. Raises ConfigError, TextError or CatalogueMissingError rather than start crooked."""
+    settings = settings or config.read()
+    app = Flask("crm", static_url_path="/static")
+    app.url_map.converters["int"] = RowNumber
+    app.extensions["settings"] = settings
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["static"] = address_of(app)
+    app.jinja_env.globals["programme"] = settings.programme
+    app.jinja_env.globals["mail_to_files"] = settings.smtp is None
+    plug(app, FEATURES)
+    i18n.init_app(app, settings)
+    accounts.init_app(app)  # before security: a refusal is told in the language of the account
+    security.init_app(app, settings)
+    db.init_app(app, settings)
+    errors.init_app(app)
+    texts.init_app(app)
+    for feature in FEATURES:
+        for blueprint in feature.blueprints:
+            app.register_blueprint(blueprint)
+    app.register_blueprint(health)
+    app.before_request(access.check)
+    access.refuse_views_without_access(app)
+    return app

@@ -1,0 +1,1 @@
+"""Files of projects: who asked, for what project, where it stands, what happened."""

@@ -1,0 +1,69 @@
+"""Plugs files into the product."""
+
+from crm.cases import services
+from crm.cases.mail import bp as mail_bp
+from crm.cases.views import bp
+from crm.feature import Feature
+from crm.timeline.sentences import Sentence
+
+_STAGE = {"from": "cases.stage", "to": "cases.stage", "closing_reason": "cases.closing_reason"}
+_EXCHANGES = tuple(
+    Sentence(
+        kind=f"exchange.{kind}_{result}",
+        text=f"cases.event.{kind}_{result}",
+        tone="contact",
+        codes=frozenset({"minutes", "direction"}),
+        formats={"minutes": "minutes"},
+    )
+    for kind in ("call", "mail", "meeting")
+    for result in ("two_way", "attempt")
+)
+
+feature = Feature(
+    name="cases",
+    blueprints=(bp, mail_bp),
+    case_guards=(services.guard,),
+    event_sentences=(
+        Sentence("case.opened", "cases.event.opened", "incoming", codes=frozenset({"source"})),
+        Sentence("case.taken", "cases.event.owner_taken", "move"),
+        Sentence(
+            "case.assigned",
+            "cases.event.owner_assigned",
+            "move",
+            codes=frozenset({"to"}),
+            detail=frozenset({"to_name"}),
+        ),
+        Sentence("note.added", "cases.event.note", "internal"),
+        *_EXCHANGES,
+        Sentence("case.assessed", "cases.event.assessed", "internal"),
+        Sentence(
+            "case.moved",
+            "cases.event.moved",
+            "move",
+            codes=frozenset({"from", "to"}),
+            detail=frozenset({"reason"}),
+            labels=_STAGE,
+            body="reason",
+        ),
+        Sentence(
+            "case.move_forced",
+            "cases.event.moved_forced",
+            "move",
+            codes=frozenset({"from", "to"}),
+            detail=frozenset({"reason"}),
+            labels=_STAGE,
+            body="reason",
+        ),
+        Sentence(
+            "case.closed",
+            "cases.event.closed",
+            "move",
+            codes=frozenset({"from", "closing_reason", "person_told"}),
+            detail=frozenset({"reason"}),
+            labels=_STAGE,
+            body="reason",
+        ),
+        Sentence("case.restricted", "cases.event.restricted", "move"),
+        Sentence("case.unrestricted", "cases.event.unrestricted", "move"),
+    ),
+)

@@ -1,0 +1,149 @@
+"""Forms of the case page."""
+
+from datetime import datetime
+from typing import Any
+
+import wtforms
+from wtforms.validators import StopValidation
+
+from crm import clock, forms
+from crm.cases.vocabulary import ExchangeDirection, ExchangeKind, ExchangeResult
+from crm.forms import AtMost, Chosen, DateField, Filled
+from crm.i18n import gettext, lazy
+from crm.texts import choices
+
+
+def with_blank(prefix: str) -> list[tuple[str, Any]]:
+    """The choices of a vocabulary for a list that starts with nothing chosen."""
+    return [("", gettext("Choose…")), *choices(prefix)]
+
+
+class NoteForm(forms.Form):
+    ids = "note-"
+
+    body = wtforms.TextAreaField(lazy("Note"), [Filled(lazy("Write the note")), AtMost()], render_kw={"rows": "4"})
+
+
+class ExchangeForm(forms.Form):
+    ids = "exchange-"
+
+    kind = forms.Radio(lazy("How"), [Chosen(lazy("Say how you were in touch"))], default=ExchangeKind.CALL)
+    direction = forms.Radio(
+        lazy("Direction"), [Chosen(lazy("Say who wrote to whom"))], default=ExchangeDirection.OUTGOING
+    )
+    result = forms.Radio(
+        lazy("Result"), [Chosen(lazy("Say whether the person was reached"))], default=ExchangeResult.TWO_WAY
+    )
+    on = DateField(lazy("Date"), [Filled(lazy("Write the date"))], render_kw={"type": "date"})
+    at = wtforms.StringField(
+        lazy("Time"), render_kw={"type": "time", "optional": True}, description=lazy("Montréal time.")
+    )
+    minutes = wtforms.StringField(
+        lazy("Length in minutes"), render_kw={"inputmode": "numeric", "optional": True, "short": True}
+    )
+    summary = wtforms.TextAreaField(lazy("What was said"), [AtMost()], render_kw={"rows": "4", "optional": True})
+
+    happened_at: datetime
+    minutes_number: int | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kind.choices = choices("cases.exchange_kind")
+        self.direction.choices = choices("cases.exchange_direction")
+        self.result.choices = choices("cases.exchange_result")
+        if not self.on.data and not args:
+            self.on.data = clock.today().isoformat()
+
+    def validate_minutes(self, field: wtforms.Field) -> None:
+        if field.data:
+            if not (
+                field.data.isascii() and field.data.isdigit() and len(field.data) <= 3 and 0 < int(field.data) <= 600
+            ):
+                raise StopValidation(gettext("Write a whole number of minutes, from 1 to 600"))
+            self.minutes_number = int(field.data)
+
+    def validate_at(self, field: wtforms.Field) -> None:
+        """A day without an hour means now when it is today, noon otherwise."""
+        if self.on.day is None:
+            return
+        if not field.data:
+            today = self.on.day == clock.today()
+            self.happened_at = clock.now() if today else clock.at_local(self.on.day, 12)
+        else:
+            try:
+                hour, minute = (int(part) for part in field.data.split(":")[:2])
+                self.happened_at = clock.at_local(self.on.day, hour, minute)
+            except (ValueError, OverflowError):
+                raise StopValidation(
+                    gettext("Write the time as hours and minutes, like %(example)s", example="14:30")
+                ) from None
+        if self.happened_at > clock.now():
+            raise StopValidation(gettext("Choose a date and time in the past"))
+
+
+class AssessmentForm(forms.Form):
+    ids = "assessment-"
+
+    version = wtforms.HiddenField()
+    name = wtforms.StringField(lazy("Project name"), [AtMost(120)], render_kw={"optional": True})
+    project_stage = forms.Pick(lazy("Where the project stands"), [Chosen(lazy("Choose where the project stands"))])
+    legal_form = forms.Pick(lazy("Legal form"), [Chosen(lazy("Choose a legal form"))])
+    region = forms.Pick(lazy("Region"), [Chosen(lazy("Choose a region"))])
+    locality = forms.Pick(lazy("Borough or city on the island"), render_kw={"optional": True})
+    needs = forms.Boxes(lazy("Needs"), [Filled(lazy("Tick at least one need"))])
+    summary = wtforms.TextAreaField(
+        lazy("Summary"),
+        [Filled(lazy("Write a summary of one or two sentences")), AtMost()],
+        render_kw={"rows": "5"},
+        description=lazy("What the project is and what it needs, in words a partner organization could read."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.project_stage.choices = with_blank("cases.project_stage")
+        self.legal_form.choices = with_blank("cases.legal_form")
+        self.region.choices = with_blank("cases.region")
+        self.locality.choices = with_blank("cases.locality")
+        self.needs.choices = choices("cases.need")
+
+    def seen_version(self) -> int:
+        """The version that was on screen; 0 (always stale) when it is missing or forged."""
+        value = str(self.version.data or "")
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
+
+
+class MoveForm(forms.Form):
+    ids = "move-"
+
+    seen = wtforms.HiddenField()
+    to = forms.Pick(lazy("Move to"), [Chosen(lazy("Choose a stage"))])
+    reason = wtforms.TextAreaField(
+        lazy("Reason or closing note"),
+        [AtMost(2000)],
+        render_kw={"rows": "3", "optional": True},
+        description=lazy("Needed to go back, to put on hold and to close."),
+    )
+    return_on = DateField(
+        lazy("Return date"),
+        render_kw={"type": "date", "optional": True},
+        description=lazy("To put on hold: within six months."),
+    )
+    closing_reason = forms.Pick(lazy("Closing reason"), render_kw={"optional": True})
+    person_told = forms.Pick(lazy("Has the person been told?"), render_kw={"optional": True})
+    forced = wtforms.BooleanField(lazy("Force this move (coordination, with a reason)"))
+
+    def __init__(self, *args: Any, stages: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.to.choices = [("", gettext("Choose…")), *stages]
+        self.closing_reason.choices = with_blank("cases.closing_reason")
+        self.person_told.choices = with_blank("cases.person_told")
+
+
+class AssignForm(forms.Form):
+    ids = "assign-"
+
+    to = forms.Pick(lazy("Assign to"), [Chosen(lazy("Choose a person"))])
+
+    def __init__(self, *args: Any, people: list[tuple[int, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.to.choices = [("", gettext("Choose…")), *((str(number), name) for number, name in people)]

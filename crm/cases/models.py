@@ -1,0 +1,172 @@
+"""Tables of files."""
+
+from datetime import date, datetime
+
+from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from crm.accounts.models import Staff
+from crm.cases import vocabulary as v
+from crm.db import Base, code, one_of
+
+_OPEN = text("stage <> 'closed'")
+
+
+class Contact(Base):
+    """The person who asks, or speaks for the team."""
+
+    __tablename__ = "contact"
+    __table_args__ = (one_of("language", v.PreferredLanguage), one_of("mode", v.ContactMode))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(120))
+    role: Mapped[str] = mapped_column(String(10))
+    language: Mapped[v.PreferredLanguage] = mapped_column(code(v.PreferredLanguage))
+    mode: Mapped[v.ContactMode] = mapped_column(code(v.ContactMode))
+    email: Mapped[str] = mapped_column(String(254), default="")
+    phone: Mapped[str] = mapped_column(String(20), default="")
+    phone_extension: Mapped[str] = mapped_column(String(10), default="")
+
+
+class Project(Base):
+    """What is being built. `version` goes up with each saved change: a stale save is told so (409)."""
+
+    __tablename__ = "project"
+    __table_args__ = (one_of("stage", v.ProjectStage), one_of("legal_form", v.LegalForm))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(120), default="")
+    description: Mapped[str] = mapped_column(Text)
+    sector: Mapped[str] = mapped_column(String(10))
+    sector_other: Mapped[str] = mapped_column(String(120), default="")
+    stage: Mapped[v.ProjectStage] = mapped_column(code(v.ProjectStage))
+    legal_form: Mapped[v.LegalForm] = mapped_column(code(v.LegalForm))
+    incorporated: Mapped[bool | None]
+    region: Mapped[str] = mapped_column(String(6))
+    locality: Mapped[str] = mapped_column(String(40), default="")
+    summary: Mapped[str] = mapped_column(Text, default="")
+    assessed_at: Mapped[datetime | None]
+    assessed_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    version: Mapped[int] = mapped_column(default=1)
+
+    assessed_by: Mapped[Staff | None] = relationship()
+
+
+class Case(Base):
+    """A file: one project's path from request to outcome. The table is `case_file` because CASE is SQL's own word."""
+
+    __tablename__ = "case_file"
+    __table_args__ = (
+        one_of("stage", v.Stage),
+        one_of("source", v.Source),
+        one_of("closing_reason", v.ClosingReason),
+        # The queue: newest request first, whole or by stage or by owner; each list walks one of these.
+        Index("ix_case_open", "received_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index("ix_case_stage", "stage", "received_at", "id"),
+        Index("ix_case_owner", "owner_id", "stage", "received_at", "id"),
+        Index("ix_case_owner_open", "owner_id", "received_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index("ix_case_received", "received_at", "id"),
+        Index("ix_case_contact", "contact_id"),
+        Index("ix_case_project", "project_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    reference: Mapped[str] = mapped_column(String(20), unique=True)
+    stage: Mapped[v.Stage] = mapped_column(code(v.Stage))
+    stage_since: Mapped[datetime]
+    paused_from: Mapped[v.Stage | None] = mapped_column(code(v.Stage))
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contact.id"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    language: Mapped[str] = mapped_column(String(2))  # the one we write in
+    source: Mapped[v.Source] = mapped_column(code(v.Source))
+    received_at: Mapped[datetime]
+    reply_due_on: Mapped[date]
+    first_reply_at: Mapped[datetime | None]
+    next_step_on: Mapped[date | None]  # the earliest open follow-up; written by reminders only
+    closed_at: Mapped[datetime | None]
+    closing_reason: Mapped[v.ClosingReason | None] = mapped_column(code(v.ClosingReason))
+    restricted: Mapped[bool] = mapped_column(default=False)
+
+    owner: Mapped[Staff | None] = relationship(foreign_keys=[owner_id])
+    contact: Mapped[Contact] = relationship()
+    project: Mapped[Project] = relationship()
+
+    @property
+    def title(self) -> str:
+        """The project's name, or the reference when it has none."""
+        return self.project.name or self.reference
+
+
+class CaseReader(Base):
+    """The people named on a restricted file: nobody else sees it."""
+
+    __tablename__ = "case_reader"
+
+    case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"), primary_key=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), primary_key=True)
+
+
+class CaseNeed(Base):
+    """One need of a file."""
+
+    __tablename__ = "case_need"
+    __table_args__ = (one_of("need", v.Need),)
+
+    case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"), primary_key=True)
+    need: Mapped[v.Need] = mapped_column(code(v.Need), primary_key=True)
+    since: Mapped[datetime]
+
+
+class StageSpell(Base):
+    """A stay of a file in a stage: what a summary needs to know where files stood at any instant."""
+
+    __tablename__ = "stage_spell"
+    __table_args__ = (
+        one_of("stage", v.Stage),
+        Index("ix_stage_spell_case", "case_id"),
+        Index("ix_stage_spell_entered", "entered_at", "left_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"))
+    stage: Mapped[v.Stage] = mapped_column(code(v.Stage))
+    entered_at: Mapped[datetime]
+    left_at: Mapped[datetime | None]
+
+
+class Note(Base):
+    """Text for colleagues. It never leaves: messages to people are another table."""
+
+    __tablename__ = "note"
+    __table_args__ = (Index("ix_note_event", "event_id", unique=True), Index("ix_note_case", "case_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"))
+    event_id: Mapped[int] = mapped_column(ForeignKey("event.id"))
+    author_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    body: Mapped[str] = mapped_column(Text)
+
+
+class Exchange(Base):
+    """A call, an e-mail or a meeting with the person, or an attempt at one."""
+
+    __tablename__ = "exchange"
+    __table_args__ = (
+        one_of("kind", v.ExchangeKind),
+        one_of("direction", v.ExchangeDirection),
+        one_of("result", v.ExchangeResult),
+        Index("ix_exchange_event", "event_id", unique=True),
+        Index("ix_exchange_case", "case_id", "happened_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"))
+    event_id: Mapped[int] = mapped_column(ForeignKey("event.id"))
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    kind: Mapped[v.ExchangeKind] = mapped_column(code(v.ExchangeKind))
+    direction: Mapped[v.ExchangeDirection] = mapped_column(code(v.ExchangeDirection))
+    result: Mapped[v.ExchangeResult] = mapped_column(code(v.ExchangeResult))
+    happened_at: Mapped[datetime]
+    minutes: Mapped[int | None]
+    summary: Mapped[str] = mapped_column(Text, default="")

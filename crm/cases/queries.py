@@ -1,0 +1,199 @@
+"""Reads of files. Every one goes through `visible`, the single answer to "which files may this person see?"."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, exists, false, func, or_, select, true
+from sqlalchemy.orm import contains_eager, joinedload
+
+from crm import clock
+from crm.access import CASE_ROLES
+from crm.accounts.models import Staff
+from crm.cases.models import Case, CaseNeed, CaseReader, Contact, Exchange, Note, Project
+from crm.cases.vocabulary import Stage
+from crm.db import db
+from crm.feature import plugged
+from crm.timeline.models import ActorKind, Event, EventDetail
+
+PAGE = 50
+REFERENCE = re.compile(r"[A-Z0-9-]{1,20}")
+LONGEST_KEY, LARGEST_ID = 100, 2**31 - 1
+HISTORY = 60
+
+
+def visible(staff: Staff) -> ColumnElement[bool]:
+    """The filter of every read: staff see the files of their team, a restricted file only when named on it."""
+    if staff.role not in CASE_ROLES:
+        return false()
+    named = exists().where(CaseReader.case_id == Case.id, CaseReader.staff_id == staff.id)
+    return or_(Case.restricted.is_(False), Case.owner_id == staff.id, named)
+
+
+def find(reference: str, staff: Staff, *, lock: bool = False) -> Case | None:
+    """The file of a reference, or None when it does not exist or is not this person's to see.
+
+    `lock` holds the row until the transaction ends, so that two verbs on one file follow each other.
+    """
+    if not REFERENCE.fullmatch(reference.upper()):
+        return None
+    statement = (
+        select(Case)
+        .join(Case.contact)
+        .join(Case.project)
+        .where(Case.reference == reference.upper(), visible(staff))
+        .options(
+            contains_eager(Case.contact),
+            contains_eager(Case.project).joinedload(Project.assessed_by),
+            joinedload(Case.owner),
+        )
+    )
+    if lock:
+        statement = statement.with_for_update(of=Case)
+    found: Case | None = db.session.scalar(statement)
+    return found
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What the queue shows. `stage` is a stage's code, "open" or "all"; `owner` is "all", "me" or "none"."""
+
+    stage: str = "open"
+    owner: str = "all"
+
+    @classmethod
+    def read(cls, arguments: Any) -> "Filter":
+        """From the address; a value that means nothing is ignored."""
+        stage, owner = arguments.get("stage", "open"), arguments.get("owner", "all")
+        known = {"open", "all", *Stage}
+        return cls(stage if stage in known else "open", owner if owner in {"all", "me", "none"} else "all")
+
+    def condition(self, staff: Staff) -> ColumnElement[bool]:
+        if self.stage == "open":
+            stage = Case.stage != Stage.CLOSED
+        else:
+            stage = true() if self.stage == "all" else Case.stage == Stage(self.stage)
+        owners = {"all": true(), "me": Case.owner_id == staff.id, "none": Case.owner_id.is_(None)}
+        return and_(stage, owners[self.owner])
+
+
+@dataclass(frozen=True)
+class QueuePage:
+    """One page of the queue; `after` opens the next one, and is empty on the last."""
+
+    rows: Sequence[Any]
+    after: str
+
+
+def queue(staff: Staff, wanted: Filter, after: str = "", limit: int = PAGE) -> QueuePage:
+    """Newest requests first. Pages follow each other by key, so that the last costs what the first does."""
+    statement = (
+        select(
+            Case.id,
+            Case.reference,
+            Case.stage,
+            Case.received_at,
+            Case.reply_due_on,
+            Case.first_reply_at,
+            Case.next_step_on,
+            Case.language,
+            Case.closing_reason,
+            Project.name.label("project"),
+            Contact.name.label("person"),
+            Staff.name.label("owner"),
+        )
+        .join(Contact, Contact.id == Case.contact_id)
+        .join(Project, Project.id == Case.project_id)
+        .outerjoin(Staff, Staff.id == Case.owner_id)
+        .where(visible(staff), wanted.condition(staff))
+        .order_by(Case.received_at.desc(), Case.id.desc())
+        .limit(limit + 1)
+    )
+    if (key := _read_key(after)) is not None:
+        received_at, case_id = key
+        statement = statement.where(
+            Case.received_at <= received_at,
+            or_(Case.received_at < received_at, Case.id < case_id),
+        )
+    rows = db.session.execute(statement).all()
+    more = len(rows) > limit
+    rows = rows[:limit]
+    return QueuePage(rows, _write_key(rows[-1].received_at, rows[-1].id) if more else "")
+
+
+def _write_key(received_at: datetime, case_id: int) -> str:
+    raw = json.dumps([received_at.timestamp(), case_id]).encode()
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _read_key(value: str) -> tuple[datetime, int] | None:
+    """The key of a page's address; None for anything that is not one."""
+    if not value or len(value) > LONGEST_KEY:
+        return None
+    try:
+        stamp, case_id = json.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
+        received_at, number = datetime.fromtimestamp(float(stamp), tz=UTC), int(case_id)
+    except (binascii.Error, ValueError, TypeError, OverflowError, OSError, RecursionError):
+        return None
+    return (received_at, number) if 0 <= number <= LARGEST_ID else None
+
+
+def waiting_requests(staff: Staff) -> int:
+    """How many new requests nobody took, counted to 100 at most."""
+    some = select(Case.id).where(visible(staff), Case.stage == Stage.NEW, Case.owner_id.is_(None)).limit(100)
+    return db.session.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def needs(case: Case) -> list[str]:
+    """The needs of a file, in the order they were found."""
+    return list(
+        db.session.scalars(
+            select(CaseNeed.need).where(CaseNeed.case_id == case.id).order_by(CaseNeed.since, CaseNeed.need)
+        )
+    )
+
+
+def history(case: Case, limit: int = HISTORY) -> Sequence[Row[Any]]:
+    """The newest events of a file with their detail, author, note and exchange, in one statement."""
+    statement = (
+        select(
+            Event.id,
+            Event.at,
+            Event.kind,
+            Event.codes,
+            Event.actor_kind,
+            EventDetail.values.label("detail"),
+            Staff.name.label("staff_name"),
+            Note.body.label("note"),
+            Exchange.summary.label("exchange"),
+        )
+        .outerjoin(EventDetail, EventDetail.event_id == Event.id)
+        .outerjoin(Staff, and_(Staff.id == Event.actor_id, Event.actor_kind == ActorKind.STAFF))
+        .outerjoin(Note, Note.event_id == Event.id)
+        .outerjoin(Exchange, Exchange.event_id == Event.id)
+        .where(Event.case_id == case.id)
+        .order_by(Event.at.desc(), Event.id.desc())
+        .limit(limit + 1)
+    )
+    return db.session.execute(statement).all()
+
+
+def is_held(at: datetime | None = None) -> ColumnElement[bool]:
+    """Truth 1 as a filter on files, now or at an earlier instant: an open follow-up or a booked talk holds it.
+
+    Indicator 9 counts exactly the files where this fails.
+    """
+    return or_(*(hold(Case, at or clock.now()) for hold in plugged("case_holds")))
+
+
+def forgotten(staff: Staff | None = None) -> list[Case]:
+    """Open files that nothing holds: always none."""
+    statement = select(Case).where(Case.stage != Stage.CLOSED, ~is_held())
+    if staff is not None:
+        statement = statement.where(visible(staff))
+    return list(db.session.scalars(statement.order_by(Case.id).limit(1000)))

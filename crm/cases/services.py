@@ -1,0 +1,379 @@
+"""Verbs that change files. Each checks, changes, records one event and never commits."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from crm import clock
+from crm.access import Role
+from crm.accounts.models import Staff
+from crm.accounts.services import by
+from crm.business_days import add_business_days
+from crm.cases import pipeline
+from crm.cases.models import Case, CaseNeed, CaseReader, Contact, Exchange, Note, Project, StageSpell
+from crm.cases.pipeline import Move, Refusal
+from crm.cases.vocabulary import (
+    ClosingReason,
+    ContactMode,
+    ExchangeDirection,
+    ExchangeKind,
+    ExchangeResult,
+    LegalForm,
+    Need,
+    PreferredLanguage,
+    ProjectStage,
+    Source,
+    Stage,
+)
+from crm.db import db
+from crm.errors import RefusedError
+from crm.feature import plugged
+from crm.i18n import language
+from crm.texts import everything, text
+from crm.timeline.models import ActorKind
+from crm.timeline.services import record
+
+REPLY_WITHIN = 3  # business days: the programme's promise
+LETTERS, DIGITS = "BCDFGHJKMNPRSTVWXZ", "23456789"
+Actor = tuple[ActorKind, int | None]
+
+
+class StaleError(Exception):
+    """Somebody saved the same thing in the meantime: nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a request says of a project."""
+
+    description: str
+    sector: str
+    stage: ProjectStage
+    legal_form: LegalForm
+    region: str
+    needs: Sequence[Need]
+    name: str = ""
+    sector_other: str = ""
+    incorporated: bool | None = None
+    locality: str = ""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """What a request says of the person."""
+
+    name: str
+    role: str
+    language: PreferredLanguage
+    mode: ContactMode
+    email: str = ""
+    phone: str = ""
+    phone_extension: str = ""
+
+
+def new_reference(prefix: str) -> str:
+    """A reference such as PCC-7K4M-2T9R, not used yet: digits and consonants in turn, nothing that looks alike."""
+    while True:
+        signs = [secrets.choice(DIGITS if place % 2 == 0 else LETTERS) for place in range(8)]
+        reference = f"{prefix}-{''.join(signs[:4])}-{''.join(signs[4:])}"
+        if db.session.scalar(select(Case.id).where(Case.reference == reference)) is None:
+            return reference
+
+
+def open_case(
+    asker: Asker,
+    facts: Facts,
+    *,
+    prefix: str,
+    write_in: str,
+    source: Source,
+    received_at: datetime,
+    actor: Actor,
+) -> Case:
+    """A file for a request just received, at the stage "new", with the reply promised within three business days.
+
+    `write_in` is the language messages leave in: the one asked for, or the page's when the answer was "either".
+    """
+    project = Project(
+        name=facts.name,
+        description=facts.description,
+        sector=facts.sector,
+        sector_other=facts.sector_other,
+        stage=facts.stage,
+        legal_form=facts.legal_form,
+        incorporated=facts.incorporated,
+        region=facts.region,
+        locality=facts.locality,
+        summary="",
+        version=1,
+    )
+    case = Case(
+        reference=new_reference(prefix),
+        stage=Stage.NEW,
+        stage_since=received_at,
+        contact=Contact(
+            name=asker.name,
+            role=asker.role,
+            language=asker.language,
+            mode=asker.mode,
+            email=asker.email,
+            phone=asker.phone,
+            phone_extension=asker.phone_extension,
+        ),
+        project=project,
+        language=write_in,
+        source=source,
+        received_at=received_at,
+        reply_due_on=add_business_days(clock.local_date(received_at), REPLY_WITHIN),
+        restricted=False,
+    )
+    db.session.add(case)
+    db.session.flush()  # the id is needed by the rows below
+    db.session.add(StageSpell(case_id=case.id, stage=Stage.NEW, entered_at=received_at))
+    db.session.add_all(CaseNeed(case_id=case.id, need=need, since=received_at) for need in dict.fromkeys(facts.needs))
+    record("case.opened", case_id=case.id, actor=actor, codes={"source": source}, at=received_at)
+    _entered(case, Move(origin=Stage.NEW, to=Stage.NEW, today=clock.local_date(received_at)), None)
+    return case
+
+
+def assign(case: Case, to: Staff, actor: Staff) -> None:
+    """Make a person responsible for the file; what its former owner had to do moves along. Doing it twice does nothing."""
+    if case.stage is Stage.CLOSED:
+        raise RefusedError(text("cases.refusal.closed_file"))
+    if not to.active or to.role is Role.OBSERVER:
+        raise RefusedError(text("cases.refusal.cannot_own"))
+    if case.owner_id == to.id:
+        return
+    former = case.owner_id
+    case.owner_id = to.id
+    if to.id == actor.id:
+        record("case.taken", case_id=case.id, actor=by(actor))
+    else:
+        record(
+            "case.assigned",
+            case_id=case.id,
+            actor=by(actor),
+            codes={"to": to.id},
+            detail={"to_name": to.name},
+        )
+    for hand_over in plugged("handoff"):
+        hand_over(case, former, to)
+
+
+def add_note(case: Case, body: str, actor: Staff) -> Note:
+    """Text for colleagues, in the history; it never leaves."""
+    event = record("note.added", case_id=case.id, actor=by(actor))
+    db.session.flush()
+    note = Note(case_id=case.id, event_id=event.id, author_id=actor.id, body=body)
+    db.session.add(note)
+    return note
+
+
+def record_exchange(
+    case: Case,
+    *,
+    kind: ExchangeKind,
+    direction: ExchangeDirection,
+    result: ExchangeResult,
+    happened_at: datetime,
+    minutes: int | None,
+    summary: str,
+    actor: Staff,
+) -> Exchange:
+    """A call, e-mail or meeting with the person. The first that went out is the file's first reply (indicator 4)."""
+    if happened_at > clock.now():
+        raise RefusedError(text("cases.refusal.exchange_in_future"))
+    event = record(
+        f"exchange.{kind}_{result}",
+        case_id=case.id,
+        actor=by(actor),
+        codes={"minutes": minutes or 0, "direction": direction},
+        at=happened_at,
+    )
+    db.session.flush()
+    exchange = Exchange(
+        case_id=case.id,
+        event_id=event.id,
+        staff_id=actor.id,
+        kind=kind,
+        direction=direction,
+        result=result,
+        happened_at=happened_at,
+        minutes=minutes,
+        summary=summary,
+    )
+    db.session.add(exchange)
+    answered = direction is ExchangeDirection.OUTGOING or result is ExchangeResult.TWO_WAY
+    if answered and happened_at >= case.received_at:
+        case.first_reply_at = min(case.first_reply_at or happened_at, happened_at)
+    return exchange
+
+
+def assess(
+    case: Case,
+    *,
+    seen_version: int,
+    name: str,
+    project_stage: ProjectStage,
+    legal_form: LegalForm,
+    region: str,
+    locality: str,
+    needs: Iterable[Need],
+    summary: str,
+    actor: Staff,
+) -> None:
+    """Save the needs assessment. Raises StaleError when somebody saved it after `seen_version` was shown."""
+    project = case.project
+    changed = db.session.execute(
+        update(Project)
+        .where(Project.id == project.id, Project.version == seen_version)
+        .values(
+            name=name,
+            stage=project_stage,
+            legal_form=legal_form,
+            region=region,
+            locality=locality,
+            summary=summary,
+            assessed_at=clock.now(),
+            assessed_by_id=actor.id,
+            version=Project.version + 1,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    if changed.rowcount != 1:  # type: ignore[attr-defined]
+        raise StaleError
+    db.session.expire(project)
+    wanted = set(needs)
+    had = set(db.session.scalars(select(CaseNeed.need).where(CaseNeed.case_id == case.id)))
+    if had - wanted:
+        db.session.execute(delete(CaseNeed).where(CaseNeed.case_id == case.id, CaseNeed.need.in_(had - wanted)))
+    now = clock.now()
+    db.session.add_all(CaseNeed(case_id=case.id, need=need, since=now) for need in sorted(wanted - had))
+    record("case.assessed", case_id=case.id, actor=by(actor))
+
+
+def restrict(case: Case, *, restricted: bool, readers: Iterable[int], actor: Staff) -> None:
+    """Keep a file to the people named (its owner and who asked are always among them), or open it to the team."""
+    db.session.execute(delete(CaseReader).where(CaseReader.case_id == case.id))
+    case.restricted = restricted
+    if restricted:
+        db.session.add_all(CaseReader(case_id=case.id, staff_id=reader) for reader in {actor.id, *readers})
+    record("case.restricted" if restricted else "case.unrestricted", case_id=case.id, actor=by(actor))
+
+
+def advance(
+    case: Case,
+    to: Stage,
+    actor: Staff,
+    *,
+    seen_stage: Stage | None = None,
+    reason: str = "",
+    return_on: date | None = None,
+    closing_reason: ClosingReason | None = None,
+    person_told: str = "",
+    forced: bool = False,
+) -> None:
+    """Move a file to a stage, by the moves of the domain reference, section 14.2, and every feature's guards.
+
+    Raises RefusedError with all reasons, and changes nothing, when the move is not allowed. `seen_stage` is what the
+    person had on screen: another move in the meantime is told rather than compounded. Coordinators may force a move,
+    with a reason.
+    """
+    if seen_stage is not None and seen_stage is not case.stage:
+        raise RefusedError(_told(Refusal("moved_meanwhile", {"stage": f"cases.stage.{case.stage}"})))
+    if forced and actor.role not in {Role.COORDINATOR, Role.ADMIN}:
+        raise RefusedError(_told(Refusal("only_coordinators_force")))
+    move = Move(
+        origin=case.stage,
+        to=to,
+        today=clock.today(),
+        reason=reason,
+        return_on=return_on,
+        closing_reason=closing_reason if to is Stage.CLOSED else None,
+        person_told=person_told,
+        forced=forced,
+        paused_from=case.paused_from,
+    )
+    against = pipeline.refusals(move)
+    if not against and not forced:
+        for guard in plugged("case_guards"):
+            against += guard(case, move)
+    if against:
+        raise RefusedError(*(_told(refusal) for refusal in against))
+    _set_stage(case, move)
+    detail: dict[str, Any] = {"reason": reason} if reason else {}
+    if to is Stage.CLOSED:
+        record(
+            "case.closed",
+            case_id=case.id,
+            actor=by(actor),
+            codes={"from": move.origin, "closing_reason": closing_reason, "person_told": person_told},
+            detail=detail,
+        )
+    else:
+        kind = "case.move_forced" if forced else "case.moved"
+        record(kind, case_id=case.id, actor=by(actor), codes={"from": move.origin, "to": to}, detail=detail)
+    _entered(case, move, actor)
+
+
+def _set_stage(case: Case, move: Move) -> None:
+    """The one place that writes a file's stage."""
+    now = clock.now()
+    db.session.execute(
+        update(StageSpell).where(StageSpell.case_id == case.id, StageSpell.left_at.is_(None)).values(left_at=now)
+    )
+    db.session.add(StageSpell(case_id=case.id, stage=move.to, entered_at=now))
+    case.paused_from = move.origin if move.to is Stage.PAUSED else None
+    case.stage, case.stage_since = move.to, now
+    case.closed_at = now if move.to is Stage.CLOSED else None
+    case.closing_reason = move.closing_reason
+
+
+def _entered(case: Case, move: Move, actor: Staff | None) -> None:
+    for moved in plugged("case_moved"):
+        moved(case, move, actor)
+
+
+def _told(refusal: Refusal) -> str:
+    """A refusal in the language spoken now; values that are keys of texts are translated."""
+    known = everything()
+    values = {name: known[value][language()] if value in known else value for name, value in refusal.values.items()}
+    return text(f"{refusal.feature}.refusal.{refusal.key}", **values)
+
+
+def guard(case: Case, move: Move) -> list[Refusal]:
+    """What files themselves ask before a move."""
+    if move.to is Stage.CONTACT and case.owner_id is None:
+        return [Refusal("needs_owner")]
+    if move.to is Stage.PLANNING and move.origin is Stage.DISCOVERY:
+        return _against_planning(case)
+    return []
+
+
+def _against_planning(case: Case) -> list[Refusal]:
+    needs = len(list(db.session.scalars(select(CaseNeed.need).where(CaseNeed.case_id == case.id))))
+    project = case.project
+    missing = pipeline.missing_for_planning(
+        project_stage=project.stage,
+        legal_form=project.legal_form,
+        region=project.region,
+        needs=needs,
+        summary=project.summary,
+    )
+    if not missing:
+        return []
+    words = ", ".join(text(f"cases.missing.{name}") for name in missing)
+    return [Refusal("needs_assessment", {"missing": words})]
+
+
+def release_files(leaver: Staff, to: Staff | None) -> int:
+    """When an account closes: its open files go to the duty person with what was planned. Returns how many files."""
+    files = list(db.session.scalars(select(Case).where(Case.owner_id == leaver.id, Case.stage != Stage.CLOSED)))
+    for case in files:
+        if to is not None:
+            assign(case, to, leaver)
+    return len(files)

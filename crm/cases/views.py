@@ -1,0 +1,299 @@
+"""The queue and the case page."""
+
+from typing import Any
+
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from werkzeug.wrappers import Response as BaseResponse
+
+from crm import clock
+from crm.access import case_team, coordinators
+from crm.accounts.feature import me
+from crm.accounts.models import Staff
+from crm.accounts.queries import active_case_team
+from crm.cases import forms, pipeline, queries, services
+from crm.cases.models import Case
+from crm.cases.vocabulary import (
+    ClosingReason,
+    ExchangeDirection,
+    ExchangeKind,
+    ExchangeResult,
+    LegalForm,
+    Need,
+    ProjectStage,
+    Stage,
+)
+from crm.db import db
+from crm.errors import RefusedError
+from crm.feature import Panel, plugged
+from crm.i18n import gettext
+from crm.outbox.queries import mail_trouble
+from crm.texts import label
+from crm.timeline.sentences import tell
+
+bp = Blueprint("cases", __name__, url_prefix="/staff/cases")
+
+
+def case_or_404(reference: str, *, lock: bool = False) -> Case:
+    """The file of an address, if this person may see it; otherwise the same 404 as for none."""
+    case = queries.find(reference, me(), lock=lock)
+    if case is None:
+        abort(404)
+    return case
+
+
+def back_to(case: Case, said: str) -> BaseResponse:
+    """To the case page after a change, saying what was done."""
+    flash(said)
+    return redirect(url_for("cases.page", reference=case.reference), 303)
+
+
+@bp.get("")
+@case_team
+def queue() -> str:
+    wanted = queries.Filter.read(request.args)
+    found = queries.queue(me(), wanted, request.args.get("after", ""))
+    return render_template(
+        "cases/queue.html",
+        rows=found.rows,
+        after=found.after,
+        wanted=wanted,
+        today=clock.today(),
+        trouble=mail_trouble(),
+    )
+
+
+@bp.get("/<reference>")
+@case_team
+def page(reference: str) -> Response:
+    return case_page(case_or_404(reference))
+
+
+def case_page(case: Case, status: int = 200, *, number: int = 0, **filled: Any) -> Response:
+    """The case page. `filled` are forms that were refused, by name: they come back open, with what was typed.
+
+    `number` says which row of a panel a refused form belongs to; the summary of errors then leads to that row's fields.
+    """
+    staff = me()
+    context: dict[str, Any] = {}
+    panels: tuple[Panel, ...] = plugged("panels")
+    for panel in panels:
+        context |= panel.load(case, staff)
+    context["history"], context["more_history"] = _history(case)
+    context["needs"] = queries.needs(case)
+    context |= _forms(case, context["needs"])
+    context |= filled
+    body = render_template(
+        "cases/page.html",
+        case=case,
+        panels=panels,
+        refused=next(iter(filled), ""),
+        refused_number=number,
+        stages=list(Stage),
+        order={stage: place for place, stage in enumerate(Stage)},
+        today=clock.today(),
+        trouble=mail_trouble(),
+        **context,
+    )
+    return make_response(body, status)
+
+
+def _history(case: Case) -> tuple[list[dict[str, Any]], bool]:
+    rows = queries.history(case)
+    told = []
+    for row in rows[: queries.HISTORY]:
+        said = tell(row.kind, row.codes, row.detail)
+        told.append(
+            {
+                "at": row.at,
+                "who": row.staff_name or "",
+                "sentence": said.sentence,
+                "tone": said.tone,
+                "body": row.note or row.exchange or said.body,
+            }
+        )
+    return told, len(rows) > queries.HISTORY
+
+
+def _forms(case: Case, needs: list[str]) -> dict[str, Any]:
+    project = case.project
+    return {
+        "note_form": forms.NoteForm(),
+        "exchange_form": forms.ExchangeForm(),
+        "assessment_form": forms.AssessmentForm(
+            data={
+                "version": project.version,
+                "name": project.name,
+                "project_stage": project.stage,
+                "legal_form": project.legal_form,
+                "region": project.region,
+                "locality": project.locality,
+                "needs": needs,
+                "summary": project.summary,
+            }
+        ),
+        "move_form": move_form(case, data={"seen": case.stage}),
+        "assign_form": forms.AssignForm(people=active_case_team()),
+    }
+
+
+def move_form(case: Case, *args: Any, **kwargs: Any) -> forms.MoveForm:
+    """The move form, offering what the rules allow from here, and every stage to who may force a move."""
+    stages: list[Stage] = pipeline.offered(case.stage, case.paused_from)
+    if me().role in {"coordinator", "admin"}:
+        stages += [s for s in Stage if s not in stages and s is not case.stage and s is not Stage.PAUSED]
+    return forms.MoveForm(*args, stages=[(stage, label("cases.stage", stage)) for stage in stages], **kwargs)
+
+
+@bp.post("/<reference>/take")
+@case_team
+def take(reference: str) -> BaseResponse:
+    case = case_or_404(reference, lock=True)
+    services.assign(case, me(), me())
+    db.session.commit()
+    return back_to(case, gettext("You are responsible for this file."))
+
+
+@bp.post("/<reference>/assign")
+@case_team
+def assign(reference: str) -> BaseResponse:
+    case = case_or_404(reference, lock=True)
+    form = forms.AssignForm(request.form, people=active_case_team())
+    if not form.validate():
+        return case_page(case, 422, assign_form=form)
+    services.assign(case, db.session.get_one(Staff, int(form.to.data)), me())
+    db.session.commit()
+    return back_to(case, gettext("The file was assigned."))
+
+
+@bp.post("/<reference>/notes")
+@case_team
+def note(reference: str) -> BaseResponse:
+    case = case_or_404(reference, lock=True)
+    form = forms.NoteForm(request.form)
+    if not form.validate():
+        return case_page(case, 422, note_form=form)
+    services.add_note(case, form.body.data, me())
+    db.session.commit()
+    return back_to(case, gettext("The note was saved."))
+
+
+@bp.post("/<reference>/exchanges")
+@case_team
+def exchange(reference: str) -> BaseResponse:
+    case = case_or_404(reference, lock=True)
+    form = forms.ExchangeForm(request.form)
+    if not form.validate():
+        return case_page(case, 422, exchange_form=form)
+    services.record_exchange(
+        case,
+        kind=ExchangeKind(form.kind.data),
+        direction=ExchangeDirection(form.direction.data),
+        result=ExchangeResult(form.result.data),
+        happened_at=form.happened_at,
+        minutes=form.minutes_number,
+        summary=form.summary.data or "",
+        actor=me(),
+    )
+    db.session.commit()
+    return back_to(case, gettext("The conversation was recorded."))
+
+
+@bp.post("/<reference>/assessment")
+@case_team
+def assessment(reference: str) -> BaseResponse:
+    case = case_or_404(reference, lock=True)
+    form = forms.AssessmentForm(request.form)
+    if not form.validate():
+        return case_page(case, 422, assessment_form=form)
+    try:
+        services.assess(
+            case,
+            seen_version=form.seen_version(),
+            name=form.name.data or "",
+            project_stage=ProjectStage(form.project_stage.data),
+            legal_form=LegalForm(form.legal_form.data),
+            region=form.region.data,
+            locality=form.locality.data if form.region.data == "06" else "",
+            needs=[Need(need) for need in form.needs.data],
+            summary=form.summary.data,
+            actor=me(),
+        )
+    except services.StaleError:
+        db.session.rollback()
+        return _conflict(case_or_404(reference), form)
+    db.session.commit()
+    return back_to(case, gettext("The needs assessment was saved."))
+
+
+def _conflict(case: Case, form: forms.AssessmentForm) -> Response:
+    """Two people saved the same assessment: the second keeps the own text, beside what is saved now."""
+    form.version.data = case.project.version
+    body = render_template("cases/conflict.html", case=case, form=form, needs=queries.needs(case), trouble=None)
+    return make_response(body, 409)
+
+
+@bp.post("/<reference>/stage")
+@case_team
+def move(reference: str) -> BaseResponse:
+    case = case_or_404(reference, lock=True)
+    form = move_form(case, request.form)
+    seen = form.seen.data if form.seen.data in set(Stage) else None
+    if not request.form.get("to") or not _is_stage(request.form["to"]) or not _valid_but_for_choice(form):
+        form.validate()
+        return case_page(case, 422, move_form=form)
+    try:
+        services.advance(
+            case,
+            Stage(request.form["to"]),
+            me(),
+            seen_stage=Stage(seen) if seen else None,
+            reason=form.reason.data or "",
+            return_on=form.return_on.day,
+            closing_reason=ClosingReason(form.closing_reason.data) if form.closing_reason.data else None,
+            person_told=form.person_told.data or "",
+            forced=bool(form.forced.data),
+        )
+    except RefusedError as refusal:
+        # The reasons beside the form, with what was typed: nothing was changed and nothing is lost.
+        db.session.rollback()
+        case = case_or_404(reference)
+        again = move_form(case, request.form)
+        again.to.errors = list(refusal.reasons)
+        return case_page(case, 409, move_form=again)
+    db.session.commit()
+    return back_to(case, gettext("The file moved to “%(stage)s”.", stage=label("cases.stage", case.stage)))
+
+
+def _is_stage(value: str) -> bool:
+    return value in set(Stage)
+
+
+def _valid_but_for_choice(form: forms.MoveForm) -> bool:
+    """A stage that is not offered from here is refused by the rules, with their reason, not by the list."""
+    form.to.choices = [*form.to.choices, *((stage, "") for stage in Stage)]
+    return form.validate()
+
+
+@bp.post("/<reference>/restriction")
+@coordinators
+def restriction(reference: str) -> BaseResponse:
+    case = case_or_404(reference, lock=True)
+    readers = [case.owner_id] if case.owner_id else []
+    services.restrict(case, restricted=request.form.get("restricted") == "yes", readers=readers, actor=me())
+    db.session.commit()
+    said = (
+        gettext("Only the people named on it see this file now.")
+        if case.restricted
+        else gettext("The whole team sees this file now.")
+    )
+    return back_to(case, said)

@@ -1,0 +1,37 @@
+"""The one place that reads the clock. Times are stored in UTC and shown in Montréal's zone."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+ZONE = ZoneInfo("America/Toronto")
+
+
+def now() -> datetime:
+    """The current instant, in UTC, with its zone."""
+    return datetime.now(UTC)
+
+
+def local(instant: datetime) -> datetime:
+    """The same instant on a Montréal wall clock."""
+    return instant.astimezone(ZONE)
+
+
+def local_date(instant: datetime) -> date:
+    """The calendar day of an instant in Montréal (after 17:00 it is still the same day)."""
+    return instant.astimezone(ZONE).date()
+
+
+def today() -> date:
+    """The current calendar day in Montréal."""
+    return local_date(now())
+
+
+def at_local(day: date, hour: int, minute: int = 0) -> datetime:
+    """The UTC instant of a Montréal wall-clock time. An hour the spring change skips becomes the next real one."""
+    wall = datetime.combine(day, time(hour, minute), tzinfo=ZONE)
+    return wall.astimezone(UTC)
+
+
+def day_bounds(first: date, last: date) -> tuple[datetime, datetime]:
+    """From 00:00 on `first` to 24:00 on `last` in Montréal, as a half-open interval of UTC instants."""
+    return at_local(first, 0), at_local(last + timedelta(days=1), 0)

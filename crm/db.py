@@ -1,0 +1,173 @@
+"""The database session, column types and conventions shared by all tables, on SQLite and PostgreSQL."""
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from flask import Flask, has_request_context, request
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import JSON, CheckConstraint, Connection, DateTime, Dialect, Engine, MetaData, String, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.types import TypeDecorator
+
+from crm.config import Settings
+
+try:
+    from pysqlite3 import dbapi2 as sqlite
+except ImportError:  # no wheel for this platform: the standard library's SQLite serves
+    import sqlite3 as sqlite  # type: ignore[no-redef,unused-ignore]
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Below this version two connections can corrupt a database in WAL mode (SQLite forum, March 2026).
+SQLITE_VERSION: str = sqlite.sqlite_version
+WAL_IS_SAFE = sqlite.sqlite_version_info >= (3, 51, 3)
+
+# When set, overrides the choice made from the request's method.
+_write_override: ContextVar[bool | None] = ContextVar("write_override", default=None)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An instant. Refuses naive values; comes back with its zone (SQLite drops offsets silently)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UTCDateTime(),
+        dict[str, Any]: JSON(none_as_null=True),
+        list[str]: JSON(none_as_null=True),
+    }
+
+
+# Used for its session and engines only: models inherit from Base itself, which mypy understands.
+db = SQLAlchemy()
+
+
+class Code(TypeDecorator[Any]):
+    """An enum's code as text; comes back as the member."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, enum: type[StrEnum]) -> None:
+        super().__init__(max(len(member.value) for member in enum))
+        self.enum = enum
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else self.enum(value).value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> StrEnum | None:
+        return None if value is None else self.enum(value)
+
+
+def code(enum: type[StrEnum]) -> Code:
+    """The column type of an enum's code; the CHECK that repeats its values is `one_of`."""
+    return Code(enum)
+
+
+def one_of(column: str, enum: type[StrEnum]) -> CheckConstraint:
+    """A named CHECK that repeats an enum in the database."""
+    values = ", ".join(f"'{member.value}'" for member in enum)
+    return CheckConstraint(f"{column} IN ({values})", name=column)
+
+
+@contextlib.contextmanager
+def writing(*, allowed: bool = True) -> Iterator[None]:
+    """Say that transactions begun inside write (or do not), whatever the request's method."""
+    token = _write_override.set(allowed)
+    try:
+        yield
+    finally:
+        _write_override.reset(token)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether a database error means "held by someone else for too long": try again later, nothing was saved."""
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    # 55P03 lock not available, 57014 statement timeout, 40001/40P01 serialization failure and deadlock.
+    return state in {"55P03", "57014", "40001", "40P01"} or "database is locked" in str(error.orig)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(settings)
+    db.init_app(app)
+    with app.app_context():
+        if settings.is_sqlite:
+            _prepare_sqlite(db.engine)
+
+
+def _engine_options(settings: Settings) -> dict[str, Any]:
+    if settings.is_sqlite:
+        return {"module": sqlite, "connect_args": {"check_same_thread": False}}
+    return {
+        "pool_pre_ping": True,
+        "pool_size": 8,
+        "max_overflow": 8,
+        "connect_args": {
+            "connect_timeout": 10,
+            "options": "-c timezone=UTC -c lock_timeout=10s -c statement_timeout=120s "
+            "-c idle_in_transaction_session_timeout=60s",
+        },
+    }
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    journal = "WAL" if WAL_IS_SAFE else "TRUNCATE"
+
+    def connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # BEGIN is ours, below: the driver's own loses updates
+        for pragma in (
+            "busy_timeout=10000",
+            f"journal_mode={journal}",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-32768",
+            "journal_size_limit=67108864",
+            "trusted_schema=OFF",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    def begin(connection: Connection) -> None:
+        # A deferred transaction that reads and then writes fails at once under concurrency, whatever the timeout.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if _will_write() else "BEGIN")
+
+    event.listen(engine, "connect", connect)
+    event.listen(engine, "begin", begin)
+
+
+def _will_write() -> bool:
+    override = _write_override.get()
+    if override is not None:
+        return override
+    return not has_request_context() or request.method not in SAFE_METHODS

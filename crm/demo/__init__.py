@@ -1,0 +1,223 @@
+"""A believable programme to look at and to measure with: eighteen months of files up to today.
+
+Small or large, the same lives are drawn (`fates`), lived (`story`) and written in bulk (`rows`). The seed decides
+everything but passwords, which are random and are kept in the data folder, readable by its owner only.
+"""
+
+import contextlib
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import click
+from flask import Flask
+from sqlalchemy import select
+
+from crm import clock
+from crm.access import Role
+from crm.accounts.models import Staff
+from crm.accounts.services import create_staff
+from crm.cases.models import Case
+from crm.config import LANGUAGES, Settings
+from crm.db import db, writing
+from crm.demo.fates import live
+from crm.demo.rows import Rows, finish
+from crm.demo.words import plain, words
+from crm.demo.workdays import Workdays
+from crm.demo.world import CROWD, PROGRAMME, REFERENCES, Mate, Partner, World
+from crm.partners.models import Body
+from crm.partners.services import change_contact
+from crm.summaries.figures import Period
+from crm.summaries.services import frozen
+from crm.texts import pair
+from crm.timeline.models import ActorKind, Event
+
+DAYS = 548  # eighteen months
+BATCH = 1000  # files per transaction
+LOADED = "demo.loaded"
+DOMAIN = "passerelle.example"
+SIGN_INS = "demo-sign-ins.txt"
+_SIGNS = "abcdefghjkmnpqrstuvwxyz23456789"
+Say = Callable[[str], None]
+
+
+class RealDataError(Exception):
+    """The database holds files that are not the demonstration's: nothing was changed."""
+
+
+def load(app: Flask, *, cases: int, seed: int, say: Say) -> None:
+    """Load the demonstration into a database without files, and say its sign-ins.
+
+    A database that holds it already is left as it is; one that holds other files is refused (RealDataError).
+    """
+    if not 0 < cases < REFERENCES:
+        raise ValueError("cases must be 1 or more, and fewer than there are references")
+    settings: Settings = app.extensions["settings"]
+    with app.app_context(), writing():
+        if _is_there():
+            say("The demonstration is there already; nothing was changed.")
+            _repeat_sign_ins(settings.data_dir / SIGN_INS, say)
+            return
+        try:
+            sign_ins = _load(settings, cases, seed, say)
+        finally:
+            db.session.rollback()
+    say(f"{cases} requests over {DAYS} days were loaded. Sign-ins, also in {settings.data_dir / SIGN_INS}:")
+    say(sign_ins.rstrip())
+
+
+def _is_there() -> bool:
+    """Whether the demonstration was loaded to its end; RealDataError when other files are there."""
+    mark = db.session.scalar(select(Event.id).where(Event.kind == LOADED, Event.case_id.is_(None)).limit(1))
+    if mark is not None:
+        return True
+    if db.session.scalar(select(Case.id).limit(1)) is None:
+        return False
+    ours = select(Staff.id).where(Staff.email.endswith(f"@{DOMAIN}", autoescape=True)).limit(1)
+    if db.session.scalar(ours) is not None:
+        raise RealDataError(
+            "this database holds files that the demonstration did not load, or a load that stopped before its end. "
+            "Point CRM_DATA_DIR or CRM_DATABASE_URL to an empty one"
+        )
+    raise RealDataError(
+        "this database holds real files; the demonstration never mixes with them. "
+        "Point CRM_DATA_DIR or CRM_DATABASE_URL to an empty one"
+    )
+
+
+def _load(settings: Settings, cases: int, seed: int, say: Say) -> str:
+    today = clock.today()
+    first = today - timedelta(days=DAYS)
+    span = clock.at_local(first, 0), clock.at_local(today, 0)
+    team, sign_ins = _team(first)
+    _contacts(today)
+    db.session.flush()
+    world = World(
+        seed=seed,
+        prefix=settings.programme.reference_prefix,
+        today=today,
+        days=Workdays(first, today),
+        mix=PROGRAMME if cases < 5000 else CROWD,
+        team=tuple(Mate(staff.id, staff.name, staff.role, staff.language) for staff in team),
+        bodies=_bodies(),
+        notice_version=pair("intake.notice.version"),
+        permission_version=pair("permissions.version"),
+    )
+    _write_private(settings.data_dir / SIGN_INS, sign_ins)
+    rows = Rows(db.session.connection())
+    with _progress(cases, say) as done:
+        for number in range(cases):
+            live(world, rows, number, total=cases, span=span)
+            if (number + 1) % BATCH == 0:
+                rows.write(db.session.connection())
+                db.session.commit()
+                done(BATCH)
+    rows.write(db.session.connection())
+    finish(db.session.connection())
+    _publish(first, today, world)
+    last = db.session.scalar(select(Case.id).order_by(Case.id.desc()).limit(1))
+    db.session.add(
+        Event(
+            at=clock.now(), kind=LOADED, case_id=None, actor_kind=ActorKind.SYSTEM, actor_id=None,
+            codes={"cases": cases, "seed": seed, "last_case_id": last},
+        )
+    )  # fmt: skip
+    db.session.commit()
+    return sign_ins
+
+
+def _team(since: date) -> tuple[list[Staff], str]:
+    """The demonstration's accounts, and the text of their sign-ins."""
+    team, lines = [], []
+    for facts in words()["staff"]:
+        password = "-".join("".join(secrets.choice(_SIGNS) for _ in range(5)) for _ in range(4))
+        try:
+            mate = create_staff(
+                email=f"{plain(facts['name'])}@{DOMAIN}",
+                name=facts["name"],
+                role=Role(facts["role"]),
+                language=facts["language"],
+                password=password,
+                on_duty=facts.get("on_duty", False),
+            )
+        except ValueError as error:
+            raise RealDataError(f"the demonstration's accounts cannot be made: {error}") from None
+        mate.created_at = clock.at_local(since, 9)
+        team.append(mate)
+        lines.append(f"{mate.role:<12} {mate.email:<42} {password}\n")
+    return team, "".join(lines)
+
+
+def _contacts(today: date) -> None:
+    """Who receives what is sent to the bodies that ship; a contact somebody entered stays."""
+    contacts = words()["contact"]
+    for body in db.session.scalars(select(Body).where(Body.code.in_(contacts), Body.contact_email == "")):
+        name, email, lang = contacts[body.code]
+        verified = today - timedelta(days=20 + 7 * body.id)
+        change_contact(body, seen_version=body.version, name=name, email=email, language=lang, verified_on=verified)
+
+
+def _bodies() -> tuple[Partner, ...]:
+    return tuple(
+        Partner(
+            id=body.id,
+            kind=body.kind,
+            language=body.contact_language,
+            names={lang: body.name(lang) for lang in LANGUAGES},
+            short={lang: body.short(lang) for lang in LANGUAGES},
+        )
+        for body in db.session.scalars(select(Body).where(Body.active.is_(True)).order_by(Body.id))
+    )
+
+
+def _publish(first: date, today: date, world: World) -> None:
+    """The quarters whose cut-off has passed, frozen on that day."""
+    period = Period.of(first)
+    while period.cut_off < today:
+        at = clock.at_local(period.cut_off, 10)
+        db.session.add(frozen(period, at=at, by_id=world.duty.id))
+        db.session.add(
+            Event(
+                at=at, kind="summary.published", case_id=None, actor_kind=ActorKind.STAFF, actor_id=world.duty.id,
+                codes={"period": period.code},
+            )
+        )  # fmt: skip
+        period = period.next
+
+
+@contextlib.contextmanager
+def _progress(cases: int, say: Say) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, a line each tenth elsewhere, nothing for a small load."""
+    if cases < 10 * BATCH:
+        yield lambda _more: None
+        return
+    if sys.stderr.isatty():
+        with click.progressbar(length=cases, label="files", file=sys.stderr) as bar:
+            yield bar.update
+        return
+    loaded = 0
+
+    def count(more: int) -> None:
+        nonlocal loaded
+        before, loaded = loaded, loaded + more
+        if loaded * 10 // cases > before * 10 // cases:
+            say(f"{loaded} of {cases} files")
+
+    yield count
+
+
+def _write_private(path: Path, sign_ins: str) -> None:
+    """Readable by its owner only from its first byte, whatever was there before."""
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(sign_ins)
+
+
+def _repeat_sign_ins(path: Path, say: Say) -> None:
+    if path.exists():
+        say(f"Its sign-ins, from {path}:")
+        say(path.read_text(encoding="utf-8").rstrip())

@@ -1,0 +1,65 @@
+"""What a feature plugs into the product. One record per feature, collected by `create_app`.
+
+A lower feature asks for what higher ones offer through these fields and in the order of FEATURES. The functions
+run in the caller's transaction, never commit, and an exception aborts the verb. The list of fields is closed and
+short: add one only when an issue needs it; `docs/features.md` prints who plugs what where.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Flask, current_app
+from sqlalchemy import ColumnElement
+
+if TYPE_CHECKING:  # types only: the layers are about imports at run time
+    from crm.accounts.models import Staff
+    from crm.cases.models import Case
+    from crm.cases.pipeline import Move, Refusal
+    from crm.jobs import Job
+    from crm.outbox.kinds import MessageKind
+    from crm.timeline.sentences import Sentence
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A part of the case page: `load` reads what `template` shows, inside the caller's scope.
+
+    `place` is "main" (beside the history) or "side"; panels of one place keep the order of FEATURES.
+    """
+
+    place: str
+    template: str
+    load: "Callable[[Case, Staff], dict[str, Any]]"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature's offer to the rest. Each field has one consumer, named in its comment."""
+
+    name: str
+    blueprints: tuple[Blueprint, ...] = ()  # app
+    panels: tuple[Panel, ...] = ()  # cases: the case page
+    jobs: "tuple[Job, ...]" = ()  # jobs: the worker
+    event_sentences: "tuple[Sentence, ...]" = ()  # timeline
+    case_guards: "tuple[Callable[[Case, Move], Iterable[Refusal]], ...]" = ()  # cases: reasons against a move
+    case_moved: "tuple[Callable[[Case, Move, Staff | None], None], ...]" = ()  # cases: what a move sets off
+    handoff: "tuple[Callable[[Case, int | None, Staff], None], ...]" = ()  # cases: a file changes hands
+    case_holds: "tuple[Callable[[Any, datetime], ColumnElement[bool]], ...]" = ()  # cases: what keeps a file from being forgotten
+    messages: "tuple[MessageKind, ...]" = ()  # outbox
+
+
+def plug(app: Flask, features: tuple[Feature, ...]) -> None:
+    """Keep the features on the app, for `plugged` to read."""
+    app.extensions["features"] = {
+        field.name: tuple(item for feature in features for item in getattr(feature, field.name))
+        for field in fields(Feature)
+        if field.name != "name"
+    }
+
+
+def plugged(field: str) -> tuple[Any, ...]:
+    """All that features offer under `field`, in the order of FEATURES."""
+    offered: dict[str, tuple[Any, ...]] = current_app.extensions["features"]
+    return offered[field]

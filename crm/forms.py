@@ -1,0 +1,148 @@
+"""What every form shares: blanks stripped, unreadable characters refused, errors summarised with links.
+
+A field shows its error beside itself; the summary on top repeats the same words and links to the field.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+import wtforms
+from wtforms import Field, StringField
+from wtforms.validators import StopValidation, ValidationError
+
+from crm.i18n import format_number, gettext
+
+# Control characters other than tab and line feed, lone surrogates, and what a wrong encoding leaves behind.
+_UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd\ufffe\uffff]")
+_BLANKS = " \t\n\r\u00a0\u202f\u200b\u200c\u200d\u2060\ufeff"
+LONGEST = 20_000
+
+
+def clean(value: object) -> object:
+    """Strip blanks of all kinds at both ends, make line ends and accents regular. Leaves non-text alone."""
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\r\n", "\n").replace("\r", "\n").strip(_BLANKS)
+    return unicodedata.normalize("NFC", value)
+
+
+class Form(wtforms.Form):
+    """Base of all forms. `ids` starts the id of each field, so that several forms can share a page."""
+
+    ids = ""
+
+    class Meta:
+        def bind_field(self, form: wtforms.Form, unbound_field: Any, options: dict[str, Any]) -> Field:
+            options["id"] = f"{getattr(form, 'ids', '')}{options['name']}"
+            if issubclass(unbound_field.field_class, StringField) and not issubclass(
+                unbound_field.field_class, wtforms.PasswordField
+            ):
+                filters = [clean, *unbound_field.kwargs.get("filters", [])]
+                return unbound_field.bind(form=form, filters=filters, **options)
+            return unbound_field.bind(form=form, **options)
+
+    def validate(self, extra_validators: Mapping[str, Any] | None = None) -> bool:
+        """All validators, after refusing characters that nobody could read back."""
+        readable = True
+        for field in self:
+            if isinstance(field.data, str) and _UNREADABLE.search(field.data):
+                # What is left of the text is shown again; the browser could not carry the rest anyway.
+                field.data = _UNREADABLE.sub("\ufffd", field.data)
+                field.unreadable = True
+                readable = False
+        valid = super().validate(extra_validators)
+        for field in self:
+            if getattr(field, "unreadable", False):
+                field.errors = [gettext("Some characters could not be read. Type this answer again")]
+        return bool(valid and readable)
+
+    def error_list(self) -> Iterator[tuple[str, str]]:
+        """Pairs of (id of the field to go to, message), one per field, in the order of the form."""
+        for field in self:
+            if field.errors:
+                yield field.id, " ".join(str(error) for error in field.errors)
+
+
+class Pick(wtforms.SelectField):
+    """One of a list. A value that is none of the options counts as no answer: validators say what to do."""
+
+    data: Any
+
+    def pre_validate(self, form: wtforms.Form) -> None:
+        if self.data not in {value for value, *_ in self.choices}:
+            self.data = ""
+
+
+class Radio(wtforms.RadioField):
+    """One of a few, all in sight; unknown values count as no answer."""
+
+    data: Any
+
+    def pre_validate(self, form: wtforms.Form) -> None:
+        if self.data not in {value for value, *_ in self.choices}:
+            self.data = ""
+
+
+class Boxes(wtforms.SelectMultipleField):
+    """Any number of options; unknown values are left out."""
+
+    data: Any
+
+    def pre_validate(self, form: wtforms.Form) -> None:
+        known = {value for value, *_ in self.choices}
+        self.data = [value for value in self.data or [] if value in known]
+
+
+class Chosen:
+    """A value was chosen and is one of the options; says what to do otherwise."""
+
+    def __init__(self, message: Any) -> None:
+        self.message = message
+
+    def __call__(self, form: wtforms.Form, field: Field) -> None:
+        if not field.data or field.data not in {value for value, *_ in field.choices}:
+            field.errors = []
+            raise StopValidation(str(self.message))
+
+
+class Filled:
+    """Something other than blanks was typed."""
+
+    def __init__(self, message: Any) -> None:
+        self.message = message
+
+    def __call__(self, form: wtforms.Form, field: Field) -> None:
+        if not field.data:
+            field.errors = []
+            raise StopValidation(str(self.message))
+
+
+class AtMost:
+    """No longer than `longest` characters."""
+
+    def __init__(self, longest: int = LONGEST) -> None:
+        self.longest = longest
+
+    def __call__(self, form: wtforms.Form, field: Field) -> None:
+        if field.data and len(field.data) > self.longest:
+            raise ValidationError(
+                gettext("Shorten your answer to %(max)s characters or fewer", max=format_number(self.longest))
+            )
+
+
+class DateField(StringField):
+    """A day, typed as 2026-11-25 or picked in the browser's calendar. `day` holds it once valid."""
+
+    day: date | None = None
+
+    def pre_validate(self, form: wtforms.Form) -> None:
+        if self.data:
+            try:
+                self.day = date.fromisoformat(self.data)
+            except ValueError:
+                raise StopValidation(
+                    gettext("Write the date as year-month-day, like %(example)s", example="2026-11-25")
+                ) from None

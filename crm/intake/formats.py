@@ -1,0 +1,49 @@
+"""Reading what people type: telephone numbers and e-mail addresses. Pure. Domain reference, section 7."""
+
+import re
+
+from email_validator import EmailNotValidError, validate_email
+
+LONGEST = 60
+# The extension is split off before anything else: letters would be taken for keypad digits.
+_EXTENSION = re.compile(r"\s*[,;]?\s*(?:postes?|extension|ext\.?|p\.|x|#)\s*[:.]?\s*([0-9]{1,8})\s*$", re.IGNORECASE)
+_SEPARATORS = re.compile(r"[\s.\-‐‑‒–—―−()\[\]/·\u200e\u200f\u202a-\u202e]+")
+
+
+def read_phone(typed: str) -> tuple[str, str] | None:
+    """(E.164 number, extension) of what was typed, or None when it has too few or too many digits.
+
+    >>> read_phone("(438) 555 0123 poste 12")
+    ('+14385550123', '12')
+    """
+    if len(typed) > LONGEST:
+        return None
+    extension = ""
+    if found := _EXTENSION.search(typed):
+        extension = found[1]
+        typed = typed[: found.start()]
+    compact = _SEPARATORS.sub("", typed)
+    plus = compact.startswith("+")
+    digits = compact.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    if not plus and len(digits) == 11 and digits.startswith("1"):
+        digits = digits[1:]
+    if not plus:
+        return (f"+1{digits}", extension) if len(digits) == 10 else None
+    if digits.startswith("1") and len(digits) != 11:
+        return None
+    return (f"+{digits}", extension) if 8 <= len(digits) <= 15 else None
+
+
+def read_email(typed: str) -> str | None:
+    """The address as typed with its domain in lower case, or None when it is not one complete address."""
+    try:
+        found = validate_email(typed, check_deliverability=False, allow_smtputf8=False)
+    except EmailNotValidError:
+        return None
+    local, _, domain = typed.rpartition("@")
+    if not found.ascii_email or not domain.isascii():
+        # An accented domain leaves as its ASCII form, which every mail server knows.
+        return f"{local}@{found.ascii_domain}" if found.ascii_email else None
+    return f"{local}@{domain.lower()}"

@@ -1,0 +1,117 @@
+"""Small jobs that the worker calls again and again. What is due is always computed from rows in the database.
+
+APScheduler is a clock here and nothing more: with a time zone of its own it skips or doubles days when clocks
+change, so it ticks in UTC and decides nothing.
+"""
+
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import FrameType
+
+from apscheduler.schedulers.blocking import BlockingScheduler
+from flask import Flask
+from sqlalchemy import String, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from crm import clock
+from crm.db import Base, db, writing
+from crm.feature import plugged
+
+log = logging.getLogger(__name__)
+LATE_AFTER = timedelta(minutes=3)
+
+
+@dataclass(frozen=True)
+class Job:
+    """`run` does one round in its own transactions and returns how many things it did; `every` is in seconds."""
+
+    name: str
+    run: Callable[[], int]
+    every: int = 30
+
+
+class Heartbeat(Base):
+    """When a job last ran, and what went wrong last."""
+
+    __tablename__ = "heartbeat"
+    job: Mapped[str] = mapped_column(String(60), primary_key=True)
+    host: Mapped[str] = mapped_column(String(120))
+    finished_at: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(String(300))
+    done: Mapped[int]
+
+
+def run_job(app: Flask, job: Job) -> int:
+    """One round of a job and its heartbeat. An exception is logged and recorded; the next round tries again."""
+    with app.app_context(), writing():
+        done, failure = 0, None
+        try:
+            done = job.run()
+            db.session.commit()
+        except Exception as error:
+            db.session.rollback()
+            log.exception("job %s failed", job.name)
+            failure = f"{type(error).__name__}: {error}"[:300]
+        beat(job.name, done, failure)
+        return done
+
+
+def beat(name: str, done: int, failure: str | None = None) -> None:
+    """Note that a job ran, and how it went."""
+    try:
+        beat = db.session.get(Heartbeat, name)
+        if beat is None:
+            beat = Heartbeat(job=name, host="", done=0)
+            db.session.add(beat)
+        beat.host = f"{socket.gethostname()}:{os.getpid()}"[:120]
+        beat.done = done
+        if failure is None:
+            beat.finished_at = clock.now()
+        else:
+            beat.failed_at, beat.error = clock.now(), failure
+        db.session.commit()
+    except Exception:  # noqa: BLE001 - two workers may insert the first beat together, or the database may be away
+        db.session.rollback()
+        log.warning("no heartbeat written for %s", name)
+
+
+def worker_is_late() -> bool:
+    """Whether no job finished lately: mail and reminders are not leaving."""
+    last = db.session.scalar(select(Heartbeat.finished_at).order_by(Heartbeat.finished_at.desc().nulls_last()).limit(1))
+    return last is None or clock.now() - last > LATE_AFTER
+
+
+def work(app: Flask) -> None:
+    """Run all jobs until told to stop (SIGTERM or SIGINT); the round under way is finished first."""
+    scheduler = BlockingScheduler(timezone=UTC)
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise SystemExit
+
+    with app.app_context():
+        jobs: tuple[Job, ...] = plugged("jobs")
+    for job in jobs:
+        scheduler.add_job(
+            run_job,
+            "interval",
+            args=(app, job),
+            id=job.name,
+            seconds=job.every,
+            next_run_time=clock.now(),
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        scheduler.start()
+    except (KeyboardInterrupt, SystemExit):
+        if scheduler.running:
+            scheduler.shutdown(wait=True)

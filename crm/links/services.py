@@ -1,0 +1,63 @@
+"""Making, opening and revoking links."""
+
+import base64
+import hashlib
+import hmac
+from datetime import timedelta
+
+from flask import current_app
+from sqlalchemy import update
+
+from crm import clock
+from crm.db import db
+from crm.links.models import Link, Purpose
+
+# Stands in a message's text where the token goes; the sender replaces it while sending.
+PLACE = "[link]"
+
+
+def issue(purpose: Purpose, object_id: int, *, days: int) -> Link:
+    """A new link to one object for one purpose, for `days` days. Earlier ones for the same are revoked."""
+    revoke(purpose, object_id)
+    now = clock.now()
+    link = Link(purpose=purpose, object_id=object_id, created_at=now, expires_at=now + timedelta(days=days), version=1)
+    db.session.add(link)
+    db.session.flush()  # its id is needed by the message that carries it
+    return link
+
+
+def revoke(purpose: Purpose, object_id: int) -> None:
+    """Every link to this object for this purpose stops working with this transaction."""
+    db.session.execute(
+        update(Link)
+        .where(Link.purpose == purpose, Link.object_id == object_id, Link.revoked_at.is_(None))
+        .values(revoked_at=clock.now())
+    )
+
+
+def token(link: Link) -> str:
+    """The secret part of a link's address: the row's id and 256 bits made from the key, the id and the version."""
+    return f"{link.id}-{_signature(link.id, link.purpose, link.version)}"
+
+
+def opened(value: str, purpose: Purpose) -> Link | None:
+    """The live link of a token, or None for every failure alike: forged, other purpose, expired, revoked."""
+    number, _, signature = value.partition("-")
+    if not number.isascii() or not number.isdigit() or len(number) > 9 or not signature.isascii():
+        return None
+    link = db.session.get(Link, int(number))
+    version = link.version if link else 0
+    genuine = hmac.compare_digest(signature, _signature(int(number), purpose, version))
+    if link is None or not genuine or link.purpose != purpose:
+        return None
+    return link if is_live(link) else None
+
+
+def is_live(link: Link) -> bool:
+    return link.revoked_at is None and link.expires_at > clock.now()
+
+
+def _signature(number: int, purpose: str, version: int) -> str:
+    secret = str(current_app.config["SECRET_KEY"]).encode()
+    made = hmac.new(secret, f"link:{number}:{purpose}:{version}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(made).rstrip(b"=").decode()

@@ -1,0 +1,39 @@
+"""What a feature declares about each kind of message it sends."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crm.feature import plugged
+
+if TYPE_CHECKING:
+    from crm.outbox.models import Message
+
+
+def _always(_message: "Message") -> bool:
+    return True
+
+
+def _nothing(_message: "Message") -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class MessageKind:
+    """`texts` is the prefix of the subject and body pairs; `still_true` is asked just before sending; `on_final` runs
+    in the transaction that marks the message sent, failed or dropped.
+    """
+
+    kind: str
+    texts: str
+    still_true: "Callable[[Message], bool]" = _always
+    on_final: "Callable[[Message], None]" = _nothing
+
+
+def find(kind: str) -> MessageKind:
+    """The declaration of a kind; raises KeyError when no feature declares it."""
+    for declared in plugged("messages"):
+        if declared.kind == kind:
+            found: MessageKind = declared
+            return found
+    raise KeyError(kind)

@@ -1,0 +1,54 @@
+"""Bodies we refer to. Never deleted, only deactivated, so that old referrals still read correctly."""
+
+from datetime import date
+from enum import StrEnum
+
+from sqlalchemy import String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from crm.db import Base, one_of
+from crm.db import code as column_code
+
+
+class BodyKind(StrEnum):
+    ASSISTANCE = "assistance"
+    FINANCING = "financing"
+    INCUBATION = "incubation"
+    NETWORK = "network"
+    PUBLIC = "public"
+
+
+class Body(Base):
+    __tablename__ = "body"
+    __table_args__ = (one_of("kind", BodyKind),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(String(30), unique=True)
+    kind: Mapped[BodyKind] = mapped_column(column_code(BodyKind))
+    name_fr: Mapped[str] = mapped_column(String(160))
+    name_en: Mapped[str] = mapped_column(String(160))
+    short_fr: Mapped[str] = mapped_column(String(60))
+    short_en: Mapped[str] = mapped_column(String(60))
+    offer_fr: Mapped[str] = mapped_column(Text)
+    offer_en: Mapped[str] = mapped_column(Text)
+    territory_fr: Mapped[str] = mapped_column(String(160))
+    territory_en: Mapped[str] = mapped_column(String(160))
+    # Work details only, of the person who receives what we send.
+    contact_name: Mapped[str] = mapped_column(String(120), default="")
+    contact_email: Mapped[str] = mapped_column(String(254), default="")
+    contact_language: Mapped[str] = mapped_column(String(2), default="fr")
+    verified_on: Mapped[date | None]
+    active: Mapped[bool] = mapped_column(default=True)
+    version: Mapped[int] = mapped_column(default=1)
+
+    def name(self, lang: str) -> str:
+        return self.name_fr if lang == "fr" else self.name_en
+
+    def short(self, lang: str) -> str:
+        return self.short_fr if lang == "fr" else self.short_en
+
+    def offer(self, lang: str) -> str:
+        return self.offer_fr if lang == "fr" else self.offer_en
+
+    def territory(self, lang: str) -> str:
+        return self.territory_fr if lang == "fr" else self.territory_en

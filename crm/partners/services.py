@@ -1,0 +1,59 @@
+"""The directory: loading what ships, and keeping contacts right."""
+
+import tomllib
+from datetime import date
+
+from sqlalchemy import select, update
+
+from crm.config import ROOT
+from crm.db import db
+from crm.partners.models import Body, BodyKind
+
+
+def load_directory() -> int:
+    """Add the bodies that ship and are not there yet; never changes one that is. Returns how many were added."""
+    shipped = tomllib.loads((ROOT / "crm" / "partners" / "directory.toml").read_text(encoding="utf-8"))
+    there = set(db.session.scalars(select(Body.code)))
+    new = [
+        Body(
+            code=code,
+            kind=BodyKind(facts["kind"]),
+            name_fr=facts["name"][0],
+            name_en=facts["name"][1],
+            short_fr=facts["short"][0],
+            short_en=facts["short"][1],
+            offer_fr=facts["offer"][0],
+            offer_en=facts["offer"][1],
+            territory_fr=facts["territory"][0],
+            territory_en=facts["territory"][1],
+            contact_name="",
+            contact_email="",
+            contact_language="fr",
+            active=True,
+            version=1,
+        )
+        for code, facts in shipped.items()
+        if code not in there
+    ]
+    db.session.add_all(new)
+    return len(new)
+
+
+def change_contact(
+    body: Body, *, seen_version: int, name: str, email: str, language: str, verified_on: date | None
+) -> bool:
+    """Save who receives what we send to a body; False when somebody changed it after `seen_version` was shown."""
+    changed = db.session.execute(
+        update(Body)
+        .where(Body.id == body.id, Body.version == seen_version)
+        .values(
+            contact_name=name,
+            contact_email=email,
+            contact_language=language,
+            verified_on=verified_on or body.verified_on,
+            version=Body.version + 1,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    db.session.expire(body)
+    return bool(changed.rowcount == 1)  # type: ignore[attr-defined]

@@ -1,0 +1,14 @@
+"""Plugs permissions into the history; giving and withdrawing happen on the pages of referrals."""
+
+from crm.feature import Feature
+from crm.timeline.sentences import Sentence
+
+_KEYS = frozenset({"permission", "body"})
+
+feature = Feature(
+    name="permissions",
+    event_sentences=(
+        Sentence("permission.given", "permissions.event.given", "internal", _KEYS, frozenset({"body_name"})),
+        Sentence("permission.withdrawn", "permissions.event.withdrawn", "internal", _KEYS, frozenset({"body_name"})),
+    ),
+)

@@ -1,0 +1,43 @@
+"""Who allowed what to be shared with whom, by which text, until when. Rows are never changed but to say withdrawn."""
+
+from datetime import date, datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from crm.db import Base, code, one_of
+from crm.partners.models import Body
+
+
+class How(StrEnum):
+    """How a permission was given: domain reference, section 15."""
+
+    VERBAL = "verbal"
+    PAPER = "paper"
+
+
+class Permission(Base):
+    __tablename__ = "permission"
+    __table_args__ = (
+        one_of("how", How),
+        # What a referral points to: this permission, for this file, naming this body.
+        UniqueConstraint("id", "case_id", "body_id"),
+        Index("ix_permission_case", "case_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"))
+    body_id: Mapped[int] = mapped_column(ForeignKey("body.id"))
+    text_version: Mapped[str] = mapped_column(String(20))
+    text_shown: Mapped[str] = mapped_column(Text)
+    language: Mapped[str] = mapped_column(String(2))
+    purpose: Mapped[str] = mapped_column(String(300))
+    fields: Mapped[list[str]]
+    how: Mapped[How] = mapped_column(code(How))
+    given_at: Mapped[datetime]
+    recorded_by_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    expires_on: Mapped[date]
+    withdrawn_at: Mapped[datetime | None]
+
+    body: Mapped[Body] = relationship()

@@ -1,0 +1,52 @@
+"""Plugs referrals into the product."""
+
+from crm.feature import Feature, Panel
+from crm.outbox.kinds import MessageKind
+from crm.referrals import services
+from crm.referrals.views import bp, load
+from crm.timeline.sentences import Sentence
+
+_CODES = frozenset({"referral", "body", "decline_reason"})
+_DETAIL = frozenset({"body_name", "note"})
+_MAIL = frozenset({"referral", "message"})
+
+
+def _sentence(what: str, tone: str) -> Sentence:
+    return Sentence(
+        f"referral.{what}",
+        f"referrals.event.{what}",
+        tone,
+        _CODES,
+        _DETAIL,
+        labels={"decline_reason": "referrals.decline_reason"},
+        body="note",
+    )
+
+
+feature = Feature(
+    name="referrals",
+    blueprints=(bp,),
+    panels=(Panel("side", "referrals/panel.html", load),),
+    event_sentences=(
+        _sentence("prepared", "internal"),
+        _sentence("self", "internal"),
+        _sentence("sent", "outgoing"),
+        _sentence("seen", "incoming"),
+        _sentence("accepted", "incoming"),
+        _sentence("declined", "incoming"),
+        _sentence("withdrawn", "outgoing"),
+        Sentence("referral.mail_sent", "referrals.event.mail_sent", "outgoing", _MAIL, frozenset({"to_name"})),
+        Sentence("referral.mail_failed", "referrals.event.mail_failed", "failed", _MAIL, frozenset({"to_name"})),
+    ),
+    case_guards=(services.guard,),
+    case_moved=(services.moved,),
+    messages=(
+        MessageKind(
+            "referrals.invitation",
+            "referrals.mail.invitation",
+            still_true=services.still_open,
+            on_final=services.note_final,
+        ),
+        MessageKind("referrals.withdrawn", "referrals.mail.withdrawn", on_final=services.note_final),
+    ),
+)

@@ -1,0 +1,181 @@
+"""Follow-ups on the case page, and the jobs that make them come due."""
+
+from typing import Any
+
+import wtforms
+from flask import Blueprint, Response, abort, request
+from sqlalchemy import select
+from werkzeug.wrappers import Response as BaseResponse
+from wtforms.validators import StopValidation
+
+from crm import clock, forms
+from crm.access import case_team
+from crm.accounts.feature import me
+from crm.accounts.models import Staff
+from crm.accounts.queries import active_case_team
+from crm.cases.models import Case
+from crm.cases.views import back_to, case_or_404, case_page
+from crm.db import db
+from crm.feature import Feature, Panel
+from crm.forms import AtMost, Chosen, DateField, Filled
+from crm.i18n import gettext, lazy
+from crm.jobs import Job
+from crm.outbox.kinds import MessageKind
+from crm.reminders import rules, services
+from crm.reminders.models import FollowUp
+from crm.timeline.sentences import Sentence
+
+bp = Blueprint("reminders", __name__, url_prefix="/staff/cases/<reference>/follow-ups")
+
+
+class FollowUpForm(forms.Form):
+    ids = "follow-up-"
+
+    title = wtforms.StringField(lazy("What is to be done?"), [Filled(lazy("Say what is to be done")), AtMost(200)])
+    reason = wtforms.TextAreaField(
+        lazy("Why?"), [Filled(lazy("Say why, in a few words")), AtMost(2000)], render_kw={"rows": "2"}
+    )
+    due_on = DateField(
+        lazy("For when?"),
+        [Filled(lazy("Choose a date"))],
+        render_kw={"type": "date"},
+        description=lazy("A date on a closed day moves to the next business day."),
+    )
+    owner = forms.Pick(lazy("For whom?"), [Chosen(lazy("Choose a person"))])
+
+    def __init__(self, *args: Any, people: list[tuple[int, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.owner.choices = [(str(number), name) for number, name in people]
+
+    def validate_due_on(self, field: DateField) -> None:
+        if field.day and not rules.may_be_due(field.day, clock.today()):
+            raise StopValidation(gettext("Choose a date from today to two years ahead"))
+
+
+class DoneForm(forms.Form):
+    ids = "done-"
+
+    outcome = wtforms.TextAreaField(lazy("What came of it?"), [AtMost(2000)], render_kw={"rows": "2", "optional": True})
+
+
+class SnoozeForm(forms.Form):
+    ids = "snooze-"
+
+    until = DateField(lazy("Snooze until"), [Filled(lazy("Choose a date"))], render_kw={"type": "date"})
+
+    def validate_until(self, field: DateField) -> None:
+        if field.day and not rules.may_be_due(field.day, clock.today()):
+            raise StopValidation(gettext("Choose a date from today to two years ahead"))
+
+
+def load(case: Case, staff: Staff) -> dict[str, Any]:
+    """What the panel and the top of the case page show."""
+    people = active_case_team()
+    return {
+        "follow_ups": services.open_ones(case),
+        "title_of": services.title_of,
+        "follow_up_form": FollowUpForm(people=people, data={"owner": str(case.owner_id or staff.id)}),
+        "done_form": DoneForm(),
+        "snooze_form": SnoozeForm(),
+    }
+
+
+def _loaded(reference: str, number: int) -> tuple[Case, FollowUp]:
+    case = case_or_404(reference, lock=True)
+    follow_up = db.session.scalar(select(FollowUp).where(FollowUp.id == number, FollowUp.case_id == case.id))
+    if follow_up is None:
+        abort(404)
+    return case, follow_up
+
+
+@bp.post("")
+@case_team
+def plan(reference: str) -> BaseResponse:
+    case = case_or_404(reference, lock=True)
+    form = FollowUpForm(request.form, people=active_case_team())
+    if not form.validate():
+        return case_page(case, 422, follow_up_form=form)
+    services.plan_by_hand(
+        case,
+        title=form.title.data,
+        reason=form.reason.data,
+        due_on=form.due_on.day or clock.today(),
+        owner=db.session.get_one(Staff, int(form.owner.data)),
+        actor=me(),
+    )
+    db.session.commit()
+    return back_to(case, gettext("The follow-up was planned."))
+
+
+@bp.post("/<int:number>/done")
+@case_team
+def done(reference: str, number: int) -> Response | BaseResponse:
+    case, follow_up = _loaded(reference, number)
+    form = DoneForm(request.form)
+    if not form.validate():
+        return case_page(case, 422, number=number, done_form=form)
+    services.complete(follow_up, case, me(), form.outcome.data or "")
+    db.session.commit()
+    return back_to(case, gettext("Done. Check that the next step below is the right one."))
+
+
+@bp.post("/<int:number>/snooze")
+@case_team
+def snooze(reference: str, number: int) -> Response | BaseResponse:
+    case, follow_up = _loaded(reference, number)
+    form = SnoozeForm(request.form)
+    if not form.validate():
+        return case_page(case, 422, number=number, snooze_form=form)
+    services.snooze(follow_up, case, form.until.day or clock.today(), me())
+    db.session.commit()
+    return back_to(case, gettext("The follow-up was snoozed."))
+
+
+@bp.post("/<int:number>/cancel")
+@case_team
+def cancel(reference: str, number: int) -> BaseResponse:
+    case, follow_up = _loaded(reference, number)
+    services.cancel(follow_up, case, me())
+    db.session.commit()
+    return back_to(case, gettext("The follow-up was cancelled. Check that the next step below is the right one."))
+
+
+def _sentence(kind: str, text: str, tone: str = "internal", body: str | None = None, *codes: str) -> Sentence:
+    detail = {"title", "to_name"} | ({body} if body else set())
+    return Sentence(
+        kind,
+        f"reminders.event.{text}",
+        tone,
+        frozenset({"rule", *codes}),
+        frozenset(detail),
+        labels={"rule": "reminders.rule"},
+        formats={"due_on": "day"} if "due_on" in codes else None,
+        stands_in={"rule": "title"},
+        body=body,
+    )
+
+
+feature = Feature(
+    name="reminders",
+    blueprints=(bp,),
+    panels=(Panel("side", "reminders/panel.html", load),),
+    jobs=(
+        Job("remind", services.queue_due, every=30),
+        Job("repair", services.repair_forgotten, every=300),
+    ),
+    event_sentences=(
+        _sentence("follow_up.planned", "planned", "internal", None, "due_on"),
+        _sentence("follow_up.done", "done", "internal", "outcome"),
+        _sentence("follow_up.cancelled", "cancelled", "internal"),
+        _sentence("follow_up.snoozed", "snoozed", "internal", None, "due_on"),
+        _sentence("reminder.sent", "sent", "reminder", None, "follow_up", "message"),
+        _sentence("reminder.failed", "failed", "failed", None, "follow_up", "message"),
+    ),
+    case_guards=(services.guard,),
+    case_moved=(services.moved,),
+    handoff=(services.hand_over,),
+    case_holds=(services.holds,),
+    messages=(
+        MessageKind("reminders.due", "reminders.mail.due", still_true=services.still_due, on_final=services.note_final),
+    ),
+)

@@ -1,0 +1,49 @@
+"""Follow-ups: what is next on a file, for whom, by when, and why."""
+
+from datetime import date, datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from crm.accounts.models import Staff
+from crm.db import Base, code, one_of
+
+_TODO = text("state = 'todo'")
+_TO_REMIND = text("state = 'todo' AND reminded_on IS NULL")
+
+
+class State(StrEnum):
+    TODO = "todo"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class FollowUp(Base):
+    """`rule` names the rule that made it, and is empty when a person typed it: rules never touch those."""
+
+    __tablename__ = "follow_up"
+    __table_args__ = (
+        one_of("state", State),
+        Index("ix_follow_up_case", "case_id", "state"),
+        Index("ix_follow_up_owner", "owner_id", "due_on", postgresql_where=_TODO, sqlite_where=_TODO),
+        Index("ix_follow_up_to_remind", "due_on", postgresql_where=_TO_REMIND, sqlite_where=_TO_REMIND),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"))
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    rule: Mapped[str] = mapped_column(String(20), default="")
+    title: Mapped[str] = mapped_column(String(200), default="")
+    reason: Mapped[str] = mapped_column(Text, default="")
+    due_on: Mapped[date]
+    first_due_on: Mapped[date]
+    state: Mapped[State] = mapped_column(code(State), default=State.TODO)
+    reminded_on: Mapped[date | None]  # the due date a reminder was queued for
+    created_at: Mapped[datetime]
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    ended_at: Mapped[datetime | None]
+    ended_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    outcome: Mapped[str] = mapped_column(Text, default="")
+
+    owner: Mapped[Staff | None] = relationship(foreign_keys=[owner_id])

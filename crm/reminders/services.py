@@ -1,0 +1,337 @@
+"""Planning, completing and moving follow-ups, and the reminders that they send.
+
+Truth 1: an open file always has a dated next step with an owner. Every verb here that ends a follow-up calls
+`keep_from_being_forgotten`, which gives the file a step rather than leave it with none.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, exists, func, or_, select, update
+from sqlalchemy.orm import joinedload
+
+from crm import clock
+from crm.accounts.models import Staff
+from crm.accounts.queries import duty_person
+from crm.accounts.services import by
+from crm.business_days import add_business_days, next_business_day
+from crm.cases import pipeline
+from crm.cases.models import Case
+from crm.cases.pipeline import Move, Refusal
+from crm.cases.queries import is_held
+from crm.cases.vocabulary import Stage
+from crm.db import db
+from crm.errors import RefusedError
+from crm.i18n import format_date, speaking
+from crm.outbox.models import Message, Status
+from crm.outbox.services import queue, settings
+from crm.reminders import rules
+from crm.reminders.models import FollowUp, State
+from crm.texts import label, text
+from crm.timeline.services import SYSTEM, record
+
+REMIND_AT_HOUR = 8  # local time on the due date
+
+
+def title_of(follow_up: FollowUp) -> str:
+    """What is to be done, in the language spoken now for what a rule made, as typed otherwise."""
+    return follow_up.title or label("reminders.rule", follow_up.rule)
+
+
+def holds(case: Any, at: datetime) -> ColumnElement[bool]:
+    """A file is held at an instant by an open follow-up that somebody owns; being late still counts as holding."""
+    return exists().where(
+        FollowUp.case_id == case.id,
+        FollowUp.created_at <= at,
+        or_(FollowUp.ended_at.is_(None), FollowUp.ended_at > at),
+        FollowUp.owner_id.is_not(None),
+    )
+
+
+def open_ones(case: Case) -> Sequence[FollowUp]:
+    """The open follow-ups of a file with their owners, the earliest first."""
+    return db.session.scalars(
+        select(FollowUp)
+        .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO)
+        .options(joinedload(FollowUp.owner))
+        .order_by(FollowUp.due_on, FollowUp.id)
+    ).all()
+
+
+def plan_by_hand(case: Case, *, title: str, reason: str, due_on: date, owner: Staff, actor: Staff) -> FollowUp:
+    """A follow-up a person types. Its due date moves to the next business day."""
+    if case.stage is Stage.CLOSED:
+        raise RefusedError(text("cases.refusal.closed_file"))
+    due_on = next_business_day(due_on)
+    follow_up = _make(case, due_on=due_on, owner=owner, title=title, reason=reason, actor=actor)
+    record(
+        "follow_up.planned",
+        case_id=case.id,
+        actor=by(actor),
+        codes={"due_on": due_on.isoformat()},
+        detail={"title": title},
+    )
+    _refresh(case)
+    return follow_up
+
+
+def plan_by_rule(case: Case, rule: str, due_on: date) -> FollowUp:
+    """A follow-up a rule makes, for the file's owner or, while it has none, the duty person. Never on a closed file."""
+    if case.stage is Stage.CLOSED:
+        raise RefusedError(text("cases.refusal.closed_file"))
+    follow_up = _make(case, due_on=due_on, owner=case.owner or duty_person(), rule=rule)
+    _refresh(case)
+    return follow_up
+
+
+def set_rule_date(case: Case, rule: str, due_on: date) -> None:
+    """Move what a rule already planned to another day, or plan it."""
+    moved_along = db.session.execute(
+        update(FollowUp)
+        .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.rule == rule)
+        .values(due_on=due_on, reminded_on=None)
+        .execution_options(synchronize_session="fetch")
+    )
+    if not moved_along.rowcount:  # type: ignore[attr-defined]
+        plan_by_rule(case, rule, due_on)
+    _refresh(case)
+
+
+def _make(
+    case: Case,
+    *,
+    due_on: date,
+    owner: Staff | None,
+    rule: str = "",
+    title: str = "",
+    reason: str = "",
+    actor: Staff | None = None,
+) -> FollowUp:
+    follow_up = FollowUp(
+        case_id=case.id,
+        owner_id=owner.id if owner else None,
+        rule=rule,
+        title=title,
+        reason=reason,
+        due_on=due_on,
+        first_due_on=due_on,
+        state=State.TODO,
+        created_at=clock.now(),
+        created_by_id=actor.id if actor else None,
+        outcome="",
+    )
+    db.session.add(follow_up)
+    return follow_up
+
+
+def complete(follow_up: FollowUp, case: Case, actor: Staff, outcome: str = "") -> None:
+    """Mark as done. When nothing else holds the file, somebody gets a step to decide what comes next."""
+    _end(follow_up, case, State.DONE, actor, outcome)
+
+
+def cancel(follow_up: FollowUp, case: Case, actor: Staff) -> None:
+    """Take a follow-up off the list; the file is never left with none."""
+    _end(follow_up, case, State.CANCELLED, actor, "")
+
+
+def _end(follow_up: FollowUp, case: Case, state: State, actor: Staff, outcome: str) -> None:
+    if follow_up.state is not State.TODO:
+        raise RefusedError(text("reminders.refusal.already_ended"))
+    follow_up.state = state
+    follow_up.ended_at = clock.now()
+    follow_up.ended_by_id = actor.id
+    follow_up.outcome = outcome
+    codes, detail = _told(follow_up)
+    if outcome:
+        detail["outcome"] = outcome
+    record(f"follow_up.{state}", case_id=case.id, actor=by(actor), codes=codes, detail=detail)
+    keep_from_being_forgotten(case)
+
+
+def _told(follow_up: FollowUp) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A follow-up's title for an event: the rule's code, named when it is read, or the words a person typed."""
+    return ({}, {"title": follow_up.title}) if follow_up.title else ({"rule": follow_up.rule}, {})
+
+
+def snooze(follow_up: FollowUp, case: Case, until: date, actor: Staff) -> None:
+    """Move the due date; the first one is kept for the indicator, and the reminder will leave on the new one."""
+    if follow_up.state is not State.TODO:
+        raise RefusedError(text("reminders.refusal.already_ended"))
+    follow_up.due_on = next_business_day(until)
+    follow_up.reminded_on = None
+    codes, detail = _told(follow_up)
+    codes["due_on"] = follow_up.due_on.isoformat()
+    record("follow_up.snoozed", case_id=case.id, actor=by(actor), codes=codes, detail=detail)
+    _refresh(case)
+
+
+def keep_from_being_forgotten(case: Case) -> bool:
+    """Give an open file that nothing holds a step for the next business day; True when it needed one."""
+    db.session.flush()  # the question below is asked of the database
+    needed = case.stage is not Stage.CLOSED and not db.session.scalar(
+        select(Case.id).where(Case.id == case.id, is_held())
+    )
+    if needed:
+        _make(case, due_on=add_business_days(clock.today(), 1), owner=case.owner or duty_person(), rule="decide")
+    _refresh(case)
+    return bool(needed)
+
+
+def _refresh(case: Case) -> None:
+    """The one place that writes a file's `next_step_on`."""
+    db.session.flush()  # the minimum below is asked of the database
+    case.next_step_on = db.session.scalar(
+        select(func.min(FollowUp.due_on)).where(FollowUp.case_id == case.id, FollowUp.state == State.TODO)
+    )
+
+
+def guard(case: Case, move: Move) -> list[Refusal]:
+    """What a person planned is never thrown away by closing, unless the closing settles everything by itself."""
+    if move.to is not Stage.CLOSED or move.closing_reason in pipeline.SETTLING:
+        return []
+    count = db.session.scalar(
+        select(func.count(FollowUp.id)).where(
+            FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.rule == ""
+        )
+    )
+    return [Refusal("open_follow_ups", {"count": str(count)}, feature="reminders")] if count else []
+
+
+def moved(case: Case, move: Move, _actor: Staff | None) -> None:
+    """Leaving a stage cancels what its rules had planned; entering one plans anew. Closing ends all that is open."""
+    if move.to is not move.origin:
+        automatic = (FollowUp.rule != "",) if move.to is not Stage.CLOSED else ()
+        db.session.execute(
+            update(FollowUp)
+            .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO, *automatic)
+            .values(state=State.CANCELLED, ended_at=clock.now())
+            .execution_options(synchronize_session="fetch")
+        )
+    planned = rules.plan(move.to, move.today, reply_due_on=case.reply_due_on, return_on=move.return_on)
+    owner = (case.owner or duty_person()) if planned else None
+    for one in planned:
+        _make(case, due_on=one.due_on, owner=owner, rule=one.rule)
+    _refresh(case)
+
+
+def hand_over(case: Case, former_id: int | None, to: Staff) -> None:
+    """When a file changes hands, what its former owner or nobody in particular had to do moves along."""
+    theirs = or_(FollowUp.owner_id == former_id, FollowUp.owner_id.is_(None), FollowUp.rule != "")
+    db.session.execute(
+        update(FollowUp)
+        .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO, theirs)
+        .values(owner_id=to.id, reminded_on=None)
+        .execution_options(synchronize_session="fetch")
+    )
+    _start_reaching(case, to)
+
+
+def _start_reaching(case: Case, owner: Staff) -> None:
+    """A new request that found its owner: assigning it is done, reaching the person by the promised date is next."""
+    assigned = db.session.execute(
+        update(FollowUp)
+        .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.rule == "assign")
+        .values(state=State.DONE, ended_at=clock.now(), ended_by_id=owner.id)
+        .execution_options(synchronize_session="fetch")
+    )
+    if assigned.rowcount:  # type: ignore[attr-defined]
+        first = rules.plan(Stage.CONTACT, clock.today(), reply_due_on=case.reply_due_on)[0]
+        _make(case, due_on=first.due_on, owner=owner, rule=first.rule)
+    _refresh(case)
+
+
+def adopt_from(leaver: Staff, to: Staff | None) -> None:
+    """When an account closes: every follow-up it still holds, on anybody's file, goes to the duty person."""
+    db.session.execute(
+        update(FollowUp)
+        .where(FollowUp.owner_id == leaver.id, FollowUp.state == State.TODO)
+        .values(owner_id=to.id if to else None, reminded_on=None)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def repair_forgotten() -> int:
+    """Job: give a step to any open file that has none, should a fault ever make one. Returns how many."""
+    if (duty := duty_person()) is None:
+        return 0
+    db.session.execute(
+        update(FollowUp).where(FollowUp.owner_id.is_(None), FollowUp.state == State.TODO).values(owner_id=duty.id)
+    )
+    found = list(db.session.scalars(select(Case).where(Case.stage != Stage.CLOSED, ~is_held()).limit(100)))
+    return sum(keep_from_being_forgotten(case) for case in found)
+
+
+def queue_due(*, limit: int = 500) -> int:
+    """Job: turn follow-ups that are due into messages to their owners, each once. Returns how many."""
+    now = clock.now()
+    last = clock.local_date(now) if clock.local(now).hour >= REMIND_AT_HOUR else None
+    due = FollowUp.due_on <= last if last else FollowUp.due_on < clock.local_date(now)
+    found = db.session.scalars(
+        select(FollowUp)
+        .join(Staff, Staff.id == FollowUp.owner_id)
+        .where(FollowUp.state == State.TODO, FollowUp.reminded_on.is_(None), due, Staff.active.is_(True))
+        .options(joinedload(FollowUp.owner))
+        .order_by(FollowUp.due_on, FollowUp.id)
+        .limit(limit)
+        .with_for_update(of=FollowUp, skip_locked=True)
+    ).all()
+    for follow_up in found:
+        _queue_one(follow_up, now)
+    return len(found)
+
+
+def _queue_one(follow_up: FollowUp, now: datetime) -> None:
+    case = db.session.get_one(Case, follow_up.case_id)
+    owner = follow_up.owner
+    if owner is None:
+        return
+    with speaking(owner.language):
+        title = title_of(follow_up)
+        values: dict[str, object] = {
+            "name": owner.name,
+            "title": title,
+            "reference": case.reference,
+            "project": f" – {case.project.name}" if case.project.name else "",
+            "due_on": format_date(follow_up.due_on),
+            "address_of_file": f"{settings().base_url}/staff/cases/{case.reference}",
+        }
+    queue(
+        "reminders.due",
+        dedupe_key=f"follow-up:{follow_up.id}:{follow_up.due_on}:{owner.id}",
+        to=(owner.email, owner.name),
+        language=owner.language,
+        values=values,
+        case_id=case.id,
+        subject_ids={"follow_up": follow_up.id, "due_on": follow_up.due_on.isoformat(), "owner": owner.id},
+        due_at=now,
+    )
+    follow_up.reminded_on = follow_up.due_on
+
+
+def still_due(message: Message) -> bool:
+    """Whether a reminder still says the truth: same owner, same date, not done meanwhile."""
+    follow_up = db.session.get(FollowUp, message.subject_ids["follow_up"])
+    return (
+        follow_up is not None
+        and follow_up.state is State.TODO
+        and follow_up.due_on.isoformat() == message.subject_ids["due_on"]
+        and follow_up.owner_id == message.subject_ids["owner"]
+        and follow_up.owner is not None
+        and follow_up.owner.active
+    )
+
+
+def note_final(message: Message) -> None:
+    """The file's history says that a reminder left, or could not."""
+    if message.status not in {Status.SENT, Status.FAILED}:
+        return
+    follow_up = db.session.get_one(FollowUp, message.subject_ids["follow_up"])
+    codes, detail = _told(follow_up)
+    record(
+        "reminder.sent" if message.status is Status.SENT else "reminder.failed",
+        case_id=message.case_id,
+        actor=SYSTEM,
+        codes={"follow_up": follow_up.id, "message": message.id} | codes,
+        detail={"to_name": message.to_name} | detail,
+    )

@@ -1,0 +1,127 @@
+"""Headers on every answer, forged and cross-site writes refused, and counters that limit guessing.
+
+Figures: security reference, sections 5.5 to 5.7.
+"""
+
+import hashlib
+import hmac
+from datetime import datetime, timedelta
+
+from flask import Flask, Response, abort, current_app, request
+from flask_wtf.csrf import CSRFProtect
+from sqlalchemy import String, delete
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, mapped_column
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from crm import clock
+from crm.config import Settings
+from crm.db import SAFE_METHODS, Base, db
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+LARGEST_REQUEST = 1_000_000  # bytes; there are no attachments yet
+
+csrf = CSRFProtect()
+
+
+class RateCount(Base):
+    """How often something was tried in a window of time. Keys are keyed hashes: no address is kept."""
+
+    __tablename__ = "rate_count"
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    window: Mapped[datetime] = mapped_column(primary_key=True)
+    count: Mapped[int]
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    https = settings.https
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        TRUSTED_HOSTS=settings.hosts,
+        SESSION_COOKIE_NAME="__Host-session" if https else "session",
+        SESSION_COOKIE_SECURE=https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        MAX_CONTENT_LENGTH=LARGEST_REQUEST,
+        MAX_FORM_MEMORY_SIZE=LARGEST_REQUEST,
+        MAX_FORM_PARTS=400,
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a long form must not expire
+        WTF_CSRF_SSL_STRICT=False,  # the Origin and Sec-Fetch-Site checks below do this, without needing a Referer
+    )
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
+    extra = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"} if https else {}
+    headers = HEADERS | extra
+
+    @app.before_request
+    def _refuse_other_sites() -> None:
+        if request.method in SAFE_METHODS:
+            return
+        origin = request.headers.get("Origin")
+        site = request.headers.get("Sec-Fetch-Site", "same-origin")
+        if site == "cross-site" or (origin and origin != "null" and origin not in _own_origins(settings)):
+            abort(403)
+
+    csrf.init_app(app)  # after the check above: what another site sends is refused, not given back to be sent again
+
+    @app.after_request
+    def _set_headers(response: Response) -> Response:
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        if request.endpoint == "static":
+            # Addresses of static files carry a version: they may be kept for a year.
+            response.headers["Cache-Control"] = (
+                "public, max-age=31536000, immutable" if request.args.get("v") else "public, max-age=3600"
+            )
+        else:
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+def _own_origins(settings: Settings) -> tuple[str, ...]:
+    # On the developer's machine 127.0.0.1 and localhost are both ours: the host was already checked.
+    return (settings.base_url, request.host_url.rstrip("/"))
+
+
+def too_often(name: str, who: str, *, limit: int, seconds: int) -> bool:
+    """Count one try of `name` by `who` and commit; True when more than `limit` fell within the window.
+
+    Must be called before anything else was changed in this transaction.
+    """
+    now = clock.now()
+    window = datetime.fromtimestamp(now.timestamp() // seconds * seconds, tz=now.tzinfo)
+    secret = str(current_app.config["SECRET_KEY"]).encode()
+    key = hmac.new(secret, f"{name}:{who}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+    dialect = sqlite if db.engine.dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(RateCount).values(key=key, window=window, count=1)
+    statement = insert.on_conflict_do_update(
+        index_elements=["key", "window"], set_={"count": RateCount.count + 1}
+    ).returning(RateCount.count)
+    count = db.session.execute(statement).scalar_one()
+    db.session.commit()
+    return bool(count > limit)
+
+
+def forget_old_counts() -> int:
+    """Destroy counters older than a day; returns how many."""
+    gone = db.session.execute(delete(RateCount).where(RateCount.window < clock.now() - timedelta(days=1)))
+    return int(gone.rowcount)  # type: ignore[attr-defined]
+
+
+def client_network() -> str:
+    """Where a request comes from, as far as it may be trusted: an IPv4 address, or an IPv6 /64."""
+    address = request.remote_addr or "unknown"
+    return ":".join(address.split(":")[:4]) if ":" in address else address

@@ -1,0 +1,129 @@
+"""Talks on the case page."""
+
+from datetime import datetime
+from typing import Any
+
+import wtforms
+from flask import Blueprint, Response, abort, request
+from sqlalchemy import select
+from werkzeug.wrappers import Response as BaseResponse
+from wtforms.validators import StopValidation
+
+from crm import clock, forms
+from crm.access import case_team
+from crm.accounts.feature import me
+from crm.accounts.models import Staff
+from crm.accounts.queries import active_case_team
+from crm.cases.models import Case
+from crm.cases.views import back_to, case_or_404, case_page
+from crm.db import db
+from crm.feature import Feature, Panel
+from crm.forms import AtMost, Chosen, DateField, Filled
+from crm.i18n import gettext, lazy
+from crm.talks import services
+from crm.talks.models import Mode, Talk, TalkState
+from crm.texts import choices
+from crm.timeline.sentences import Sentence
+
+bp = Blueprint("talks", __name__, url_prefix="/staff/cases/<reference>/talks")
+
+
+class TalkForm(forms.Form):
+    ids = "talk-"
+
+    on = DateField(lazy("Date"), [Filled(lazy("Choose a date"))], render_kw={"type": "date"})
+    at = wtforms.StringField(
+        lazy("Time"),
+        [Filled(lazy("Choose a time"))],
+        render_kw={"type": "time"},
+        description=lazy("Montréal time."),
+    )
+    minutes = forms.Pick(lazy("Length"), [Chosen(lazy("Choose a length"))], default="30")
+    mode = forms.Radio(lazy("How"), [Chosen(lazy("Say how you will talk"))], default=Mode.PHONE)
+    adviser = forms.Pick(lazy("With whom?"), [Chosen(lazy("Choose a person"))])
+
+    starts_at: datetime
+
+    def __init__(self, *args: Any, people: list[tuple[int, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.adviser.choices = [(str(number), name) for number, name in people]
+        self.minutes.choices = [(str(n), gettext("%(minutes)s minutes", minutes=n)) for n in (15, 30, 45, 60, 90)]
+        self.mode.choices = choices("talks.mode")
+
+    def validate_at(self, field: wtforms.Field) -> None:
+        if self.on.day is None:
+            return
+        try:
+            hour, minute = (int(part) for part in field.data.split(":")[:2])
+            self.starts_at = clock.at_local(self.on.day, hour, minute)
+        except (ValueError, OverflowError):
+            raise StopValidation(
+                gettext("Write the time as hours and minutes, like %(example)s", example="14:30")
+            ) from None
+
+
+class OutcomeForm(forms.Form):
+    ids = "outcome-"
+
+    state = forms.Pick(lazy("What came of it?"), [Chosen(lazy("Say what came of the talk"))])
+    summary = wtforms.TextAreaField(lazy("What was said"), [AtMost()], render_kw={"rows": "3", "optional": True})
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.state.choices = [("", gettext("Choose…")), *choices("talks.outcome")]
+
+
+def load(case: Case, staff: Staff) -> dict[str, Any]:
+    return {
+        "talks": services.booked(case),
+        "talk_form": TalkForm(people=active_case_team(), data={"adviser": str(case.owner_id or staff.id)}),
+        "outcome_form": OutcomeForm(),
+    }
+
+
+@bp.post("")
+@case_team
+def book(reference: str) -> Response | BaseResponse:
+    case = case_or_404(reference, lock=True)
+    form = TalkForm(request.form, people=active_case_team())
+    if not form.validate():
+        return case_page(case, 422, talk_form=form)
+    services.book(
+        case,
+        adviser=db.session.get_one(Staff, int(form.adviser.data)),
+        starts_at=form.starts_at,
+        minutes=int(form.minutes.data),
+        mode=Mode(form.mode.data),
+        actor=me(),
+    )
+    db.session.commit()
+    return back_to(case, gettext("The talk is booked."))
+
+
+@bp.post("/<int:number>/outcome")
+@case_team
+def outcome(reference: str, number: int) -> Response | BaseResponse:
+    case = case_or_404(reference, lock=True)
+    talk = db.session.scalar(select(Talk).where(Talk.id == number, Talk.case_id == case.id))
+    if talk is None:
+        abort(404)
+    form = OutcomeForm(request.form)
+    if not form.validate():
+        return case_page(case, 422, number=number, outcome_form=form)
+    services.settle(talk, case, TalkState(form.state.data), me(), form.summary.data or "")
+    db.session.commit()
+    return back_to(case, gettext("The outcome was recorded."))
+
+
+feature = Feature(
+    name="talks",
+    blueprints=(bp,),
+    panels=(Panel("side", "talks/panel.html", load),),
+    event_sentences=(
+        Sentence("talk.booked", "talks.event.booked", "contact", frozenset({"mode", "at"}), formats={"at": "instant"}),
+        Sentence("talk.cancelled", "talks.event.cancelled", "contact", frozenset({"at"}), formats={"at": "instant"}),
+    ),
+    case_guards=(services.guard,),
+    case_moved=(services.moved,),
+    case_holds=(services.holds,),
+)

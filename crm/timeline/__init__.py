@@ -1,0 +1,1 @@
+"""What happened, append-only: every state change writes one event."""

@@ -1,0 +1,153 @@
+"""A database held by somebody else: nothing is saved, nothing typed is lost, the answer says to try again."""
+
+import contextlib
+
+import psycopg
+import pytest
+from sqlalchemy import event, func, select
+from sqlalchemy.engine import make_url
+
+from crm.accounts import services as accounts
+from crm.cases.models import Case, Note
+from crm.db import WAL_IS_SAFE, db, sqlite
+from tests.support.factories import ANSWERS
+from tests.support.pages import Pages, words
+from tests.support.typed import form_with
+
+PATIENCE = 50  # milliseconds, instead of the product's ten seconds
+NOTE = "Appelé Mme d’Amours & laissé un « message »."
+
+
+@pytest.fixture
+def impatient(app):
+    """The product's own connections, waiting less long."""
+
+    def connect(connection, _record):
+        if db.engine.dialect.name == "sqlite":
+            connection.execute(f"PRAGMA busy_timeout={PATIENCE}")
+        else:
+            connection.execute(f"SET lock_timeout = {PATIENCE}")
+            connection.commit()
+
+    with app.app_context():
+        engine = db.engine
+        event.listen(engine, "connect", connect)
+        engine.dispose()
+    return app
+
+
+@pytest.fixture
+def held(session, kind, database_url):
+    """`with held("case_file"):` somebody else is writing there (on SQLite: anywhere)."""
+
+    @contextlib.contextmanager
+    def hold(*tables, reading=False):
+        session.commit()
+        if kind == "sqlite":
+            other = sqlite.connect(make_url(database_url).database, isolation_level=None)
+            other.execute("BEGIN EXCLUSIVE" if reading else "BEGIN IMMEDIATE")
+        else:
+            other = psycopg.connect(database_url)
+            for table in tables:
+                other.execute(f"LOCK TABLE {table} IN {'ACCESS EXCLUSIVE' if reading else 'EXCLUSIVE'} MODE")
+        try:
+            yield
+        finally:
+            other.rollback() if kind != "sqlite" else other.execute("ROLLBACK")
+            other.close()
+
+    return hold
+
+
+def count(session, model) -> int:
+    return session.scalar(select(func.count()).select_from(model))
+
+
+@pytest.mark.parametrize(
+    ("address", "locale", "said"),
+    [
+        ("/fr/demande", "fr-CA", "Votre texte n’est pas encore enregistré"),
+        ("/en/request", "en-CA", "Your text was not saved yet, and it is not lost."),
+    ],
+)
+def test_a_request_that_cannot_be_saved_now_comes_back_filled_and_is_sent_by_a_second_press(
+    impatient, people, held, session, address, locale, said
+):
+    pages = Pages(impatient)
+    _, blank = form_with(pages.get(address).text, "form_key")
+    typed = ANSWERS | {"form_key": blank["form_key"][0], "sector_other": "« Épluchage » & <poires>"}
+    with held("case_file", "project", "request"):
+        refused = pages.post(address, typed, status=503)
+    assert refused.headers["Retry-After"] == "10"
+    assert f'<html lang="{locale}"' in refused.text
+    assert "PCC-" not in refused.text
+    assert said in words(refused.text)
+    assert count(session, Case) == 0
+    session.commit()
+    action, kept = form_with(refused.text, "form_key")
+    assert action == address
+    wanted = {name: value if isinstance(value, list) else [value] for name, value in typed.items()}
+    assert {name: values for name, values in kept.items() if name != "csrf_token"} == wanted
+    pages.post(action, kept, token=None)
+    assert count(session, Case) == 1
+
+
+def test_a_note_that_cannot_be_saved_now_comes_back_and_is_saved_by_a_second_press(
+    impatient, people, make, held, session, signed_in
+):
+    case = make.case(owner=people.adviser)
+    adviser = signed_in(people.adviser)
+    address = f"/staff/cases/{case.reference}/notes"
+    adviser.get(f"/staff/cases/{case.reference}")
+    with held("event", "note", "case_file"):
+        refused = adviser.post(address, {"body": NOTE}, status=503)
+    assert refused.headers["Retry-After"] == "10"
+    assert count(session, Note) == 0
+    session.commit()
+    action, kept = form_with(refused.text, "body")
+    assert (action, kept["body"]) == (address, [NOTE])
+    adviser.post(action, kept, token=None)
+    assert session.scalars(select(Note.body)).all() == [NOTE]
+
+
+def test_when_even_the_session_cannot_be_read_the_text_still_comes_back(
+    impatient, people, make, held, session, signed_in
+):
+    case = make.case(owner=people.adviser)
+    adviser = signed_in(people.adviser)
+    address = f"/staff/cases/{case.reference}"
+    adviser.get(address)
+    with held("sign_in", "staff", reading=True):
+        refused = adviser.post(f"{address}/notes", {"body": NOTE}, status=503)
+    assert refused.headers["Retry-After"] == "10"
+    assert form_with(refused.text, "body")[1]["body"] == [NOTE]
+
+
+def test_a_page_that_cannot_be_read_now_says_so(impatient, people, held, signed_in, kind):
+    if kind == "sqlite" and WAL_IS_SAFE:
+        pytest.skip("with a write-ahead log, nobody can keep a reader waiting")
+    adviser = signed_in(people.adviser)
+    adviser.get("/staff/cases")
+    with held("case_file", "sign_in", reading=True):
+        refused = adviser.get("/staff/cases", 503)
+    assert refused.headers["Retry-After"] == "10"
+    adviser.get("/staff/cases")
+
+
+def test_reading_goes_on_while_somebody_writes(impatient, people, make, held, signed_in):
+    case = make.case(owner=people.adviser)
+    adviser, address = signed_in(people.adviser), f"/staff/cases/{case.reference}"
+    with held("case_file", "event", "sign_in", "message"):
+        adviser.get("/staff/cases")
+        adviser.get(address)
+        Pages(impatient).get("/fr/demande")
+
+
+def test_signing_in_while_the_database_is_busy_makes_no_session(impatient, people, held, session):
+    pages = Pages(impatient)
+    pages.get("/staff/sign-in")
+    typed = {"email": people.adviser.email, "password": "a long password for tests"}
+    with held("sign_in", "rate_count"):
+        refused = pages.post("/staff/sign-in", typed, status=503)
+    assert "a long password for tests" not in refused.text
+    assert accounts.sign_in(typed["email"], typed["password"]) is not None

@@ -1,0 +1,309 @@
+"""Every page, both languages, light and dark, from the narrowest window to the widest: accessible and never wider than it."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import expect
+
+from crm import clock
+from crm.access import Role
+from crm.accounts.queries import by_email
+from crm.cases import services as cases
+from crm.cases.vocabulary import Stage
+from crm.partners.queries import by_code
+from crm.referrals.outcomes import DeclineReason
+from crm.summaries import services as summaries
+from crm.summaries.figures import Period
+from crm.talks import services as talks
+from crm.talks.models import Mode
+from tests.journeys.conftest import site_of_files
+from tests.journeys.site import REFUSED, body_of
+from tests.journeys.test_entrepreneur import FORM, fill_half, fill_rest
+from tests.journeys.test_referral import LINK
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+NARROW, WIDE = 320, 3840
+# Each scheme is judged in full at both widths, one in each language; all four are measured in both.
+JUDGED = {"fr": {(NARROW, "light"), (WIDE, "dark")}, "en": {(NARROW, "dark"), (WIDE, "light")}}
+LONG = "Coopérative-de-solidarité-intermunicipale-des-livreuses-et-livreurs-à-vélo-du-Grand-Montréal"
+NAMES = ["Outilthèque de Rosemont", "Toile boréale", LONG, "", "Semences partagées", "Atelier 514", "Vélo-cargo du Sud-Ouest",
+         "La Ruche des médias", "Habiter ensemble", "Soins de proximité", "Récolte locale", "Données communes"]  # fmt: skip
+WORDS = "Une bibliothèque d’outils gérée par les personnes du quartier. " * 6 + "https://exemple.ca/" + "x" * 120
+
+
+@pytest.fixture(scope="module")
+def full(migrated, post, tmp_path_factory):
+    """An installation with a dozen files at every stage, referrals in every state, and mail that did not leave."""
+    site = site_of_files(migrated, post, tmp_path_factory.mktemp("full"))
+    coordinator = site.person(Role.COORDINATOR, "fr")
+    site.person(Role.COORDINATOR, "en")
+    site.person(Role.ADVISER, "en")
+    site.refs = {}
+    with site.making("fr") as make:
+        adviser, session = make.people.adviser, make.session
+        for place, name in enumerate(NAMES):
+            at = clock.now() - timedelta(days=place * 3, hours=place)
+            case = make.case(name=name, received_at=at, owner=adviser if place % 3 else None)
+            case.contact.name = ["Nadia Benali", "Jean-Sébastien Archambault-Desrochers", "Li Wei"][place % 3]
+        for stage in (Stage.CONTACT, Stage.DISCOVERY, Stage.PLANNING):
+            site.refs[stage] = make.case_at(stage).reference
+        for day in range(12):
+            make.case(
+                received_at=clock.at_local(Period.read("2026-q2").first.replace(day=day + 2), 10),
+                name=f"Printemps {day}",
+            )
+        for code in ("cdrq", "reseau-coop", "pme-mtl", "esplanade"):
+            make.body(code)
+        make.body("esplanade").contact_email = f"{REFUSED}esplanade.example"
+        rich = make.case_at(Stage.PLANNING)
+        rich.project.name, rich.project.description = LONG, WORDS
+        cases.add_note(rich, WORDS, adviser)
+        make.referral(rich, by_code("pme-mtl"), sent=False)
+        tomorrow = clock.now() + timedelta(days=1)
+        talks.book(rich, adviser=adviser, starts_at=tomorrow, minutes=30, mode=Mode.VIDEO, actor=adviser)
+        make.referral(rich, by_code("cdrq"))
+        make.referral(
+            rich, by_code("reseau-coop"), fields=("name", "email", "phone", "description", "summary", "needs")
+        )
+        make.referral(rich, by_code("esplanade"))
+        cases.advance(rich, Stage.REFERRED, adviser)
+        closed = make.case(owner=adviser, name="Fermé")
+        cases.advance(
+            closed,
+            Stage.CLOSED,
+            adviser,
+            closing_reason=cases.pipeline.ClosingReason.OUT_SCOPE,
+            reason="Hors mandat",
+            person_told="told",
+        )
+        site.refs |= {"rich": rich.reference, "closed": closed.reference, "new": make.case(name="Neuf").reference}
+        session.commit()
+    with site.inside():
+        summaries.publish(Period.read("2026-q2"), by_email(coordinator))
+    site.sql("UPDATE follow_up SET due_on = '2026-10-01' WHERE rule = 'reach'")
+    site.send_due()
+    site.links = {
+        code: LINK.search(body_of(post.to(f"jean@{code}.example")[-1]))[0] for code in ("cdrq", "reseau-coop")
+    }
+    yield site
+    site.stop()
+
+
+def press(visit, *, within="main"):
+    visit.page.locator(f"{within} button.button--main").last.click()
+
+
+def form_with_errors(visit):
+    visit.go(FORM[visit.lang])
+    press(visit)
+
+
+def received(visit):
+    visit.go(FORM[visit.lang])
+    fill_half(visit)
+    fill_rest(visit, "zoe@exemple.ca", visit.lang)
+    press(visit)
+    visit.page.wait_for_url(re.compile("/recue/|/received/"))
+
+
+def landing(visit, code="cdrq"):
+    slug = {"fr": "fr/mise-en-relation", "en": "en/referral"}[visit.lang]
+    visit.page.goto(re.sub("(fr/mise-en-relation|en/referral)", slug, visit.site.links[code]))
+
+
+def answer(visit, code="cdrq"):
+    landing(visit, code)
+    press(visit)
+
+
+def answer_with_errors(visit):
+    answer(visit)
+    press(visit)
+
+
+def answered(visit):
+    answer(visit, "reseau-coop")
+    if visit.page.locator("input[value=decline]").count():
+        visit.page.locator("input[value=decline]").check()
+        visit.page.locator("#reason").select_option(DeclineReason.CAPACITY)
+        visit.page.locator("#note").fill(WORDS)
+        press(visit)
+    expect(visit.page.locator(".receipt")).to_be_visible()
+
+
+def sign_in(visit):
+    visit.go("/staff/cases")
+    if visit.lang == "en":
+        visit.button("English").click()
+
+
+def sign_in_with_errors(visit):
+    sign_in(visit)
+    visit.site.forget_tries()
+    press(visit)
+
+
+def at(address):
+    def go(visit):
+        visit.go(address.format(**visit.site.refs))
+
+    return go
+
+
+def on_case(which, title=None):
+    """The page of a file, with one of its forms sent as it stands."""
+
+    def go(visit):
+        visit.go(f"/staff/cases/{visit.site.refs[which]}")
+        if title:
+            visit.action(visit.w(title)).locator("button.button--main").click()
+            assert visit.status == 422
+
+    return go
+
+
+def conversation_refused(visit):
+    visit.go(f"/staff/cases/{visit.site.refs['new']}")
+    form = visit.action(visit.w("Record a conversation"))
+    form.get_by_label(visit.w.optional("Length in minutes")).fill("0")
+    form.locator("button.button--main").click()
+    assert visit.status == 422
+
+
+def side_form_refused(summary, button):
+    """A form folded in the side of the page, sent blank."""
+
+    def go(visit):
+        visit.go(f"/staff/cases/{visit.site.refs['rich']}")
+        folded = visit.page.locator("details.more", has=visit.page.locator("summary", has_text=visit.w(summary))).first
+        folded.locator("summary").click()
+        visit.button(visit.w(button), folded).click()
+        assert visit.status == 422
+
+    return go
+
+
+def refer_with_errors(visit):
+    visit.go(f"/staff/cases/{visit.site.refs[Stage.PLANNING]}/refer")
+    press(visit)
+
+
+def referral(place):
+    def go(visit):
+        visit.go(f"/staff/cases/{visit.site.refs['rich']}")
+        visit.page.locator(".side .todo-list a[href*='/referrals/']").nth(place).click()
+
+    return go
+
+
+def conflict(visit):
+    reference = visit.site.refs["rich"]
+    visit.go(f"/staff/cases/{reference}")
+    form = visit.action(visit.w("Needs assessment"))
+    visit.site.sql(
+        "UPDATE project SET version = version + 1 WHERE id = (SELECT project_id FROM case_file WHERE reference = :r)",
+        r=reference,
+    )
+    form.locator("button.button--main").click()
+    assert visit.status == 409
+
+
+def body_with_errors(visit):
+    visit.go("/staff/partners/cdrq")
+    visit.page.locator("#email").fill("jean@")
+    press(visit)
+
+
+def body_conflict(visit):
+    visit.go("/staff/partners/cdrq")
+    visit.site.sql("UPDATE body SET version = version + 1 WHERE code = 'cdrq'")
+    press(visit)
+    assert visit.status == 409
+
+
+def refused(visit):
+    """A verb that is refused without a form of its own: the page of a refusal."""
+    visit.go(f"/staff/cases/{visit.site.refs['new']}")
+    token = visit.page.locator("[name=csrf_token]").first.get_attribute("value")
+    visit.page.evaluate(
+        """([to, token]) => { const f = document.createElement("form"); f.method = "post"; f.action = to
+        const i = document.createElement("input"); i.name = "csrf_token"; i.value = token; f.append(i); document.body.append(f); f.submit() }""",
+        [f"/staff/cases/{visit.site.refs['closed']}/take", token],
+    )
+    visit.says(visit.w("This cannot be done now"))
+
+
+def too_old(visit):
+    """The form's token is too old: what was typed is shown and can be sent again."""
+    visit.go(FORM[visit.lang])
+    fill_half(visit)
+    visit.page.locator("#project_name").fill(LONG)
+    visit.context.clear_cookies()
+    press(visit)
+    visit.says(visit.w("Please send once more"))
+
+
+PAGES = {
+    "home": (None, lambda visit: visit.go(f"/{visit.lang}/")),
+    "form": (None, lambda visit: visit.go(FORM[visit.lang])),
+    "form-errors": (None, form_with_errors),
+    "form-too-old": (None, too_old),
+    "received": (None, received),
+    "not-found": (None, lambda visit: visit.go(f"/{visit.lang}/rien")),
+    "landing": (None, landing),
+    "answer": (None, answer),
+    "answer-errors": (None, answer_with_errors),
+    "answered": (None, answered),
+    "link-dead": (
+        None,
+        lambda visit: visit.go({"fr": "/fr/mise-en-relation/1-x", "en": "/en/referral/1-x"}[visit.lang]),
+    ),
+    "sign-in": (None, sign_in),
+    "sign-in-errors": (None, sign_in_with_errors),
+    "queue": (Role.ADVISER, at("/staff/cases")),
+    "queue-late": (Role.ADVISER, at("/staff/cases?owner=me&stage=contact")),
+    "queue-empty": (Role.ADVISER, at("/staff/cases?stage=launched")),
+    "case-new": (Role.ADVISER, on_case("new")),
+    "case": (Role.COORDINATOR, on_case("rich")),
+    "case-closed": (Role.ADVISER, on_case("closed")),
+    "case-note-refused": (Role.ADVISER, on_case("new", "Write a note")),
+    "case-conversation-refused": (Role.ADVISER, conversation_refused),
+    "case-snooze-refused": (Role.ADVISER, side_form_refused("Complete or move", "Snooze")),
+    "case-outcome-refused": (Role.ADVISER, side_form_refused("Record the outcome", "Save")),
+    "case-follow-up-refused": (Role.ADVISER, on_case("rich", "Plan a follow-up")),
+    "case-talk-refused": (Role.ADVISER, on_case("new", "Book a talk")),
+    "case-needs-refused": (Role.ADVISER, on_case("new", "Needs assessment")),
+    "case-move-refused": (Role.COORDINATOR, on_case("new", "Change the stage")),
+    "refused": (Role.ADVISER, refused),
+    "conflict": (Role.ADVISER, conflict),
+    "refer": (Role.ADVISER, at("/staff/cases/{planning}/refer")),
+    "refer-errors": (Role.ADVISER, refer_with_errors),
+    "referral-sent": (Role.ADVISER, referral(0)),
+    "referral-ready": (Role.ADVISER, referral(-1)),
+    "directory": (Role.ADVISER, at("/staff/partners")),
+    "body": (Role.COORDINATOR, at("/staff/partners/cdrq")),
+    "body-read": (Role.ADVISER, at("/staff/partners/cdrq")),
+    "body-errors": (Role.COORDINATOR, body_with_errors),
+    "body-conflict": (Role.COORDINATOR, body_conflict),
+    "summaries": (Role.COORDINATOR, at("/staff/summaries")),
+    "summary": (Role.ADVISER, at("/staff/summaries/2026-q2")),
+    "summary-draft": (Role.COORDINATOR, at("/staff/summaries/2026-q3")),
+    "mail": (Role.COORDINATOR, at("/staff/mail")),
+    "staff-not-found": (Role.ADVISER, at("/staff/cases/PCC-0000-0000")),
+}
+
+
+@pytest.mark.parametrize("lang", ["fr", "en"])
+@pytest.mark.parametrize("name", PAGES)
+def test_page(window, full, name, lang):
+    role, go = PAGES[name]
+    visit = window(full, lang, NARROW, person=full.person(role, lang) if role else None)
+    go(visit)
+    for width in (NARROW, WIDE):
+        for scheme in ("light", "dark"):
+            visit.look(width, scheme)
+            visit.check(name, open_all=True, axe=(width, scheme) in JUDGED[lang])
+    visit.look(NARROW, "light")
+    visit.check_spaced()

@@ -1,0 +1,174 @@
+"""A coordinator enters contacts, an adviser refers a file, two bodies answer, the file goes on to its end."""
+
+import re
+import uuid
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import expect
+
+from crm import clock
+from crm.access import Role
+from crm.cases.vocabulary import Stage
+from tests.journeys.conftest import TWO
+from tests.journeys.site import body_of
+from tests.journeys.test_adviser import move, moved, refused
+
+in_two_settings = pytest.mark.parametrize("setting", TWO, indirect=True, ids=str)
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+LINK = re.compile(r"https?://\S+/(?:fr/mise-en-relation|en/referral)/\S+")
+
+
+def enter_contact(visit, code, email, language):
+    w = visit.w
+    visit.go(f"/staff/partners/{code}")
+    visit.page.get_by_label(w("Contact person")).fill("Jean Roy-Leduc")
+    visit.page.get_by_label(w("Work email")).fill("jean@")
+    visit.page.locator(f'input[name="language"][value="{language}"]').check()
+    visit.button(w("Save")).click()
+    visit.says(w("Enter a full email address, like name@example.ca"))
+    visit.check("body-error")
+    visit.page.get_by_label(w("Work email")).fill(email)
+    visit.page.get_by_label(w("I verified this entry with the organization today")).check()
+    visit.button(w("Save")).click()
+    visit.says(w("The contact was saved."))
+
+
+def refer(visit, site, reference, short, *, picture=""):
+    w, page = visit.w, visit.page
+    visit.go(f"/staff/cases/{reference}")
+    visit.link(w("Prepare a referral")).click()
+    if picture:
+        visit.check("refer")
+        visit.button(w("Record the permission")).click()
+        assert visit.status == 422
+        expect(page.locator(".error-summary")).to_be_focused()
+        visit.check("refer-errors")
+    page.get_by_label(w("To which organization?")).select_option(label=short)
+    page.get_by_label(w("For what purpose?")).fill("l’accompagnement au démarrage")
+    page.get_by_label(w.text("referrals.field.phone")).uncheck()
+    page.get_by_label(w.text("referrals.answer.verbal")).check()
+    visit.button(w("Record the permission")).click()
+    facts = page.locator(".fact-list")
+    expect(facts).to_contain_text("Nadia Benali")
+    expect(facts).not_to_contain_text("514")
+    expect(facts).not_to_contain_text(w.text("referrals.field.phone"))
+    if picture:
+        visit.check(picture)
+    visit.button(w("Send the referral")).click()
+    visit.says(w("The referral is on its way to %(body)s.", body=short))
+
+
+def open_link(window, site, setting, mail, lang, *, picture=False):
+    """A person at a body, on a device of their own, as far as the answer page."""
+    link = LINK.search(body_of(mail))[0]
+    visit = window(site, lang, setting.width)
+    for _ in range(2):  # a scanner, then a person: opening changes nothing
+        visit.page.goto(link)
+        visit.says(visit.w("A project for your organization"))
+    if picture:
+        visit.check("landing")
+    visit.button(visit.w("Continue")).click()
+    visit.says("Nadia Benali")
+    return visit
+
+
+def test_a_referral_from_the_directory_to_the_end(window, setting, site, post):
+    lang, mark = setting.lang, uuid.uuid4().hex[:8]
+    first, second = f"jean-{mark}@cdrq.example.ca", f"sam-{mark}@coop.example.ca"
+    coordinator = window(site, lang, setting.width, person=site.person(Role.COORDINATOR, lang))
+    coordinator.go("/staff/partners")
+    coordinator.check("directory")
+    coordinator.link("CDRQ").click()
+    coordinator.check("body")
+    enter_contact(coordinator, "cdrq", first, lang)
+    enter_contact(coordinator, "reseau-coop", second, setting.other)
+
+    reference = site.case(lang, f"Semences {mark}", Stage.PLANNING)
+    adviser = window(site, lang, setting.width, person=site.person(Role.ADVISER, lang))
+    w, page = adviser.w, adviser.page
+    adviser.go(f"/staff/cases/{reference}")
+    move(adviser, "referred")
+    refused(adviser, w.text("referrals.refusal.needs_referral"))
+    refer(adviser, site, reference, "CDRQ", picture="preview")
+    refer(adviser, site, reference, "Réseau COOP")
+
+    site.send_due()
+    (to_first,), (to_second,) = post.to(first), post.to(second)
+    assert reference in to_first["Subject"]
+    body = open_link(window, site, setting, to_first, lang, picture=True)
+    assert "token" not in body.page.url
+    expect(body.page.locator("main")).not_to_contain_text("555-0142")
+    body.check("answer")
+    body.page.get_by_label(body.w.optional("A word for the team")).fill("Avec plaisir,\nl’équipe")
+    body.button({"fr": "English", "en": "Français"}[lang]).click()
+    expect(body.page.locator("html")).to_have_attribute("lang", f"{setting.other}-CA")
+    expect(body.page.locator("textarea")).to_have_value("Avec plaisir,\nl’équipe")
+    body.check(lang=setting.other)
+    body.button({"en": "English", "fr": "Français"}[lang]).click()
+    body.page.get_by_label(body.w("We accept: we will contact the person")).check()
+    body.button(body.w("Send our answer")).click()
+    expect(body.page.locator(".receipt")).to_be_visible()
+    body.check("answer-accepted")
+
+    body = open_link(window, site, setting, to_second, setting.other)
+    body.page.get_by_label(body.w("We decline")).check()
+    body.button(body.w("Send our answer")).click()
+    body.says(body.w("Choose a reason for declining"))
+    expect(body.page.locator(".error-summary")).to_be_focused()
+    body.check("answer-error")
+    body.page.get_by_label(body.w.optional("If you decline, why?")).select_option("capacity")
+    body.button(body.w("Send our answer")).click()
+    expect(body.page.locator(".receipt")).to_be_visible()
+    body.check("answer-declined")
+
+    adviser.go(f"/staff/cases/{reference}")
+    adviser.says(w.text("referrals.event.accepted", body_name="CDRQ"))
+    declined = w.text("referrals.decline_reason.capacity")
+    adviser.says(w.text("referrals.event.declined", body_name="Réseau COOP", decline_reason=declined))
+    adviser.check("case-answered")
+    move(adviser, "referred")
+    moved(adviser, "referred")
+
+    move(adviser, "paused", kept="En congé")
+    refused(adviser, w.text("cases.refusal.needs_pause"), kept="En congé")
+    form = adviser.action(w("Change the stage"))
+    form.get_by_label(w.optional("Return date")).fill((clock.today() + timedelta(days=30)).isoformat())
+    adviser.button(w("Change the stage"), form).click()
+    moved(adviser, "paused")
+    adviser.check("case-paused")
+    move(adviser, "referred")
+    moved(adviser, "referred")
+    move(adviser, "closed", kept="Suivi par la CDRQ")
+    refused(adviser, w.text("cases.refusal.needs_closing"), kept="Suivi par la CDRQ")
+    form = adviser.action(w("Change the stage"))
+    form.get_by_label(w.optional("Closing reason")).select_option("partner_ok")
+    form.get_by_label(w.optional("Has the person been told?")).select_option("told")
+    adviser.button(w("Change the stage"), form).click()
+    moved(adviser, "closed")
+    adviser.check("case-closed")
+    expect(page.locator(".next-step")).to_have_count(0)
+    adviser.go("/staff/cases")
+    expect(page.locator("tr", has_text=mark)).to_have_count(0)
+
+
+@in_two_settings
+def test_a_referral_taken_back_closes_its_link_at_once(window, setting, site, post):
+    lang, mark = setting.lang, uuid.uuid4().hex[:8]
+    contact = f"retrait-{mark}@caisse.example.ca"
+    coordinator = window(site, lang, setting.width, person=site.person(Role.COORDINATOR, lang))
+    enter_contact(coordinator, "fondaction", contact, lang)
+    reference = site.case(lang, f"Retrait {mark}", Stage.PLANNING)
+    adviser = window(site, lang, setting.width, person=site.person(Role.ADVISER, lang))
+    refer(adviser, site, reference, "Fondaction")
+    site.send_due()
+    body = open_link(window, site, setting, post.to(contact)[0], lang)
+    adviser.page.locator(".side").get_by_role("link", name="Fondaction").click()
+    adviser.button(adviser.w("Withdraw this referral")).click()
+    adviser.says(adviser.w("The referral is withdrawn and its link no longer works."))
+    body.page.reload()
+    assert body.status == 404
+    body.says(body.w("This link does not work any more"))
+    expect(body.page.locator("body")).not_to_contain_text("Nadia Benali")
+    body.check("link-dead")

@@ -1,0 +1,159 @@
+"""Migrations make the database of the models, go up and down, and guard history, on SQLite and PostgreSQL."""
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, select, text
+from sqlalchemy.exc import DBAPIError
+
+from crm import schema
+from crm.app import create_app
+from crm.cases.vocabulary import Stage
+from crm.db import Base, db, writing
+from crm.partners.models import Body
+from crm.timeline.models import Event, EventDetail
+from tests.conftest import settings_for
+
+_names = iter(range(1_000))
+
+
+@pytest.fixture
+def empty(request, kind, tmp_path):
+    """The product on a database with nothing in it."""
+    if kind == "sqlite":
+        url, drop = f"sqlite:///{tmp_path / 'empty.sqlite'}", None
+    else:
+        server = request.getfixturevalue("postgres")
+        name = f"empty{next(_names)}"
+        server.run(f"CREATE DATABASE {name}")
+        url, drop = server.url(name), f"DROP DATABASE {name} WITH (FORCE)"
+    app = create_app(settings_for(tmp_path, url))
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    if drop:
+        server.run(drop)
+
+
+def differences(app) -> list:
+    with app.app_context(), db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        return compare_metadata(context, Base.metadata)
+
+
+def things(app) -> set[str]:
+    """Tables, indexes, constraints, triggers and functions, by name."""
+    with app.app_context(), db.engine.connect() as connection:
+        if db.engine.dialect.name == "sqlite":
+            rows = connection.execute(
+                text(
+                    "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+                )
+            )
+        else:
+            rows = connection.execute(
+                text(
+                    "SELECT 'relation ' || relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
+                    "UNION SELECT 'constraint ' || conname || pg_get_constraintdef(oid) FROM pg_constraint "
+                    "WHERE connamespace = 'public'::regnamespace "
+                    "UNION SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal "
+                    "UNION SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+                )
+            )
+        return {row[0] for row in rows}
+
+
+def downgrade(app, revision="base") -> None:
+    with app.app_context(), writing(), db.engine.connect() as connection:
+        config = schema.configuration()
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+        connection.commit()
+
+
+def test_an_empty_database_becomes_what_the_models_say(empty):
+    assert not schema.is_current(empty)
+    schema.upgrade(empty)
+    assert schema.is_current(empty)
+    assert differences(empty) == []
+
+
+def test_every_check_of_the_models_is_in_the_database(empty):
+    """Alembic does not compare CHECKs: their names are compared here."""
+    schema.upgrade(empty)
+    with empty.app_context():
+        found = inspect(db.engine)
+        for table in Base.metadata.sorted_tables:
+            wanted = {c.name for c in table.constraints if c.__class__.__name__ == "CheckConstraint"}
+            assert {c["name"] for c in found.get_check_constraints(table.name)} == wanted, table.name
+
+
+def test_every_value_of_an_enum_is_allowed_by_its_check(empty):
+    schema.upgrade(empty)
+    with empty.app_context():
+        found = inspect(db.engine)
+        for table in Base.metadata.sorted_tables:
+            checks = {c["name"]: c["sqltext"] for c in found.get_check_constraints(table.name)}
+            for column in table.columns:
+                said = checks.get(f"ck_{table.name}_{column.name}")
+                if said is not None:
+                    for member in column.type.enum:
+                        assert f"'{member.value}'" in said, f"{table.name}.{column.name}: {member.value}"
+
+
+def test_upgrading_twice_is_harmless(empty):
+    schema.upgrade(empty)
+    with empty.app_context(), writing():
+        body = db.session.scalars(select(Body).order_by(Body.id)).first()
+        body.contact_name = "Écrit par nous"
+        db.session.commit()
+        bodies = db.session.scalars(select(Body.code)).all()
+        db.session.commit()
+    before = things(empty)
+    schema.upgrade(empty)
+    assert things(empty) == before
+    with empty.app_context():
+        assert db.session.scalars(select(Body.code)).all() == bodies
+        assert "Écrit par nous" in db.session.scalars(select(Body.contact_name)).all()
+
+
+def test_up_and_down_and_up_again_leaves_nothing_and_makes_the_same(empty):
+    schema.upgrade(empty)
+    first = things(empty)
+    downgrade(empty)
+    left = {one for one in things(empty) if "alembic_version" not in one}
+    assert left == set()
+    schema.upgrade(empty)
+    assert things(empty) == first
+    assert differences(empty) == []
+
+
+CHANGES = {
+    "an event changed": "UPDATE event SET kind = 'case.closed'",
+    "an event deleted": "DELETE FROM event",
+    "a detail changed": "UPDATE event_detail SET \"values\" = '{}'",
+}
+
+
+@pytest.mark.parametrize("statement", CHANGES.values(), ids=CHANGES)
+def test_history_refuses_to_be_changed(make, people, session, statement):
+    case = make.case(owner=people.adviser)
+    make.referral(case=make.case_at(Stage.PLANNING))
+    before = session.execute(select(Event.id, Event.kind, EventDetail.values).outerjoin(EventDetail)).all()
+    session.commit()
+    assert any(row.values for row in before)
+    with pytest.raises(DBAPIError, match="history is append-only"):
+        session.execute(text(statement))
+    session.rollback()
+    assert session.execute(select(Event.id, Event.kind, EventDetail.values).outerjoin(EventDetail)).all() == before
+    assert case.reference
+
+
+def test_what_identifies_people_can_be_destroyed_and_the_fact_remains(make, people, session):
+    make.referral()
+    events = session.scalars(select(Event.id)).all()
+    session.execute(text("DELETE FROM event_detail"))
+    session.commit()
+    assert session.scalars(select(Event.id)).all() == events

@@ -1,0 +1,247 @@
+"""What we owe people leaves, once, whatever the mail server does."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import select, update
+
+from crm import clock
+from crm.cases import services as cases
+from crm.db import Base
+from crm.i18n import gettext, speaking
+from crm.outbox.deliver import GIVE_UP_AFTER, WAITS
+from crm.outbox.models import Message, Status
+from crm.outbox.services import queue
+from crm.referrals import services as referrals
+from crm.timeline.models import Event
+from tests.support.factories import ANSWERS
+from tests.support.pages import words
+
+NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def owe(session):
+    """`owe(address)` queues an acknowledgement and gives its row."""
+    made = iter(range(1_000))
+
+    def go(address="nadia@exemple.ca", language="fr", case=None, **more):
+        message = queue(
+            "intake.received",
+            dedupe_key=f"test:{next(made)}",
+            to=(address, "Nadia Benali"),
+            language=language,
+            values={"name": "Nadia Benali", "reference": "PCC-2B3C-4D5F", "date": "25 novembre 2026"},
+            case_id=case.id if case else None,
+            **more,
+        )
+        session.commit()
+        return message
+
+    return go
+
+
+def in_french(message: str) -> str:
+    with speaking("fr"):
+        return " ".join(gettext(message).split())  # as `words` gives it
+
+
+def message_id(message) -> str:
+    return f"<{message.id}.{message.kind}@127.0.0.1>"
+
+
+@pytest.mark.parametrize(
+    ("language", "locale", "subject", "greeting"),
+    [
+        ("fr", "fr-CA", "Nous avons bien reçu votre demande (PCC-2B3C-4D5F)", "Bonjour Nadia Benali,"),
+        ("en", "en-CA", "We have received your request (PCC-2B3C-4D5F)", "Hello Nadia Benali,"),
+    ],
+)
+def test_a_message_leaves_once_in_its_readers_language(
+    owe, round_of_sending, smtp, session, language, locale, subject, greeting
+):
+    message = owe(language=language)
+    assert round_of_sending() == 1
+    assert round_of_sending() == 0
+    (taken,) = smtp.received
+    assert taken.to == ["nadia@exemple.ca"]
+    assert taken.message_id == message_id(message)
+    assert taken.mail["Subject"] == subject
+    assert taken.mail["Auto-Submitted"] == "auto-generated"
+    assert taken.text.startswith(greeting)
+    assert taken.mail["Content-Language"] == locale
+    assert message.status is Status.SENT
+    assert (message.attempts, message.lease_until, message.last_error) == (1, None, None)
+
+
+def test_nobody_hears_of_a_fact_that_was_not_saved(make, people, session, round_of_sending, smtp):
+    referral = make.referral(sent=False)
+    referrals.send(referral, referral.case, people.adviser)
+    session.rollback()
+    assert round_of_sending() == 0
+    assert smtp.received == []
+
+
+def test_the_token_of_a_link_is_in_the_mail_and_nowhere_in_the_database(make, session, round_of_sending, smtp, pages):
+    make.referral()
+    assert round_of_sending() == 1
+    address = next(line for line in smtp.received[0].text.splitlines() if "/mise-en-relation/" in line)
+    token = address.rpartition("/")[2].strip()
+    secret = token.partition("-")[2]
+    assert len(secret) == 43
+    stored = [repr(row) for table in Base.metadata.sorted_tables for row in session.execute(select(table))]
+    assert len(stored) > 10
+    assert not [row for row in stored if secret in row]
+    assert "CDRQ" in pages.get(f"/fr/mise-en-relation/{token}").text
+
+
+def test_a_refused_recipient_is_shown_to_staff_at_once_and_can_be_sent_again(
+    owe, make, people, signed_in, round_of_sending, smtp, session
+):
+    case = make.case(owner=people.adviser)
+    smtp.refuse["nadia@exemple.ca"] = "550 5.1.1 nobody of that name"
+    message = owe(case=case)
+    assert round_of_sending() == 0
+    assert message.status is Status.FAILED
+    assert message.attempts == 1
+    assert session.scalar(select(Event.kind).where(Event.kind == "request.not_acknowledged"))
+
+    adviser = signed_in(people.adviser)
+    assert in_french("Some messages could not leave.") in words(adviser.get("/staff/cases").text)
+    assert "550 5.1.1 nobody of that name" in words(adviser.get("/staff/mail").text)
+    adviser.post(f"/staff/mail/{message.id}/send-again", status=404)
+    session.expire_all()
+    assert message.status is Status.FAILED
+
+    smtp.behave()
+    coordinator = signed_in(people.coordinator)
+    coordinator.get("/staff/mail")
+    assert f'action="/staff/mail/{message.id}/send-again"' in coordinator.last.text
+    coordinator.post(f"/staff/mail/{message.id}/send-again")
+    assert round_of_sending() == 1
+    assert [one.message_id for one in smtp.received] == [message_id(message)]
+    assert message.status is Status.SENT
+    assert in_french("All mail has left.") in words(coordinator.get("/staff/mail").text)
+
+
+def test_one_refused_recipient_does_not_keep_the_next_from_leaving(owe, round_of_sending, smtp):
+    smtp.refuse["nobody@exemple.ca"] = "550 nobody"
+    owe("nobody@exemple.ca")
+    other = owe("nadia@exemple.ca")
+    assert round_of_sending() == 1
+    assert list(smtp.copies()) == [message_id(other)]
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("dot", "451 4.3.0 try later"), ("mail", "421 4.7.0 too busy"), ("rcpt", "450 4.2.1 greylisted"), ("", "")],
+    ids=["451 after the text", "421 at once", "450 for the recipient", "connection refused"],
+)
+def test_an_unwilling_server_is_asked_again_ever_later_until_it_takes_the_message(
+    owe, people, signed_in, round_of_sending, smtp, place, said
+):
+    with time_machine.travel(NOON, tick=False) as moment:
+        if place:
+            smtp.answer[place] = said
+        else:
+            smtp.stop()
+        message = owe()
+        for tries, minutes in enumerate((*WAITS, WAITS[-1]), start=1):
+            assert round_of_sending() == 0
+            assert (message.status, message.attempts) == (Status.QUEUED, tries)
+            assert message.due_at == clock.now() + timedelta(minutes=minutes)
+            if tries == 1:
+                adviser = signed_in(people.adviser)
+                banner = in_french(
+                    "Mail is delayed: the mail server does not answer. Messages will leave by themselves."
+                )
+                assert banner in words(adviser.get("/staff/cases").text)
+                assert (said or "Connection refused") in words(adviser.get("/staff/mail").text)
+            moment.move_to(message.due_at - timedelta(seconds=1))
+            round_of_sending()
+            assert message.attempts == tries, "it was tried before its time"
+            moment.move_to(message.due_at)
+        if place:
+            smtp.behave()
+        else:
+            smtp.start()
+        assert round_of_sending() == 1
+        assert smtp.copies() == {message_id(message): 1}
+        assert banner not in words(signed_in(people.adviser).get("/staff/cases").text)
+
+
+def test_after_a_day_of_refusals_a_message_is_given_up_and_shown(owe, round_of_sending, smtp):
+    with time_machine.travel(NOON, tick=False) as moment:
+        smtp.answer["dot"] = "451 try later"
+        message = owe()
+        moment.shift(GIVE_UP_AFTER)
+        for _ in WAITS[1:]:
+            round_of_sending()
+            assert message.status is Status.QUEUED, "given up after too few tries"
+            moment.move_to(message.due_at)
+        round_of_sending()
+        assert message.status is Status.FAILED
+        assert message.last_error == "451 try later"
+
+
+def test_an_answer_lost_after_the_text_brings_a_second_copy_with_the_same_message_id(owe, round_of_sending, smtp):
+    with time_machine.travel(NOON, tick=False) as moment:
+        smtp.drop_after_dot = True
+        message = owe()
+        assert round_of_sending() == 0
+        assert message.status is Status.QUEUED
+        assert round_of_sending() == 0
+        assert smtp.copies() == {message_id(message): 1}
+        smtp.behave()
+        moment.move_to(message.due_at)
+        assert round_of_sending() == 1
+        assert smtp.copies() == {message_id(message): 2}
+        assert message.status is Status.SENT
+
+
+def test_requests_are_received_while_the_mail_server_is_away(pages, people, session, round_of_sending, smtp):
+    smtp.stop()
+    pages.get("/fr/demande")
+    form_key = pages.last.text.partition('name="form_key" value="')[2].partition('"')[0]
+    confirmation = pages.post("/fr/demande", ANSWERS | {"form_key": form_key})
+    assert "PCC-" in pages.get(confirmation.headers["Location"]).text
+    round_of_sending()
+    smtp.start()
+    waiting = session.scalars(select(Message)).one()
+    waiting.due_at = clock.now()
+    assert round_of_sending() == 1
+    assert smtp.received[0].to == ["nadia@exemple.ca"]
+
+
+POISONS = {
+    "a kind nobody declares any more": {"kind": "gone.away"},
+    "an object it lost": {"kind": "referrals.invitation", "subject_ids": {}},
+    "an address no header can hold": {"to_address": "nadia\r\nBcc: all@exemple.ca"},
+    "a language nobody speaks": {"language": "xx"},
+}
+
+
+@pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS)
+def test_a_message_that_cannot_be_prepared_fails_alone(owe, round_of_sending, smtp, session, poison):
+    poisoned = owe("first@exemple.ca")
+    others = [owe(f"other{n}@exemple.ca") for n in range(3)]
+    session.execute(update(Message).where(Message.id == poisoned.id).values(**poison))
+    session.commit()
+    round_of_sending()
+    assert {one.to[0] for one in smtp.received} == {one.to_address for one in others}
+    assert poisoned.status is Status.FAILED
+    assert poisoned.last_error
+    assert [one.status for one in others] == [Status.SENT] * 3
+
+
+def test_the_page_of_unsent_mail_says_nothing_of_a_file_one_may_not_see(
+    make, people, signed_in, round_of_sending, smtp, session
+):
+    smtp.refuse["jean@cdrq.example"] = "550 nobody"
+    referral = make.referral()
+    cases.restrict(referral.case, restricted=True, readers=[], actor=people.adviser)
+    round_of_sending()
+    assert referral.case.reference in signed_in(people.adviser).get("/staff/mail").text
+    signed_in(people.other_adviser).get(f"/staff/cases/{referral.case.reference}", 404)
+    assert referral.case.reference not in signed_in(people.other_adviser).get("/staff/mail").text

