@@ -219,13 +219,13 @@ BAD_BYTES = {
 def test_signs_nobody_could_read_back_are_refused_and_the_rest_kept(pages, session, bad):
     for lang, field in [("fr", name) for name in (*TEXTS, "region", "stage")] + [("en", "description")]:
         fields = {**ANSWERS, **blank(pages, lang), "csrf_token": pages.token()}
-        fields[field] = "Début BAD fin"
+        fields[field] = "Début \N{SECTION SIGN}BAD\N{SECTION SIGN} fin"
         body = b"".join(
             f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{one}\r\n'.encode()
             for name, value in fields.items()
             for one in (value if isinstance(value, list) else [value])
         )
-        body = body.replace(b"BAD", bad) + b"--x--\r\n"
+        body = body.replace("\N{SECTION SIGN}BAD\N{SECTION SIGN}".encode(), bad) + b"--x--\r\n"
         answer = pages.client.post(
             ADDRESS[lang], data=body, headers={"Host": HOST}, content_type="multipart/form-data; boundary=x"
         )
