@@ -227,6 +227,8 @@ def assess(
     actor: Staff,
 ) -> None:
     """Save the needs assessment. Raises StaleError when somebody saved it after `seen_version` was shown."""
+    if case.stage is Stage.CLOSED:
+        raise RefusedError(text("cases.refusal.closed_file"))
     project = case.project
     changed = db.session.execute(
         update(Project)

@@ -37,7 +37,7 @@ from crm.errors import RefusedError
 from crm.feature import Panel, plugged
 from crm.i18n import gettext
 from crm.outbox.queries import mail_trouble
-from crm.texts import label
+from crm.texts import label, text
 from crm.timeline.sentences import tell
 
 bp = Blueprint("cases", __name__, url_prefix="/staff/cases")
@@ -90,7 +90,7 @@ def case_page(case: Case, status: int = 200, *, number: int = 0, **filled: Any) 
         context |= panel.load(case, staff)
     context["history"], context["more_history"] = _history(case)
     context["needs"] = queries.needs(case)
-    context |= _forms(case, context["needs"])
+    context |= _forms(case)
     context |= filled
     body = render_template(
         "cases/page.html",
@@ -124,23 +124,10 @@ def _history(case: Case) -> tuple[list[dict[str, Any]], bool]:
     return told, len(rows) > queries.HISTORY
 
 
-def _forms(case: Case, needs: list[str]) -> dict[str, Any]:
-    project = case.project
+def _forms(case: Case) -> dict[str, Any]:
     return {
         "note_form": forms.NoteForm(),
         "exchange_form": forms.ExchangeForm(),
-        "assessment_form": forms.AssessmentForm(
-            data={
-                "version": project.version,
-                "name": project.name,
-                "project_stage": project.stage,
-                "legal_form": project.legal_form,
-                "region": project.region,
-                "locality": project.locality,
-                "needs": needs,
-                "summary": project.summary,
-            }
-        ),
         "move_form": move_form(case, data={"seen": case.stage}),
         "assign_form": forms.AssignForm(people=active_case_team()),
     }
@@ -208,13 +195,37 @@ def exchange(reference: str) -> BaseResponse:
     return back_to(case, gettext("The conversation was recorded."))
 
 
+@bp.get("/<reference>/assessment")
+@case_team
+def assessment_page(reference: str) -> Response:
+    case = case_or_404(reference)
+    if case.stage is Stage.CLOSED:
+        raise RefusedError(text("cases.refusal.closed_file"))
+    project = case.project
+    saved = {
+        "version": project.version,
+        "name": project.name,
+        "project_stage": project.stage,
+        "legal_form": project.legal_form,
+        "region": project.region,
+        "locality": project.locality,
+        "needs": queries.needs(case),
+        "summary": project.summary,
+    }
+    return _assessment(case, forms.AssessmentForm(data=saved))
+
+
+def _assessment(case: Case, form: forms.AssessmentForm, status: int = 200) -> Response:
+    return make_response(render_template("cases/assessment.html", case=case, form=form), status)
+
+
 @bp.post("/<reference>/assessment")
 @case_team
 def assessment(reference: str) -> BaseResponse:
     case = case_or_404(reference, lock=True)
     form = forms.AssessmentForm(request.form)
     if not form.validate():
-        return case_page(case, 422, assessment_form=form)
+        return _assessment(case, form, 422)
     try:
         services.assess(
             case,
@@ -238,7 +249,7 @@ def assessment(reference: str) -> BaseResponse:
 def _conflict(case: Case, form: forms.AssessmentForm) -> Response:
     """Two people saved the same assessment: the second keeps the own text, beside what is saved now."""
     form.version.data = case.project.version
-    body = render_template("cases/conflict.html", case=case, form=form, needs=queries.needs(case), trouble=None)
+    body = render_template("cases/conflict.html", case=case, form=form, needs=queries.needs(case))
     return make_response(body, 409)
 
 

@@ -200,14 +200,20 @@ def referral(place):
 
 def conflict(visit):
     reference = visit.site.refs["rich"]
-    visit.go(f"/staff/cases/{reference}")
-    form = visit.action(visit.w("Needs assessment"))
+    visit.go(f"/staff/cases/{reference}/assessment")
+    form = visit.page.locator("main form")
     visit.site.sql(
         "UPDATE project SET version = version + 1 WHERE id = (SELECT project_id FROM case_file WHERE reference = :r)",
         r=reference,
     )
     form.locator("button.button--main").click()
     assert visit.status == 409
+
+
+def assessment_with_errors(visit):
+    visit.go(f"/staff/cases/{visit.site.refs['new']}/assessment")
+    visit.page.locator("#assessment-summary").fill("")
+    press(visit)
 
 
 def body_with_errors(visit):
@@ -274,7 +280,8 @@ PAGES = {
     "case-outcome-refused": (Role.ADVISER, side_form_refused("Record the outcome", "Save")),
     "case-follow-up-refused": (Role.ADVISER, on_case("rich", "Plan a follow-up")),
     "case-talk-refused": (Role.ADVISER, on_case("new", "Book a talk")),
-    "case-needs-refused": (Role.ADVISER, on_case("new", "Needs assessment")),
+    "assessment": (Role.ADVISER, at("/staff/cases/{rich}/assessment")),
+    "assessment-errors": (Role.ADVISER, assessment_with_errors),
     "case-move-refused": (Role.COORDINATOR, on_case("new", "Change the stage")),
     "refused": (Role.ADVISER, refused),
     "conflict": (Role.ADVISER, conflict),

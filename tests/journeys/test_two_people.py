@@ -26,7 +26,8 @@ def test_two_advisers_save_the_same_assessment(window, setting, site):
     forms = []
     for visit, said in zip(visits, ("Texte de la première", "Texte de la seconde\nsur deux lignes"), strict=True):
         visit.go(f"/staff/cases/{reference}")
-        forms.append(visit.action(visit.w("Needs assessment")))
+        visit.link(visit.w("Needs assessment")).click()
+        forms.append(visit.page.locator("main form"))
         forms[-1].get_by_label(visit.w("Summary")).fill(said)
         forms[-1].get_by_label(visit.w("Where the project stands")).select_option("exploration")
     first, second = visits
