@@ -173,6 +173,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
         _catalogue_gettext, _catalogue_ngettext, newstyle=True
     )
+    app.jinja_env.globals["_"] = _in_template
     helpers: dict[str, Callable[..., object]] = {
         "date": lambda day: raised(format_date(day)),
         "weekday": format_weekday_date,
@@ -193,6 +194,17 @@ def init_app(app: Flask, settings: Settings) -> None:
     @app.before_request
     def _speak() -> None:
         use_language((request.view_args or {}).get("lang", "fr"))
+
+
+@cache
+def _marked(lang: str, message: str) -> Markup:
+    return Markup(_catalogue(lang).gettext(message))
+
+
+def _in_template(message: str, **values: object) -> Markup:
+    """`_` in templates: the message is our own markup, values are escaped. Short, because pages call it a hundred times."""
+    found = _marked(_language.get(), message)
+    return found % values if values else found
 
 
 def _catalogue_gettext(message: str) -> str:

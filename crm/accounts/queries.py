@@ -1,7 +1,9 @@
 """Reads about accounts."""
 
+from functools import cache
+
 from flask import g
-from sqlalchemy import case, select
+from sqlalchemy import Select, case, select
 
 from crm.access import CASE_ROLES, Role
 from crm.accounts.models import Staff
@@ -13,11 +15,13 @@ def active_case_team() -> list[tuple[int, str]]:
     kept: list[tuple[int, str]] | None = g.get("case_team")
     if kept is not None:
         return kept
-    statement = (
-        select(Staff.id, Staff.name).where(Staff.active.is_(True), Staff.role.in_(CASE_ROLES)).order_by(Staff.name)
-    )
-    g.case_team = [(row.id, row.name) for row in db.session.execute(statement)]
+    g.case_team = [(row.id, row.name) for row in db.session.execute(_case_team())]
     return list(g.case_team)
+
+
+@cache
+def _case_team() -> Select[tuple[int, str]]:
+    return select(Staff.id, Staff.name).where(Staff.active.is_(True), Staff.role.in_(CASE_ROLES)).order_by(Staff.name)
 
 
 def duty_person() -> Staff | None:

@@ -3,8 +3,9 @@
 import hashlib
 import secrets
 from datetime import timedelta
+from functools import cache
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, bindparam, delete, select
 from sqlalchemy.orm import contains_eager
 
 from crm import clock
@@ -87,13 +88,19 @@ def sign_out(token: str) -> None:
 def session_of(token: str) -> SignIn | None:
     """The live session of a token, with its person; None when ended, too old, idle too long or deactivated."""
     now = clock.now()
-    return db.session.scalar(
+    live = {"token_hash": _hash(token), "made_after": now - LONGEST_SESSION, "seen_after": now - LONGEST_IDLE}
+    return db.session.scalar(_live_session(), live)
+
+
+@cache
+def _live_session() -> Select[tuple[SignIn]]:
+    return (
         select(SignIn)
         .join(SignIn.staff)
         .where(
-            SignIn.token_hash == _hash(token),
-            SignIn.created_at > now - LONGEST_SESSION,
-            SignIn.seen_at > now - LONGEST_IDLE,
+            SignIn.token_hash == bindparam("token_hash"),
+            SignIn.created_at > bindparam("made_after"),
+            SignIn.seen_at > bindparam("seen_after"),
             Staff.active.is_(True),
         )
         .options(contains_eager(SignIn.staff))

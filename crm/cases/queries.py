@@ -7,16 +7,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Integer, Row, Select, and_, bindparam, exists, false, func, or_, select, true
 from sqlalchemy.orm import contains_eager, joinedload
 
 from crm import clock
 from crm.access import CASE_ROLES
 from crm.accounts.models import Staff
 from crm.cases.models import Case, CaseNeed, CaseReader, Contact, Exchange, Note, Project
-from crm.cases.vocabulary import Stage
+from crm.cases.vocabulary import Need, Stage
 from crm.db import db
 from crm.feature import plugged
 from crm.timeline.models import ActorKind, Event, EventDetail
@@ -24,15 +25,19 @@ from crm.timeline.models import ActorKind, Event, EventDetail
 PAGE = 50
 REFERENCE = re.compile(r"[A-Z0-9-]{1,20}")
 LONGEST_KEY, LARGEST_ID = 100, 2**31 - 1
-HISTORY = 60
+HISTORY = 30
 
 
 def visible(staff: Staff) -> ColumnElement[bool]:
     """The filter of every read: staff see the files of their team, a restricted file only when named on it."""
     if staff.role not in CASE_ROLES:
         return false()
-    named = exists().where(CaseReader.case_id == Case.id, CaseReader.staff_id == staff.id)
-    return or_(Case.restricted.is_(False), Case.owner_id == staff.id, named)
+    return _visible_to(staff.id)
+
+
+def _visible_to(staff_id: Any) -> ColumnElement[bool]:
+    named = exists().where(CaseReader.case_id == Case.id, CaseReader.staff_id == staff_id)
+    return or_(Case.restricted.is_(False), Case.owner_id == staff_id, named)
 
 
 def find(reference: str, staff: Staff, *, lock: bool = False) -> Case | None:
@@ -40,23 +45,25 @@ def find(reference: str, staff: Staff, *, lock: bool = False) -> Case | None:
 
     `lock` holds the row until the transaction ends, so that two verbs on one file follow each other.
     """
-    if not REFERENCE.fullmatch(reference.upper()):
+    if staff.role not in CASE_ROLES or not REFERENCE.fullmatch(reference.upper()):
         return None
+    return db.session.scalar(_one(lock=lock), {"reference": reference.upper(), "staff_id": staff.id})
+
+
+@cache
+def _one(*, lock: bool) -> Select[tuple[Case]]:
     statement = (
         select(Case)
         .join(Case.contact)
         .join(Case.project)
-        .where(Case.reference == reference.upper(), visible(staff))
+        .where(Case.reference == bindparam("reference"), _visible_to(bindparam("staff_id")))
         .options(
             contains_eager(Case.contact),
             contains_eager(Case.project).joinedload(Project.assessed_by),
             joinedload(Case.owner),
         )
     )
-    if lock:
-        statement = statement.with_for_update(of=Case)
-    found: Case | None = db.session.scalar(statement)
-    return found
+    return statement.with_for_update(of=Case) if lock else statement
 
 
 @dataclass(frozen=True)
@@ -73,12 +80,12 @@ class Filter:
         known = {"open", "all", *Stage}
         return cls(stage if stage in known else "open", owner if owner in {"all", "me", "none"} else "all")
 
-    def condition(self, staff: Staff) -> ColumnElement[bool]:
+    def condition(self, staff_id: Any) -> ColumnElement[bool]:
         if self.stage == "open":
             stage = Case.stage != Stage.CLOSED
         else:
             stage = true() if self.stage == "all" else Case.stage == Stage(self.stage)
-        owners = {"all": true(), "me": Case.owner_id == staff.id, "none": Case.owner_id.is_(None)}
+        owners = {"all": true(), "me": Case.owner_id == staff_id, "none": Case.owner_id.is_(None)}
         return and_(stage, owners[self.owner])
 
 
@@ -92,6 +99,20 @@ class QueuePage:
 
 def queue(staff: Staff, wanted: Filter, after: str = "", limit: int = PAGE) -> QueuePage:
     """Newest requests first. Pages follow each other by key, so that the last costs what the first does."""
+    if staff.role not in CASE_ROLES:
+        return QueuePage([], "")
+    key = _read_key(after)
+    asked: dict[str, Any] = {"staff_id": staff.id, "at_most": limit + 1}
+    if key is not None:
+        asked |= {"received_at": key[0], "case_id": key[1]}
+    rows = db.session.execute(_queue(wanted, first=key is None), asked).all()
+    more = len(rows) > limit
+    rows = rows[:limit]
+    return QueuePage(rows, _write_key(rows[-1].received_at, rows[-1].id) if more else "")
+
+
+@cache
+def _queue(wanted: Filter, *, first: bool) -> Select[Any]:
     statement = (
         select(
             Case.id,
@@ -110,20 +131,17 @@ def queue(staff: Staff, wanted: Filter, after: str = "", limit: int = PAGE) -> Q
         .join(Contact, Contact.id == Case.contact_id)
         .join(Project, Project.id == Case.project_id)
         .outerjoin(Staff, Staff.id == Case.owner_id)
-        .where(visible(staff), wanted.condition(staff))
+        .where(_visible_to(bindparam("staff_id")), wanted.condition(bindparam("staff_id")))
         .order_by(Case.received_at.desc(), Case.id.desc())
-        .limit(limit + 1)
+        .limit(bindparam("at_most", type_=Integer))
     )
-    if (key := _read_key(after)) is not None:
-        received_at, case_id = key
-        statement = statement.where(
-            Case.received_at <= received_at,
-            or_(Case.received_at < received_at, Case.id < case_id),
-        )
-    rows = db.session.execute(statement).all()
-    more = len(rows) > limit
-    rows = rows[:limit]
-    return QueuePage(rows, _write_key(rows[-1].received_at, rows[-1].id) if more else "")
+    if first:
+        return statement
+    received_at = bindparam("received_at")
+    return statement.where(
+        Case.received_at <= received_at,
+        or_(Case.received_at < received_at, Case.id < bindparam("case_id")),
+    )
 
 
 def _write_key(received_at: datetime, case_id: int) -> str:
@@ -151,15 +169,40 @@ def waiting_requests(staff: Staff) -> int:
 
 def needs(case: Case) -> list[str]:
     """The needs of a file, in the order they were found."""
-    return list(
-        db.session.scalars(
-            select(CaseNeed.need).where(CaseNeed.case_id == case.id).order_by(CaseNeed.since, CaseNeed.need)
-        )
+    return list(db.session.scalars(_needs(), {"case_id": case.id}))
+
+
+@cache
+def _needs() -> Select[tuple[Need]]:
+    return (
+        select(CaseNeed.need)
+        .where(CaseNeed.case_id == bindparam("case_id"))
+        .order_by(CaseNeed.since, CaseNeed.need)
     )
 
 
-def history(case: Case, limit: int = HISTORY) -> Sequence[Row[Any]]:
-    """The newest events of a file with their detail, author, note and exchange, in one statement."""
+@dataclass(frozen=True)
+class HistoryPage:
+    """One page of a file's history, the newest first; `before` opens the next one, and is empty on the last."""
+
+    rows: Sequence[Row[Any]]
+    before: str
+
+
+def history(case: Case, before: str = "", limit: int = HISTORY) -> HistoryPage:
+    """Events of a file with their detail, author, note and exchange, in one statement."""
+    key = _read_key(before)
+    asked: dict[str, Any] = {"case_id": case.id, "at_most": limit + 1}
+    if key is not None:
+        asked |= {"at": key[0], "event_id": key[1]}
+    rows = db.session.execute(_history(first=key is None), asked).all()
+    more = len(rows) > limit
+    rows = rows[:limit]
+    return HistoryPage(rows, _write_key(rows[-1].at, rows[-1].id) if more else "")
+
+
+@cache
+def _history(*, first: bool) -> Select[Any]:
     statement = (
         select(
             Event.id,
@@ -176,11 +219,14 @@ def history(case: Case, limit: int = HISTORY) -> Sequence[Row[Any]]:
         .outerjoin(Staff, and_(Staff.id == Event.actor_id, Event.actor_kind == ActorKind.STAFF))
         .outerjoin(Note, Note.event_id == Event.id)
         .outerjoin(Exchange, Exchange.event_id == Event.id)
-        .where(Event.case_id == case.id)
+        .where(Event.case_id == bindparam("case_id"))
         .order_by(Event.at.desc(), Event.id.desc())
-        .limit(limit + 1)
+        .limit(bindparam("at_most", type_=Integer))
     )
-    return db.session.execute(statement).all()
+    if first:
+        return statement
+    at = bindparam("at")
+    return statement.where(Event.at <= at, or_(Event.at < at, Event.id < bindparam("event_id")))
 
 
 def is_held(at: datetime | None = None) -> ColumnElement[bool]:

@@ -76,12 +76,12 @@ class Asker:
 
 
 def new_reference(prefix: str) -> str:
-    """A reference such as PCC-7K4M-2T9R, not used yet: digits and consonants in turn, nothing that looks alike."""
-    while True:
-        signs = [secrets.choice(DIGITS if place % 2 == 0 else LETTERS) for place in range(8)]
-        reference = f"{prefix}-{''.join(signs[:4])}-{''.join(signs[4:])}"
-        if db.session.scalar(select(Case.id).where(Case.reference == reference)) is None:
-            return reference
+    """A reference such as PCC-7K4M-2T9R: digits and consonants in turn, nothing that looks alike.
+
+    One of 429 million, drawn at random; the database refuses one that is in use.
+    """
+    signs = [secrets.choice(DIGITS if place % 2 == 0 else LETTERS) for place in range(8)]
+    return f"{prefix}-{''.join(signs[:4])}-{''.join(signs[4:])}"
 
 
 def open_case(
@@ -97,6 +97,7 @@ def open_case(
     """A file for a request just received, at the stage "new", with the reply promised within three business days.
 
     `write_in` is the language messages leave in: the one asked for, or the page's when the answer was "either".
+    Raises IntegrityError when the reference drawn is in use: roll back and call again.
     """
     project = Project(
         name=facts.name,

@@ -1,6 +1,6 @@
 """The queue and the case page."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import (
     Blueprint,
@@ -35,7 +35,7 @@ from crm.cases.vocabulary import (
 from crm.db import db
 from crm.errors import RefusedError
 from crm.feature import Panel, plugged
-from crm.i18n import gettext
+from crm.i18n import format_time, gettext
 from crm.outbox.queries import mail_trouble
 from crm.texts import label, text
 from crm.timeline.sentences import tell
@@ -88,7 +88,7 @@ def case_page(case: Case, status: int = 200, *, number: int = 0, **filled: Any) 
     panels: tuple[Panel, ...] = plugged("panels")
     for panel in panels:
         context |= panel.load(case, staff)
-    context["history"], context["more_history"] = _history(case)
+    events = queries.history(case, request.args.get("before", ""))
     context["needs"] = queries.needs(case)
     context |= _forms(case)
     context |= filled
@@ -102,26 +102,36 @@ def case_page(case: Case, status: int = 200, *, number: int = 0, **filled: Any) 
         order={stage: place for place, stage in enumerate(Stage)},
         today=clock.today(),
         trouble=mail_trouble(),
+        history=[_told(row) for row in events.rows],
+        older=events.before,
         **context,
     )
     return make_response(body, status)
 
 
-def _history(case: Case) -> tuple[list[dict[str, Any]], bool]:
-    rows = queries.history(case)
-    told = []
-    for row in rows[: queries.HISTORY]:
-        said = tell(row.kind, row.codes, row.detail)
-        told.append(
-            {
-                "at": row.at,
-                "who": row.staff_name or "",
-                "sentence": said.sentence,
-                "tone": said.tone,
-                "body": row.note or row.exchange or said.body,
-            }
-        )
-    return told, len(rows) > queries.HISTORY
+class Entry(NamedTuple):
+    """A line of the history as the page shows it. `stamp` is the instant with its zone, `day` and `hour` are Montréal's."""
+
+    stamp: str
+    day: str
+    hour: str
+    who: str
+    sentence: str
+    tone: str
+    body: str
+
+
+def _told(row: Any) -> Entry:
+    said = tell(row.kind, row.codes, row.detail)
+    return Entry(
+        row.at.isoformat(),
+        clock.local_date(row.at).isoformat(),
+        format_time(row.at),
+        row.staff_name or "",
+        said.sentence,
+        said.tone,
+        row.note or row.exchange or said.body,
+    )
 
 
 def _forms(case: Case) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from crm.feature import Feature
 from crm.i18n import gettext, in_both_languages, language
 from crm.intake import services
 from crm.intake.forms import RequestForm
-from crm.intake.models import Request
 from crm.outbox.kinds import MessageKind
 from crm.outbox.services import programme_values, settings
 from crm.texts import text
 from crm.timeline.sentences import Sentence
 
 bp = Blueprint("intake", __name__)
+TRIES = 3
 
 
 @bp.get("/")
@@ -59,25 +59,32 @@ def send_request(lang: str) -> Response | BaseResponse:
     if not form.validate():
         return make_response(_form_page(form), 422)
     try:
-        received = _receive_once(form, lang)
+        token = _receive_once(form, lang)
     except services.OtherContentError as error:
         db.session.rollback()
         said = text("intake.refusal.other_content", reference=error.reference, email=settings().programme.email)
         flash(said)
         return make_response(_form_page(form), 409)
-    return redirect(url_for("intake.received", lang=lang, token=services.receipt_token(received)), 303)
+    return redirect(url_for("intake.received", lang=lang, token=token), 303)
 
 
-def _receive_once(form: RequestForm, lang: str) -> Request:
-    """Twenty presses at once make one request: the database refuses the others, which then read the first."""
-    try:
-        received = services.receive(form, page_language=lang)
-        db.session.commit()
-    except IntegrityError:
-        db.session.rollback()
-        received = services.receive(form, page_language=lang)
-        db.session.commit()
-    return received
+def _receive_once(form: RequestForm, lang: str) -> str:
+    """The token of the confirmation. Twenty presses make one request: the database refuses the others, which read the first.
+
+    It also refuses a reference that is in use: another one is drawn then.
+    """
+    for _ in range(TRIES):
+        try:
+            token = services.receipt_token(services.receive(form, page_language=lang))
+            db.session.commit()
+        except IntegrityError as error:
+            db.session.rollback()
+            refused = error
+        else:
+            return token
+        if (earlier := services.already_received(form)) is not None:
+            return services.receipt_token(earlier)
+    raise refused
 
 
 @in_both_languages(bp, "/fr/demande/recue/<token>", "/en/request/received/<token>")

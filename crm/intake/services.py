@@ -37,7 +37,9 @@ def new_form_key() -> str:
 
 
 def _key_of(signed: str) -> str:
-    """The database key of a form. An unsigned or foreign one still works: it counts as its own form."""
+    """The database key of a form. An unsigned or foreign one still works, and so does none: it counts as its own form."""
+    if not signed:
+        signed = secrets.token_urlsafe(16)
     try:
         inner = str(_serializer().loads(signed))
     except BadSignature:
@@ -45,27 +47,25 @@ def _key_of(signed: str) -> str:
     return hashlib.sha256(inner.encode("utf-8", "replace")).hexdigest()[:40]
 
 
-def already_received(signed_key: str) -> Request | None:
-    """The request that this form already made."""
-    return db.session.scalar(
-        select(Request).where(Request.form_key == _key_of(signed_key)).options(joinedload(Request.case))
-    )
+def already_received(form: RequestForm) -> Request | None:
+    """The request that this form already made, if any. Raises OtherContentError when it was sent with other answers."""
+    made_it = Request.form_key == _key_of(form.form_key.data or "")
+    earlier = db.session.scalar(select(Request).where(made_it).options(joinedload(Request.case)))
+    if earlier is not None and not _same_answers(earlier, form):
+        raise OtherContentError(earlier.case.reference)
+    return earlier
 
 
-def same_answers(request: Request, form: RequestForm) -> bool:
+def _same_answers(request: Request, form: RequestForm) -> bool:
     return json.dumps(request.answers, sort_keys=True) == json.dumps(form.answers(), sort_keys=True)
 
 
 def receive(form: RequestForm, *, page_language: str) -> Request:
     """Turn a valid form into a request, a file and an acknowledgement, in one transaction.
 
-    The same form sent again gives the request it made the first time; with other answers, OtherContentError.
+    When the form was received before, the database refuses the second (IntegrityError, now or at the commit): ask
+    `already_received` then.
     """
-    earlier = already_received(form.form_key.data or "")
-    if earlier is not None:
-        if not same_answers(earlier, form):
-            raise OtherContentError(earlier.case.reference)
-        return earlier
     now = clock.now()
     preferred = PreferredLanguage(form.lang_pref.data)
     write_in = page_language if preferred is PreferredLanguage.EITHER else preferred.value

@@ -1,8 +1,9 @@
 """What the banner and the worker page ask of the outbox."""
 
 from datetime import timedelta
+from functools import cache
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import Select, bindparam, exists, or_, select
 
 from crm import clock
 from crm.db import db
@@ -15,14 +16,21 @@ DELAYED_AFTER = timedelta(minutes=10)
 def mail_trouble() -> str | None:
     """What staff must be told about mail, in one statement: "stopped", "delayed", "failed" or None."""
     now = clock.now()
+    since = {"alive_since": now - LATE_AFTER, "due_before": now - DELAYED_AFTER}
+    alive, delayed, failed = db.session.execute(_trouble(), since).one()
+    if not alive:
+        return "stopped"
+    return "delayed" if delayed else "failed" if failed else None
+
+
+@cache
+def _trouble() -> Select[tuple[bool, bool, bool]]:
+    overdue = Message.due_at < bindparam("due_before")
     delayed = exists().where(
         Message.status.in_((Status.QUEUED, Status.CLAIMED)),
-        or_(Message.attempts > 0, Message.due_at < now - DELAYED_AFTER),
-        or_(Message.last_error.is_not(None), Message.due_at < now - DELAYED_AFTER),
+        or_(Message.attempts > 0, overdue),
+        or_(Message.last_error.is_not(None), overdue),
     )
     failed = exists().where(Message.status == Status.FAILED)
-    alive = exists().where(Heartbeat.finished_at > now - LATE_AFTER)
-    row = db.session.execute(select(alive, delayed, failed)).one()
-    if not row[0]:
-        return "stopped"
-    return "delayed" if row[1] else "failed" if row[2] else None
+    alive = exists().where(Heartbeat.finished_at > bindparam("alive_since"))
+    return select(alive, delayed, failed)

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import cache
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
@@ -66,13 +67,17 @@ def refused(key: str, **values: str) -> RefusedError:
 
 def of_case(case: Case) -> list[Referral]:
     """The referrals of a file, newest first, with their bodies and permissions."""
-    statement = (
+    return list(db.session.scalars(_of_case(), {"case_id": case.id}))
+
+
+@cache
+def _of_case() -> Select[tuple[Referral]]:
+    return (
         select(Referral)
-        .where(Referral.case_id == case.id)
+        .where(Referral.case_id == bindparam("case_id"))
         .options(joinedload(Referral.body), joinedload(Referral.permission))
         .order_by(Referral.id.desc())
     )
-    return list(db.session.scalars(statement))
 
 
 def values_now(case: Case, fields: Sequence[str]) -> list[dict[str, str]]:

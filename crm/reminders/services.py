@@ -6,9 +6,10 @@ Truth 1: an open file always has a dated next step with an owner. Every verb her
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from crm import clock
@@ -51,12 +52,17 @@ def holds(case: Any, at: datetime) -> ColumnElement[bool]:
 
 def open_ones(case: Case) -> Sequence[FollowUp]:
     """The open follow-ups of a file with their owners, the earliest first."""
-    return db.session.scalars(
+    return db.session.scalars(_open_ones(), {"case_id": case.id}).all()
+
+
+@cache
+def _open_ones() -> Select[tuple[FollowUp]]:
+    return (
         select(FollowUp)
-        .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO)
+        .where(FollowUp.case_id == bindparam("case_id"), FollowUp.state == State.TODO)
         .options(joinedload(FollowUp.owner))
         .order_by(FollowUp.due_on, FollowUp.id)
-    ).all()
+    )
 
 
 def plan_by_hand(case: Case, *, title: str, reason: str, due_on: date, owner: Staff, actor: Staff) -> FollowUp:
@@ -179,7 +185,7 @@ def keep_from_being_forgotten(case: Case) -> bool:
 
 
 def _refresh(case: Case) -> None:
-    """The one place that writes a file's `next_step_on`."""
+    """A file's `next_step_on`, as the database sees it."""
     db.session.flush()  # the minimum below is asked of the database
     case.next_step_on = db.session.scalar(
         select(func.min(FollowUp.due_on)).where(FollowUp.case_id == case.id, FollowUp.state == State.TODO)
@@ -200,7 +206,8 @@ def guard(case: Case, move: Move) -> list[Refusal]:
 
 def moved(case: Case, move: Move, _actor: Staff | None) -> None:
     """Leaving a stage cancels what its rules had planned; entering one plans anew. Closing ends all that is open."""
-    if move.to is not move.origin:
+    opening = move.to is move.origin
+    if not opening:
         automatic = (FollowUp.rule != "",) if move.to is not Stage.CLOSED else ()
         db.session.execute(
             update(FollowUp)
@@ -212,7 +219,10 @@ def moved(case: Case, move: Move, _actor: Staff | None) -> None:
     owner = (case.owner or duty_person()) if planned else None
     for one in planned:
         _make(case, due_on=one.due_on, owner=owner, rule=one.rule)
-    _refresh(case)
+    if opening:  # nothing else is planned yet: no need to ask the database
+        case.next_step_on = min((one.due_on for one in planned), default=None)
+    else:
+        _refresh(case)
 
 
 def hand_over(case: Case, former_id: int | None, to: Staff) -> None:

@@ -1,9 +1,10 @@
 """Booking talks and recording what came of them."""
 
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, or_, select
 
 from crm import clock
 from crm.accounts.models import Staff
@@ -33,8 +34,13 @@ def holds(case: Any, at: datetime) -> ColumnElement[bool]:
 
 def booked(case: Case) -> list[Talk]:
     """Talks of a file that are booked, the next one first."""
-    statement = select(Talk).where(Talk.case_id == case.id, Talk.state == TalkState.BOOKED).order_by(Talk.starts_at)
-    return list(db.session.scalars(statement))
+    return list(db.session.scalars(_booked(), {"case_id": case.id}))
+
+
+@cache
+def _booked() -> Select[tuple[Talk]]:
+    mine = Talk.case_id == bindparam("case_id")
+    return select(Talk).where(mine, Talk.state == TalkState.BOOKED).order_by(Talk.starts_at)
 
 
 def book(case: Case, *, adviser: Staff, starts_at: datetime, minutes: int, mode: Mode, actor: Staff) -> Talk:
