@@ -7,8 +7,9 @@ import hashlib
 import hmac
 from datetime import datetime, timedelta
 
-from flask import Flask, Response, abort, current_app, request
-from flask_wtf.csrf import CSRFProtect
+from flask import Flask, Response, abort, current_app, g, request
+from flask_wtf.csrf import CSRFProtect, generate_csrf
+from markupsafe import Markup
 from sqlalchemy import String, delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
@@ -34,6 +35,14 @@ HEADERS = {
 LARGEST_REQUEST = 1_000_000  # bytes; there are no attachments yet
 
 csrf = CSRFProtect()
+
+
+def csrf_field() -> Markup:
+    """The hidden field of every form that writes; a page of many forms makes it once."""
+    field: Markup | None = g.get("csrf_field")
+    if field is None:
+        field = g.csrf_field = Markup('<input type="hidden" name="csrf_token" value="{}">').format(generate_csrf())
+    return field
 
 
 class RateCount(Base):
@@ -75,6 +84,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         if site == "cross-site" or (origin and origin != "null" and origin not in _own_origins(settings)):
             abort(403)
 
+    app.jinja_env.globals["csrf"] = csrf_field
     csrf.init_app(app)  # after the check above: what another site sends is refused, not given back to be sent again
 
     @app.after_request
