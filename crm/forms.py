@@ -5,15 +5,19 @@ A field shows its error beside itself; the summary on top repeats the same words
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import wtforms
+from flask import render_template
+from markupsafe import Markup
 from wtforms import Field, StringField
 from wtforms.validators import StopValidation, ValidationError
 
-from crm.i18n import format_number, gettext
+from crm import clock
+from crm.i18n import format_number, gettext, language
 
 # Control characters other than tab and line feed, lone surrogates, and what a wrong encoding leaves behind.
 _UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd\ufffe\uffff]")
@@ -30,9 +34,13 @@ def clean(value: object) -> object:
 
 
 class Form(wtforms.Form):
-    """Base of all forms. `ids` starts the id of each field, so that several forms can share a page."""
+    """Base of all forms. `ids` starts the id of each field, so that several forms can share a page.
+
+    A form with a `template` can stand in a page as `{{ form }}`: its fields are drawn by it.
+    """
 
     ids = ""
+    template = ""
 
     class Meta:
         def bind_field(self, form: wtforms.Form, unbound_field: Any, options: dict[str, Any]) -> Field:
@@ -59,11 +67,29 @@ class Form(wtforms.Form):
                 field.errors = [gettext("Some characters could not be read. Type this answer again")]
         return bool(valid and readable)
 
+    def __html__(self) -> Markup:
+        return Markup(render_template(self.template, form=self))  # noqa: S704 - a template escapes what it shows
+
+    @classmethod
+    def blank(cls, **made_with: Hashable) -> Markup:
+        """The fields before anything is typed, drawn once a day for each language and `made_with`.
+
+        Pages of staff hold many forms and hardly ever a filled one.
+        """
+        form: Any = cls
+        return _blank(form, language(), clock.today(), tuple(made_with.items()))
+
     def error_list(self) -> Iterator[tuple[str, str]]:
         """Pairs of (id of the field to go to, message), one per field, in the order of the form."""
         for field in self:
             if field.errors:
                 yield field.id, " ".join(str(error) for error in field.errors)
+
+
+@lru_cache(maxsize=512)
+def _blank(form: Any, _lang: str, _today: date, made_with: tuple[tuple[str, Any], ...]) -> Markup:
+    drawn: Markup = form(**dict(made_with)).__html__()
+    return drawn
 
 
 class Pick(wtforms.SelectField):

@@ -9,18 +9,19 @@ from crm.access import CASE_ROLES, Role
 from crm.accounts.models import Staff
 from crm.db import db
 
+People = tuple[tuple[int, str], ...]
 
-def active_case_team() -> list[tuple[int, str]]:
+
+def active_case_team() -> People:
     """(id, name) of the people a file can be assigned to, by name; asked of the database once per request."""
-    kept: list[tuple[int, str]] | None = g.get("case_team")
-    if kept is not None:
-        return kept
-    g.case_team = [(row.id, row.name) for row in db.session.execute(_case_team())]
-    return list(g.case_team)
+    kept: People | None = g.get("case_team")
+    if kept is None:
+        kept = g.case_team = tuple((row.id, row.name) for row in db.session.execute(_case_team()))
+    return kept
 
 
 @cache
-def _case_team() -> Select[tuple[int, str]]:
+def _case_team() -> Select[int, str]:
     return select(Staff.id, Staff.name).where(Staff.active.is_(True), Staff.role.in_(CASE_ROLES)).order_by(Staff.name)
 
 

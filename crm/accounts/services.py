@@ -93,7 +93,7 @@ def session_of(token: str) -> SignIn | None:
 
 
 @cache
-def _live_session() -> Select[tuple[SignIn]]:
+def _live_session() -> Select[SignIn]:
     return (
         select(SignIn)
         .join(SignIn.staff)

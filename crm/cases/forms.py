@@ -7,10 +7,11 @@ import wtforms
 from wtforms.validators import StopValidation
 
 from crm import clock, forms
-from crm.cases.vocabulary import ExchangeDirection, ExchangeKind, ExchangeResult
+from crm.accounts.queries import People
+from crm.cases.vocabulary import ExchangeDirection, ExchangeKind, ExchangeResult, Stage
 from crm.forms import AtMost, Chosen, DateField, Filled
 from crm.i18n import gettext, lazy
-from crm.texts import choices
+from crm.texts import choices, label
 
 
 def with_blank(prefix: str) -> list[tuple[str, Any]]:
@@ -20,12 +21,14 @@ def with_blank(prefix: str) -> list[tuple[str, Any]]:
 
 class NoteForm(forms.Form):
     ids = "note-"
+    template = "cases/note_fields.html"
 
     body = wtforms.TextAreaField(lazy("Note"), [Filled(lazy("Write the note")), AtMost()], render_kw={"rows": "4"})
 
 
 class ExchangeForm(forms.Form):
     ids = "exchange-"
+    template = "cases/exchange_fields.html"
 
     kind = forms.Radio(lazy("How"), [Chosen(lazy("Say how you were in touch"))], default=ExchangeKind.CALL)
     direction = forms.Radio(
@@ -83,6 +86,7 @@ class ExchangeForm(forms.Form):
 
 class AssessmentForm(forms.Form):
     ids = "assessment-"
+    template = "cases/assessment_fields.html"
 
     version = wtforms.HiddenField()
     name = wtforms.StringField(lazy("Project name"), [AtMost(120)], render_kw={"optional": True})
@@ -114,6 +118,7 @@ class AssessmentForm(forms.Form):
 
 class MoveForm(forms.Form):
     ids = "move-"
+    template = "cases/move_fields.html"
 
     seen = wtforms.HiddenField()
     to = forms.Pick(lazy("Move to"), [Chosen(lazy("Choose a stage"))])
@@ -132,18 +137,21 @@ class MoveForm(forms.Form):
     person_told = forms.Pick(lazy("Has the person been told?"), render_kw={"optional": True})
     forced = wtforms.BooleanField(lazy("Force this move (coordination, with a reason)"))
 
-    def __init__(self, *args: Any, stages: list[tuple[str, str]], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, stages: tuple[Stage, ...], may_force: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.to.choices = [("", gettext("Choose…")), *stages]
+        if not may_force:
+            del self.forced
+        self.to.choices = [("", gettext("Choose…")), *((stage, label("cases.stage", stage)) for stage in stages)]
         self.closing_reason.choices = with_blank("cases.closing_reason")
         self.person_told.choices = with_blank("cases.person_told")
 
 
 class AssignForm(forms.Form):
     ids = "assign-"
+    template = "cases/assign_fields.html"
 
     to = forms.Pick(lazy("Assign to"), [Chosen(lazy("Choose a person"))])
 
-    def __init__(self, *args: Any, people: list[tuple[int, str]], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, people: People, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.to.choices = [("", gettext("Choose…")), *((str(number), name) for number, name in people)]

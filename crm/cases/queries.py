@@ -18,14 +18,14 @@ from crm.access import CASE_ROLES
 from crm.accounts.models import Staff
 from crm.cases.models import Case, CaseNeed, CaseReader, Contact, Exchange, Note, Project
 from crm.cases.vocabulary import Need, Stage
-from crm.db import db
+from crm.db import UTCDateTime, db
 from crm.feature import plugged
 from crm.timeline.models import ActorKind, Event, EventDetail
 
 PAGE = 50
 REFERENCE = re.compile(r"[A-Z0-9-]{1,20}")
 LONGEST_KEY, LARGEST_ID = 100, 2**31 - 1
-HISTORY = 30
+HISTORY = 20
 
 
 def visible(staff: Staff) -> ColumnElement[bool]:
@@ -51,7 +51,7 @@ def find(reference: str, staff: Staff, *, lock: bool = False) -> Case | None:
 
 
 @cache
-def _one(*, lock: bool) -> Select[tuple[Case]]:
+def _one(*, lock: bool) -> Select[Case]:
     statement = (
         select(Case)
         .join(Case.contact)
@@ -112,7 +112,7 @@ def queue(staff: Staff, wanted: Filter, after: str = "", limit: int = PAGE) -> Q
 
 
 @cache
-def _queue(wanted: Filter, *, first: bool) -> Select[Any]:
+def _queue(wanted: Filter, *, first: bool) -> Select[*tuple[Any, ...]]:
     statement = (
         select(
             Case.id,
@@ -137,7 +137,7 @@ def _queue(wanted: Filter, *, first: bool) -> Select[Any]:
     )
     if first:
         return statement
-    received_at = bindparam("received_at")
+    received_at = bindparam("received_at", type_=UTCDateTime)
     return statement.where(
         Case.received_at <= received_at,
         or_(Case.received_at < received_at, Case.id < bindparam("case_id")),
@@ -173,12 +173,8 @@ def needs(case: Case) -> list[str]:
 
 
 @cache
-def _needs() -> Select[tuple[Need]]:
-    return (
-        select(CaseNeed.need)
-        .where(CaseNeed.case_id == bindparam("case_id"))
-        .order_by(CaseNeed.since, CaseNeed.need)
-    )
+def _needs() -> Select[Need]:
+    return select(CaseNeed.need).where(CaseNeed.case_id == bindparam("case_id")).order_by(CaseNeed.since, CaseNeed.need)
 
 
 @dataclass(frozen=True)
@@ -202,7 +198,7 @@ def history(case: Case, before: str = "", limit: int = HISTORY) -> HistoryPage:
 
 
 @cache
-def _history(*, first: bool) -> Select[Any]:
+def _history(*, first: bool) -> Select[*tuple[Any, ...]]:
     statement = (
         select(
             Event.id,
@@ -225,7 +221,7 @@ def _history(*, first: bool) -> Select[Any]:
     )
     if first:
         return statement
-    at = bindparam("at")
+    at = bindparam("at", type_=UTCDateTime)
     return statement.where(Event.at <= at, or_(Event.at < at, Event.id < bindparam("event_id")))
 
 

@@ -1,6 +1,6 @@
 """The queue and the case page."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from flask import (
     Blueprint,
@@ -13,6 +13,7 @@ from flask import (
     request,
     url_for,
 )
+from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from crm import clock
@@ -97,6 +98,7 @@ def case_page(case: Case, status: int = 200, *, number: int = 0, **filled: Any) 
         case=case,
         panels=panels,
         refused=next(iter(filled), ""),
+        refused_form=next(iter(filled.values()), None),
         refused_number=number,
         stages=list(Stage),
         order={stage: place for place, stage in enumerate(Stage)},
@@ -136,19 +138,25 @@ def _told(row: Any) -> Entry:
 
 def _forms(case: Case) -> dict[str, Any]:
     return {
-        "note_form": forms.NoteForm(),
-        "exchange_form": forms.ExchangeForm(),
-        "move_form": move_form(case, data={"seen": case.stage}),
-        "assign_form": forms.AssignForm(people=active_case_team()),
+        "note_form": forms.NoteForm.blank(),
+        "exchange_form": forms.ExchangeForm.blank(),
+        "move_form": forms.MoveForm.blank(**_moves(case)),
+        "assign_form": forms.AssignForm.blank(people=active_case_team()),
     }
 
 
-def move_form(case: Case, *args: Any, **kwargs: Any) -> forms.MoveForm:
-    """The move form, offering what the rules allow from here, and every stage to who may force a move."""
+class _Moves(TypedDict):
+    stages: tuple[Stage, ...]
+    may_force: bool
+
+
+def _moves(case: Case) -> _Moves:
+    """What the move form offers: the stages that the rules allow from here, and every one to who may force a move."""
     stages: list[Stage] = pipeline.offered(case.stage, case.paused_from)
-    if me().role in {"coordinator", "admin"}:
+    may_force = current_user.coordinates
+    if may_force:
         stages += [s for s in Stage if s not in stages and s is not case.stage and s is not Stage.PAUSED]
-    return forms.MoveForm(*args, stages=[(stage, label("cases.stage", stage)) for stage in stages], **kwargs)
+    return {"stages": tuple(stages), "may_force": may_force}
 
 
 @bp.post("/<reference>/take")
@@ -267,7 +275,7 @@ def _conflict(case: Case, form: forms.AssessmentForm) -> Response:
 @case_team
 def move(reference: str) -> BaseResponse:
     case = case_or_404(reference, lock=True)
-    form = move_form(case, request.form)
+    form = forms.MoveForm(request.form, **_moves(case))
     seen = form.seen.data if form.seen.data in set(Stage) else None
     if not request.form.get("to") or not _is_stage(request.form["to"]) or not _valid_but_for_choice(form):
         form.validate()
@@ -282,13 +290,13 @@ def move(reference: str) -> BaseResponse:
             return_on=form.return_on.day,
             closing_reason=ClosingReason(form.closing_reason.data) if form.closing_reason.data else None,
             person_told=form.person_told.data or "",
-            forced=bool(form.forced.data),
+            forced=bool(form.forced and form.forced.data),
         )
     except RefusedError as refusal:
         # The reasons beside the form, with what was typed: nothing was changed and nothing is lost.
         db.session.rollback()
         case = case_or_404(reference)
-        again = move_form(case, request.form)
+        again = forms.MoveForm(request.form, **_moves(case))
         again.to.errors = list(refusal.reasons)
         return case_page(case, 409, move_form=again)
     db.session.commit()

@@ -24,7 +24,7 @@ def mail_trouble() -> str | None:
 
 
 @cache
-def _trouble() -> Select[tuple[bool, bool, bool]]:
+def _trouble() -> Select[bool, bool, bool]:
     overdue = Message.due_at < bindparam("due_before")
     delayed = exists().where(
         Message.status.in_((Status.QUEUED, Status.CLAIMED)),

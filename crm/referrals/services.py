@@ -71,7 +71,7 @@ def of_case(case: Case) -> list[Referral]:
 
 
 @cache
-def _of_case() -> Select[tuple[Referral]]:
+def _of_case() -> Select[Referral]:
     return (
         select(Referral)
         .where(Referral.case_id == bindparam("case_id"))

@@ -12,7 +12,7 @@ from crm import clock, forms
 from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
-from crm.accounts.queries import active_case_team
+from crm.accounts.queries import People, active_case_team
 from crm.cases.models import Case
 from crm.cases.views import back_to, case_or_404, case_page
 from crm.db import db
@@ -30,6 +30,7 @@ bp = Blueprint("reminders", __name__, url_prefix="/staff/cases/<reference>/follo
 
 class FollowUpForm(forms.Form):
     ids = "follow-up-"
+    template = "reminders/follow_up_fields.html"
 
     title = wtforms.StringField(lazy("What is to be done?"), [Filled(lazy("Say what is to be done")), AtMost(200)])
     reason = wtforms.TextAreaField(
@@ -43,7 +44,7 @@ class FollowUpForm(forms.Form):
     )
     owner = forms.Pick(lazy("For whom?"), [Chosen(lazy("Choose a person"))])
 
-    def __init__(self, *args: Any, people: list[tuple[int, str]], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, people: People, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.owner.choices = [(str(number), name) for number, name in people]
 
@@ -74,7 +75,7 @@ def load(case: Case, staff: Staff) -> dict[str, Any]:
     return {
         "follow_ups": services.open_ones(case),
         "title_of": services.title_of,
-        "follow_up_form": FollowUpForm(people=people, data={"owner": str(case.owner_id or staff.id)}),
+        "follow_up_form": FollowUpForm.blank(people=people, owner=str(case.owner_id or staff.id)),
         "done_form": DoneForm(),
         "snooze_form": SnoozeForm(),
     }

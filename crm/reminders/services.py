@@ -56,7 +56,7 @@ def open_ones(case: Case) -> Sequence[FollowUp]:
 
 
 @cache
-def _open_ones() -> Select[tuple[FollowUp]]:
+def _open_ones() -> Select[FollowUp]:
     return (
         select(FollowUp)
         .where(FollowUp.case_id == bindparam("case_id"), FollowUp.state == State.TODO)

@@ -13,7 +13,7 @@ from crm import clock, forms
 from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
-from crm.accounts.queries import active_case_team
+from crm.accounts.queries import People, active_case_team
 from crm.cases.models import Case
 from crm.cases.views import back_to, case_or_404, case_page
 from crm.db import db
@@ -30,6 +30,7 @@ bp = Blueprint("talks", __name__, url_prefix="/staff/cases/<reference>/talks")
 
 class TalkForm(forms.Form):
     ids = "talk-"
+    template = "talks/talk_fields.html"
 
     on = DateField(lazy("Date"), [Filled(lazy("Choose a date"))], render_kw={"type": "date"})
     at = wtforms.StringField(
@@ -44,7 +45,7 @@ class TalkForm(forms.Form):
 
     starts_at: datetime
 
-    def __init__(self, *args: Any, people: list[tuple[int, str]], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, people: People, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.adviser.choices = [(str(number), name) for number, name in people]
         self.minutes.choices = [(str(n), gettext("%(minutes)s minutes", minutes=n)) for n in (15, 30, 45, 60, 90)]
@@ -74,10 +75,11 @@ class OutcomeForm(forms.Form):
 
 
 def load(case: Case, staff: Staff) -> dict[str, Any]:
+    talks = services.booked(case)
     return {
-        "talks": services.booked(case),
-        "talk_form": TalkForm(people=active_case_team(), data={"adviser": str(case.owner_id or staff.id)}),
-        "outcome_form": OutcomeForm(),
+        "talks": talks,
+        "talk_form": TalkForm.blank(people=active_case_team(), adviser=str(case.owner_id or staff.id)),
+        "outcome_form": OutcomeForm() if talks else None,
     }
 
 

@@ -38,7 +38,7 @@ def booked(case: Case) -> list[Talk]:
 
 
 @cache
-def _booked() -> Select[tuple[Talk]]:
+def _booked() -> Select[Talk]:
     mine = Talk.case_id == bindparam("case_id")
     return select(Talk).where(mine, Talk.state == TalkState.BOOKED).order_by(Talk.starts_at)
 
