@@ -59,8 +59,8 @@ def _one(*, lock: bool) -> Select[Case]:
         .where(Case.reference == bindparam("reference"), _visible_to(bindparam("staff_id")))
         .options(
             contains_eager(Case.contact),
-            contains_eager(Case.project).joinedload(Project.assessed_by),
-            joinedload(Case.owner),
+            contains_eager(Case.project).joinedload(Project.assessed_by).load_only(Staff.name),
+            joinedload(Case.owner).load_only(Staff.name),
         )
     )
     return statement.with_for_update(of=Case) if lock else statement

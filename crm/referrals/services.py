@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from functools import cache
 
 from sqlalchemy import Select, bindparam, func, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import defer, joinedload
 
 from crm import clock
 from crm.accounts.models import Staff
@@ -66,7 +66,7 @@ def refused(key: str, **values: str) -> RefusedError:
 
 
 def of_case(case: Case) -> list[Referral]:
-    """The referrals of a file, newest first, with their bodies and permissions."""
+    """The referrals of a file, newest first, with the names of their bodies and the dates of their permissions."""
     return list(db.session.scalars(_of_case(), {"case_id": case.id}))
 
 
@@ -75,7 +75,11 @@ def _of_case() -> Select[Referral]:
     return (
         select(Referral)
         .where(Referral.case_id == bindparam("case_id"))
-        .options(joinedload(Referral.body), joinedload(Referral.permission))
+        .options(
+            defer(Referral.shared),
+            joinedload(Referral.body).load_only(Body.short_fr, Body.short_en),
+            joinedload(Referral.permission).load_only(Permission.expires_on, Permission.withdrawn_at),
+        )
         .order_by(Referral.id.desc())
     )
 

@@ -69,6 +69,9 @@ class SnoozeForm(forms.Form):
             raise StopValidation(gettext("Choose a date from today to two years ahead"))
 
 
+BLANK_DONE, BLANK_SNOOZE = DoneForm(), SnoozeForm()  # read for their words only
+
+
 def load(case: Case, staff: Staff) -> dict[str, Any]:
     """What the panel and the top of the case page show."""
     people = active_case_team()
@@ -76,8 +79,8 @@ def load(case: Case, staff: Staff) -> dict[str, Any]:
         "follow_ups": services.open_ones(case),
         "title_of": services.title_of,
         "follow_up_form": FollowUpForm.blank(people=people, owner=str(case.owner_id or staff.id)),
-        "done_form": DoneForm(),
-        "snooze_form": SnoozeForm(),
+        "done_form": BLANK_DONE,
+        "snooze_form": BLANK_SNOOZE,
     }
 
 

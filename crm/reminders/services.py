@@ -60,7 +60,7 @@ def _open_ones() -> Select[FollowUp]:
     return (
         select(FollowUp)
         .where(FollowUp.case_id == bindparam("case_id"), FollowUp.state == State.TODO)
-        .options(joinedload(FollowUp.owner))
+        .options(joinedload(FollowUp.owner).load_only(Staff.name))
         .order_by(FollowUp.due_on, FollowUp.id)
     )
 
