@@ -18,6 +18,7 @@ from crm.db import SAFE_METHODS, db, is_busy, writing
 from crm.i18n import gettext, use_language
 
 log = logging.getLogger(__name__)
+_CODE = re.compile(r"[a-z0-9_]*|[\w-]+\.[\w-]{20,}")  # a choice, a number, a signed key
 _SECRET_FIELDS = frozenset({"csrf_token", "password"})
 
 
@@ -29,14 +30,20 @@ class RefusedError(Exception):
         self.reasons = reasons
 
 
-def page(status: int, title: str, *paragraphs: str, kept: list[tuple[str, str]] | None = None) -> Response:
-    """A page that explains a refusal, with the typed text in a form ready to be sent again when `kept` is given."""
+def page(
+    status: int, title: str, *paragraphs: str, kept: list[tuple[str, str]] | None = None, action: str = ""
+) -> Response:
+    """A page that explains a refusal. With `kept`, what was typed is shown and can be sent again, to `action`.
+
+    What was chosen from a list goes along unseen: its code would mean nothing to the reader.
+    """
     body = render_template(
         "errors/page.html",
         title=title,
         paragraphs=paragraphs,
         kept=kept,
-        action=request.full_path.rstrip("?"),
+        typed=[value for _, value in kept or () if not _CODE.fullmatch(value)],
+        action=action or request.full_path.rstrip("?"),
     )
     response = make_response(body, status)
     if status == 503:

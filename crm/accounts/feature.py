@@ -20,7 +20,7 @@ from flask import (
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException, TooManyRequests
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from crm import access, clock, forms
@@ -28,6 +28,7 @@ from crm.access import Role, SignInNeededError, anyone_signed_in, public
 from crm.accounts import services
 from crm.accounts.models import SignIn, Staff
 from crm.db import db, writing
+from crm.errors import page as error_page
 from crm.feature import Feature
 from crm.i18n import gettext, lazy, use_language
 from crm.jobs import Job
@@ -107,7 +108,10 @@ def sign_in_post() -> str | BaseResponse | tuple[str, int]:
     if too_often("sign-in", network, limit=30, seconds=300) or too_often(
         "sign-in", str(form.email.data).lower()[:254], limit=10, seconds=300
     ):
-        raise TooManyRequests
+        # Said in the form itself: what was typed before the session ended stays in it.
+        form.email.errors = [gettext("Too many tries. Wait five minutes, then try again")]
+        body = render_template("accounts/sign_in.html", form=form, to=to, kept=kept)
+        return Response(body, 429, {"Retry-After": "300"})
     if not form.validate():
         return render_template("accounts/sign_in.html", form=form, to=to, kept=kept), 422
     found = services.sign_in(form.email.data, form.password.data)
@@ -134,14 +138,13 @@ def _give_back(address: str, kept: str) -> BaseResponse:
         typed = [(str(name), str(value)) for name, value in json.loads(kept)]
     except (ValueError, TypeError):
         typed = []
-    body = render_template(
-        "errors/page.html",
-        title=gettext("You are signed in again"),
-        paragraphs=[gettext("Your session had ended. Nothing is lost: check what you typed and send it.")],
+    return error_page(
+        200,
+        gettext("You are signed in again"),
+        gettext("Your session had ended. Nothing is lost: check what you typed and send it."),
         kept=typed,
         action=address,
     )
-    return make_response(body)
 
 
 @bp.post("/sign-out")

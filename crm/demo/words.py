@@ -1,5 +1,6 @@
 """The words of the demonstration, read from `words.toml`, and how people and projects are drawn from them."""
 
+import re
 import tomllib
 import unicodedata
 from dataclasses import dataclass
@@ -18,13 +19,13 @@ def words() -> dict[str, Any]:
 
 def said(rng: Random, what: str, lang: str, key: str, **values: object) -> str:
     """One of the sentences of `words.toml` under a table, a language and a key."""
-    return str(rng.choice(words()[what][lang][key])).format(**values)
+    return contracted(lang, str(rng.choice(words()[what][lang][key])).format(**values))
 
 
 @cache
 def both(prefix: str, code: str) -> tuple[str, str]:
-    """The label of a code in French and in English."""
-    found = group(prefix)[code]
+    """The label of a code in French and in English, as staff and bodies read it."""
+    found = group(f"{prefix}_told").get(code) or group(prefix)[code]
     return found["fr"], found["en"]
 
 
@@ -53,6 +54,14 @@ def _order(seed: int) -> tuple[dict[str, Any], ...]:
     return tuple(every)
 
 
+def contracted(lang: str, sentence: str) -> str:
+    """French contracts its prepositions with the article of a name: au Plateau-Mont-Royal, d’Ahuntsic."""
+    if lang != "fr":
+        return sentence
+    sentence = sentence.replace("à Le ", "au ").replace("de Le ", "du ")
+    return re.sub(r"\bde (?=[AEIOUÉÎÔ])", "d’", sentence)
+
+
 def idea(seed: int, number: int, place: str, people: int) -> Idea:
     """The idea of a file. Each comes once before any comes twice, under another name each time."""
     order = _order(seed)
@@ -63,7 +72,7 @@ def idea(seed: int, number: int, place: str, people: int) -> Idea:
     return Idea(
         lang=facts["lang"],
         name=name if cycle < len(names) else f"{name} {place}",
-        about=facts["about"].format(place=place, n=people),
+        about=contracted(facts["lang"], facts["about"].format(place=place, n=people)),
         sector=facts["sector"],
         legal_form=facts["form"],
         needs=tuple(facts["needs"]),

@@ -38,7 +38,7 @@ from crm.referrals.outcomes import (
     may_become,
 )
 from crm.reminders.services import plan_by_rule
-from crm.texts import fill, label, pair, text
+from crm.texts import fill, label, pair, text, told
 from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM, record
 
@@ -108,7 +108,7 @@ def values_now(case: Case, fields: Sequence[str]) -> list[dict[str, str]]:
                     case "summary":
                         value = project.summary
                     case "sector":
-                        value = project.sector_other or label("cases.sector", project.sector)
+                        value = project.sector_other or told("cases.sector", project.sector)
                     case "project_stage":
                         value = label("cases.project_stage", project.stage)
                     case "legal_form":
@@ -117,7 +117,7 @@ def values_now(case: Case, fields: Sequence[str]) -> list[dict[str, str]]:
                         borough = label("cases.locality", project.locality) if project.locality else ""
                         value = ", ".join(part for part in (label("cases.region", project.region), borough) if part)
                     case "needs":
-                        value = "; ".join(label("cases.need", need) for need in needs_of(case))
+                        value = "; ".join(told("cases.need", need) for need in needs_of(case))
                     case _:
                         raise ValueError(field)
             both[lang] = value

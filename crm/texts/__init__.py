@@ -99,6 +99,11 @@ def label(prefix: str, code: str | None) -> str:
     return "" if code is None else _labels(prefix, language()).get(code, code)
 
 
+def told(prefix: str, code: str | None) -> str:
+    """The label of an answer for readers other than who gave it: "not sure yet" is told as "to be clarified"."""
+    return _labels(f"{prefix}_told", language()).get(code or "") or label(prefix, code)
+
+
 @cache
 def _words(prefix: str, lang: str) -> dict[str, str]:
     return {name: value[lang] for name, value in group(prefix).items()}

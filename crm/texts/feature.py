@@ -13,3 +13,4 @@ def init_app(app: Flask) -> None:
     texts.everything()
     app.jinja_env.globals.update(text=texts.text, choices=texts.choices, words=texts.words)
     app.jinja_env.globals["label"] = texts.label
+    app.jinja_env.globals["told"] = texts.told

@@ -5,7 +5,7 @@ import stat
 from datetime import date
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from crm import clock
 from crm import demo as demonstration
@@ -13,6 +13,7 @@ from crm.access import Role
 from crm.accounts.models import Staff
 from crm.accounts.services import create_staff
 from crm.app import create_app
+from crm.business_days import next_business_day
 from crm.cases.models import Case, Note, StageSpell
 from crm.cases.queries import forgotten
 from crm.cases.vocabulary import Stage
@@ -61,7 +62,9 @@ def test_the_programme_is_believable_and_keeps_its_promises(app, tmp_path):
     assert file.read_text(encoding="utf-8").strip() in said
     with app.app_context():
         today = clock.today()
-        assert counts()["case_file"] == counts()["request"] == 150
+        held = counts()
+        assert held["case_file"] == 150
+        assert 100 < held["request"] < 150, "some came by phone or at an event"
         roles = list(db.session.scalars(select(Staff.role)))
         assert (len(roles), roles.count(Role.OBSERVER)) == (5, 1)
         assert set(db.session.scalars(select(Case.language))) == {"fr", "en"}
@@ -71,7 +74,7 @@ def test_the_programme_is_believable_and_keeps_its_promises(app, tmp_path):
         assert db.session.scalar(select(func.count(Note.id))) > 50
         assert db.session.scalar(select(func.count(Summary.id))) >= 4
         due = set(db.session.scalars(select(FollowUp.due_on).where(FollowUp.state == State.TODO)))
-        assert today in due, "something is due today"
+        assert next_business_day(today) in due, "something is due today, or on Monday when it is Sunday"
         assert min(due) < today, "something is late"
         received = list(db.session.scalars(select(Case.received_at)))
         assert clock.local_date(min(received)) <= date.fromordinal(today.toordinal() - 500)
@@ -161,8 +164,10 @@ def test_loading_twice_changes_nothing_and_repeats_the_sign_ins(app):
 
 def test_it_never_mixes_with_real_files(app, make, session):
     make.case()
+    session.execute(update(Staff).values(email=func.replace(Staff.email, demonstration.DOMAIN, "cooperation.example")))
     session.commit()
     before = counts()
+    session.rollback()
     with pytest.raises(demonstration.RealDataError, match="real files"):
         load(app)
     session.rollback()
