@@ -155,6 +155,25 @@ def test_4_the_fact_and_its_message_are_one_transaction(session, people, make):
     send_due()
     session.expire_all()
     assert session.get_one(Message, message.id).status is Status.DROPPED, "no longer true: it does not leave"
+    step = reminders.plan_by_hand(
+        referral.case,
+        title="Appeler",
+        reason="parce que",
+        due_on=clock.today(),
+        owner=people.adviser,
+        actor=people.adviser,
+    )
+    session.execute(update(FollowUp).values(due_on=clock.today() - timedelta(days=1)))
+    session.commit()
+    assert reminders.queue_due() > 0
+    reminders.complete(step, referral.case, people.adviser)
+    session.commit()
+    send_due()
+    session.expire_all()
+    mails = session.scalars(select(Message).where(Message.kind == "reminders.due"))
+    fate = {mail.subject_ids["follow_up"]: mail.status for mail in mails}
+    assert fate.pop(step.id) is Status.DROPPED, "what was done meanwhile is not reminded of"
+    assert set(fate.values()) == {Status.SENT}, "the others leave"
 
 
 def test_5_opening_a_link_changes_nothing(app, session, pages, make):

@@ -10,7 +10,7 @@ from crm.cases.models import Case
 from crm.cases.queries import visible
 from crm.db import db
 from crm.i18n import gettext
-from crm.outbox.models import Message, Status
+from crm.outbox.models import WAITING, Message, Status
 from crm.outbox.services import send_again
 
 bp = Blueprint("outbox", __name__, url_prefix="/staff/mail")
@@ -24,7 +24,7 @@ def _mine() -> ColumnElement[bool]:
 @bp.get("")
 @case_team
 def ledger() -> str:
-    waiting = Message.status.in_((Status.QUEUED, Status.CLAIMED)) & Message.last_error.is_not(None)
+    waiting = WAITING & Message.last_error.is_not(None)
     statement = (
         select(Message)
         .outerjoin(Case, Case.id == Message.case_id)

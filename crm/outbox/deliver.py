@@ -17,7 +17,7 @@ from crm.db import db
 from crm.links.models import Link
 from crm.links.services import PLACE, is_live, token
 from crm.outbox import kinds
-from crm.outbox.models import Message, Status
+from crm.outbox.models import WAITING, Message, Status
 from crm.outbox.services import settings
 from crm.outbox.transports import LaterError, RecipientRefusedError, Transport, compose, transport
 
@@ -57,7 +57,7 @@ def _claim_one(me: str, now: datetime, lease: timedelta) -> int | None:
     while True:
         candidate = db.session.scalar(
             select(Message.id)
-            .where(Message.status.in_((Status.QUEUED, Status.CLAIMED)), _claimable(now))  # type: ignore[arg-type]
+            .where(WAITING, _claimable(now))  # type: ignore[arg-type]
             .order_by(Message.due_at, Message.id)
             .limit(1)
             .with_for_update(skip_locked=True)

@@ -8,7 +8,7 @@ from sqlalchemy import Select, bindparam, exists, or_, select
 from crm import clock
 from crm.db import db
 from crm.jobs import LATE_AFTER, Heartbeat
-from crm.outbox.models import Message, Status
+from crm.outbox.models import WAITING, Message, Status
 
 DELAYED_AFTER = timedelta(minutes=10)
 
@@ -27,7 +27,7 @@ def mail_trouble() -> str | None:
 def _trouble() -> Select[bool, bool, bool]:
     overdue = Message.due_at < bindparam("due_before")
     delayed = exists().where(
-        Message.status.in_((Status.QUEUED, Status.CLAIMED)),
+        WAITING,
         or_(Message.attempts > 0, overdue),
         or_(Message.last_error.is_not(None), overdue),
     )

@@ -1,0 +1,62 @@
+"""The ledger of messages only grows: what every page and every sending ask of it must not walk through it."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event, text
+
+from crm import clock
+from crm.db import db
+from crm.outbox.deliver import send_due
+from crm.outbox.queries import mail_trouble
+
+MANY = 20_000
+
+
+@pytest.fixture
+def ledger(session):
+    """Many messages that left long ago."""
+    long_ago = clock.now() - timedelta(days=90)
+    row = {"at": long_ago.replace(tzinfo=None) if db.engine.dialect.name == "sqlite" else long_ago}
+    numbers = (
+        f"WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {MANY}) "
+        if db.engine.dialect.name == "sqlite"
+        else f"WITH numbers AS (SELECT generate_series(1, {MANY}) AS n) "
+    )
+    session.execute(
+        text(
+            "INSERT INTO message (kind, dedupe_key, subject_ids, language, to_address, to_name, subject, body, status, "
+            "created_at, due_at, attempts, final_at) "
+            + numbers
+            + "SELECT 'intake.received', 'old:' || n, '{}', 'fr', 'a@exemple.ca', 'A', 'S', 'B', 'sent', :at, :at, 1, :at FROM numbers"
+        ),
+        row,
+    )
+    session.commit()
+    session.execute(text("ANALYZE"))
+    session.commit()
+    return session
+
+
+@pytest.mark.parametrize("ask", [mail_trouble, send_due])
+def test_no_question_walks_through_the_messages_that_left(ledger, ask):
+    asked = []
+
+    def note(_connection, _cursor, statement, values, _context, _many):
+        if statement.lstrip().startswith("SELECT") and "message" in statement:
+            asked.append((statement, values))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        ask()
+        ledger.rollback()
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    assert asked
+    for statement, values in asked:
+        explain = "EXPLAIN QUERY PLAN " if db.engine.dialect.name == "sqlite" else "EXPLAIN "
+        cursor = ledger.connection().connection.cursor()
+        cursor.execute(explain + statement, values)
+        plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+        walked = [line for line in plan.splitlines() if "SCAN message" in line or "Seq Scan on message" in line]
+        assert not [line for line in walked if "ix_message" not in line], plan
