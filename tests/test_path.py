@@ -76,7 +76,7 @@ def test_a_request_becomes_a_referred_case(pages, signed_in, people, make, sessi
     adviser.post(f"{file}/stage", {"to": "referred", "seen": "planning"})
 
     assert send_due() == 2
-    assert "Courriel livré à Jean Roy" in words(adviser.get(file).text)
+    assert "Courriel envoyé à Jean Roy" in words(adviser.get(file).text)
     with_link = db.session.scalars(select(Link)).one()
     address = f"/fr/mise-en-relation/{token(with_link)}"
     pages.get(address)
