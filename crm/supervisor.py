@@ -9,6 +9,7 @@ import time
 from types import FrameType
 
 RESTART_PAUSE = 0.5
+MOST_DEATHS, WITHIN = 20, 120.0  # seconds
 log = logging.getLogger("passerelle")
 
 
@@ -29,14 +30,14 @@ def run(host: str, port: int, *, web_workers: int, with_worker: bool) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    quick_deaths = 0
+    deaths: list[float] = []
     while not stopping:
         time.sleep(0.3)
         for name, process in list(running.items()):
             if process.poll() is None or stopping:
                 continue
-            quick_deaths += 1
-            if quick_deaths > 20:
+            deaths = lately(deaths, time.monotonic())
+            if len(deaths) > MOST_DEATHS:
                 log.error("%s keeps dying (exit code %s); giving up", name, process.returncode)
                 stop(signal.SIGTERM, None)
                 return 1
@@ -51,6 +52,11 @@ def run(host: str, port: int, *, web_workers: int, with_worker: bool) -> int:
         except subprocess.TimeoutExpired:
             process.kill()
     return 0
+
+
+def lately(deaths: list[float], now: float) -> list[float]:
+    """The deaths of the last two minutes, this one included: older ones are forgiven, so that years of rare ones are."""
+    return [*(at for at in deaths if now - at < WITHIN), now]
 
 
 def web_command(host: str, port: int, workers: int) -> list[str]:

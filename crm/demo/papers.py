@@ -94,7 +94,7 @@ class Paper:
         else:
             self.reason = key
             self._event("declined", body=True, decline_reason=key)
-        story.answered()
+        story.answered(self.partner.short)
 
     def take_back(self) -> None:
         """The person takes the permission back: the referral that rests on it stops at once."""

@@ -1,7 +1,7 @@
 """One file's life, lived forward: each verb leaves the rows that the product's own services would have left."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -259,9 +259,10 @@ class Story:
         self.todo.append(step)
         return step
 
-    def answered(self) -> None:
-        """A body answered: its adviser gets a step for the next business day."""
-        self._step(after(self.days.day(self.now), 1), rule="answered")
+    def answered(self, names: Mapping[str, str]) -> None:
+        """A body answered: its adviser gets a step for the next business day, with the body's name."""
+        step = self._step(after(self.days.day(self.now), 1), rule="answered")
+        step.reason = names[self.mate().language]
 
     def by_hand(self, due_on: date, at: int) -> Step:
         step = self._step(due_on, at=at)

@@ -47,6 +47,11 @@ feature = Feature(
             still_true=services.still_open,
             on_final=services.note_final,
         ),
-        MessageKind("referrals.withdrawn", "referrals.mail.withdrawn", on_final=services.note_final),
+        MessageKind(
+            "referrals.withdrawn",
+            "referrals.mail.withdrawn",
+            still_true=services.invitation_left,
+            on_final=services.note_final,
+        ),
     ),
 )

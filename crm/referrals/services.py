@@ -257,7 +257,8 @@ def _answer(referral: Referral, status: Status, note: str, reason: DeclineReason
     codes = {"decline_reason": reason.value} if reason else {}
     _tell(status, case, referral, referral.body, (ActorKind.BODY, referral.body_id), codes=codes, note=note)
     if case.stage is not Stage.CLOSED:
-        plan_by_rule(case, "answered", add_business_days(clock.today(), 1))
+        lang = case.owner.language if case.owner else "fr"
+        plan_by_rule(case, "answered", add_business_days(clock.today(), 1), about=referral.body.short(lang))
 
 
 def withdraw(referral: Referral, case: Case, actor: Staff) -> None:
@@ -374,6 +375,21 @@ def still_open(message: Message) -> bool:
         and referral.permission is not None
         and permissions.live(referral.permission)
     )
+
+
+def invitation_left(message: Message) -> bool:
+    """Whether a body that is told of a withdrawal may have been invited: false only when its invitation is known to have
+    stayed here.
+    """
+    fates = set(
+        db.session.scalars(
+            select(Message.status).where(
+                Message.case_id == message.case_id,
+                Message.dedupe_key.startswith(f"referral:{message.subject_ids['referral']}:invitation:"),
+            )
+        )
+    )
+    return not fates or bool(fates & {MailStatus.SENT, MailStatus.CLAIMED})
 
 
 def note_final(message: Message) -> None:

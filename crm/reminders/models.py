@@ -20,7 +20,10 @@ class State(StrEnum):
 
 
 class FollowUp(Base):
-    """`rule` names the rule that made it, and is empty when a person typed it: rules never touch those."""
+    """`rule` names the rule that made it, and is empty when a person typed it: rules never touch those.
+
+    `reason` is why, as a person typed it; on a rule's own, what it is about (a body's name).
+    """
 
     __tablename__ = "follow_up"
     __table_args__ = (

@@ -37,7 +37,10 @@ REMIND_AT_HOUR = 8  # local time on the due date
 
 def title_of(follow_up: FollowUp) -> str:
     """What is to be done, in the language spoken now for what a rule made, as typed otherwise."""
-    return follow_up.title or label("reminders.rule", follow_up.rule)
+    if follow_up.title:
+        return follow_up.title
+    named = label("reminders.rule", follow_up.rule)
+    return f"{named} ({follow_up.reason})" if follow_up.reason else named
 
 
 def holds(case: Any, at: datetime) -> ColumnElement[bool]:
@@ -82,11 +85,14 @@ def plan_by_hand(case: Case, *, title: str, reason: str, due_on: date, owner: St
     return follow_up
 
 
-def plan_by_rule(case: Case, rule: str, due_on: date) -> FollowUp:
-    """A follow-up a rule makes, for the file's owner or, while it has none, the duty person. Never on a closed file."""
+def plan_by_rule(case: Case, rule: str, due_on: date, about: str = "") -> FollowUp:
+    """A follow-up a rule makes, for the file's owner or, while it has none, the duty person. Never on a closed file.
+
+    `about` tells apart two of one rule on a file: the name of the body that answered.
+    """
     if case.stage is Stage.CLOSED:
         raise RefusedError(text("cases.refusal.closed_file"))
-    follow_up = _make(case, due_on=due_on, owner=case.owner or duty_person(), rule=rule)
+    follow_up = _make(case, due_on=due_on, owner=case.owner or duty_person(), rule=rule, reason=about)
     _refresh(case)
     return follow_up
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from crm import supervisor
 from tests.support.server import Product, answers, free_port, poll
 
 
@@ -93,6 +94,17 @@ def _in_group(folder: Path, group: int) -> bool:
     except OSError:
         return False
     return int(of) == group and state != "Z"
+
+
+def test_deaths_in_a_row_are_counted_and_rare_ones_are_forgiven():
+    in_a_row: list[float] = []
+    for second in range(21):
+        in_a_row = supervisor.lately(in_a_row, float(second))
+    assert len(in_a_row) > supervisor.MOST_DEATHS
+    rare: list[float] = []
+    for day in range(1000):
+        rare = supervisor.lately(rare, day * 86_400.0)
+    assert len(rare) == 1
 
 
 def test_a_database_that_is_not_up_to_date_is_not_served(tmp_path):

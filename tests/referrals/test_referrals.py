@@ -15,12 +15,15 @@ from crm.db import Base
 from crm.errors import RefusedError
 from crm.links import services as links
 from crm.links.models import Link, Purpose
+from crm.outbox.deliver import send_due
 from crm.outbox.models import Message
+from crm.outbox.models import Status as MailStatus
 from crm.permissions import services as permissions
 from crm.permissions.models import How, Permission
 from crm.referrals import services as referrals
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import DeclineReason, Status
+from crm.reminders.services import open_ones, title_of
 from crm.timeline.models import Event
 from tests.support.pages import Pages, words
 
@@ -311,6 +314,21 @@ def test_taking_a_permission_back_tells_the_body_in_its_language_and_cancels_wha
     assert {"permission.withdrawn", "referral.withdrawn"} <= set(events)
 
 
+@pytest.mark.parametrize("left", [True, False])
+def test_a_body_that_was_never_written_to_is_not_told_of_a_withdrawal(make, session, people, left):
+    referral = make.referral()
+    if left:
+        send_due()
+    referrals.withdraw(referral, referral.case, people.adviser)
+    session.commit()
+    send_due()
+    session.expire_all()
+    invitation, told = (message.status for message in session.scalars(select(Message).order_by(Message.id)))
+    assert (invitation, told) == (
+        (MailStatus.SENT, MailStatus.SENT) if left else (MailStatus.DROPPED, MailStatus.DROPPED)
+    )
+
+
 def test_what_was_accepted_closes_too_when_the_permission_is_taken_back(make, session, app, people):
     referral = make.referral()
     inside = entered(app, token_of(session, referral))
@@ -321,6 +339,17 @@ def test_what_was_accepted_closes_too_when_the_permission_is_taken_back(make, se
     session.commit()
     inside.get("/fr/mise-en-relation", 404)
     assert mail_kinds(session)[-1] == "referrals.withdrawn"
+
+
+def test_two_answers_on_one_file_make_two_steps_that_name_their_body(make, session, people):
+    one = make.referral()
+    other = make.referral(case=one.case, body=make.body("esplanade"))
+    referrals.accept(one, "")
+    referrals.decline(other, DeclineReason.CAPACITY, "")
+    session.commit()
+    titles = {title_of(step) for step in open_ones(one.case) if step.rule == "answered"}
+    assert len(titles) == 2
+    assert any("CDRQ" in title for title in titles)
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------
