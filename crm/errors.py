@@ -15,10 +15,10 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from crm.db import SAFE_METHODS, db, is_busy, writing
+from crm.forms import chosen_names
 from crm.i18n import gettext, use_language
 
 log = logging.getLogger(__name__)
-_CODE = re.compile(r"[a-z0-9_]*|[\w-]+\.[\w-]{20,}")  # a choice, a number, a signed key
 _SECRET_FIELDS = frozenset({"csrf_token", "password"})
 
 
@@ -42,7 +42,7 @@ def page(
         title=title,
         paragraphs=paragraphs,
         kept=kept,
-        typed=[value for _, value in kept or () if not _CODE.fullmatch(value)],
+        typed=[value for name, value in kept or () if value and name not in chosen_names()],
         action=action or request.full_path.rstrip("?"),
     )
     response = make_response(body, status)
@@ -86,7 +86,10 @@ def _token_refused(_error: CSRFError) -> Response:
 
 def _refused(error: RefusedError) -> Response:
     db.session.rollback()
-    return keep(409, gettext("This cannot be done now"), *error.reasons, gettext("Nothing was changed."))
+    title = gettext("This cannot be done now")
+    if request.method in SAFE_METHODS:
+        return page(409, title, *error.reasons)
+    return keep(409, title, *error.reasons, gettext("Nothing was changed."))
 
 
 def _database(error: DBAPIError) -> Response:

@@ -7,13 +7,14 @@ import re
 import unicodedata
 from collections.abc import Hashable, Iterator, Mapping
 from datetime import date
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import wtforms
 from flask import render_template
 from markupsafe import Markup
 from wtforms import Field, StringField
+from wtforms.fields.core import UnboundField
 from wtforms.validators import StopValidation, ValidationError
 
 from crm import clock
@@ -84,6 +85,24 @@ class Form(wtforms.Form):
         for field in self:
             if field.errors:
                 yield field.id, " ".join(str(error) for error in field.errors)
+
+
+@cache
+def chosen_names() -> frozenset[str]:
+    """Names of fields that nobody types: lists, boxes and hidden values, in every form that has them."""
+    typed: set[str] = set()
+    chosen = {"to", "kept", "_lang"}
+    waiting: list[type[Form]] = [Form]
+    while waiting:
+        form = waiting.pop()
+        waiting += form.__subclasses__()
+        for name, field in vars(form).items():
+            if isinstance(field, UnboundField):
+                by_hand = issubclass(field.field_class, StringField) and not issubclass(
+                    field.field_class, wtforms.HiddenField
+                )
+                (typed if by_hand else chosen).add(name)
+    return frozenset(chosen - typed)
 
 
 @lru_cache(maxsize=512)

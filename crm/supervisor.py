@@ -9,7 +9,7 @@ import time
 from types import FrameType
 
 RESTART_PAUSE = 0.5
-MOST_DEATHS, WITHIN = 20, 120.0  # seconds
+MOST_DEATHS, WITHIN = 20, 1800.0  # seconds
 log = logging.getLogger("passerelle")
 
 
@@ -55,7 +55,7 @@ def run(host: str, port: int, *, web_workers: int, with_worker: bool) -> int:
 
 
 def lately(deaths: list[float], now: float) -> list[float]:
-    """The deaths of the last two minutes, this one included: older ones are forgiven, so that years of rare ones are."""
+    """The deaths of the last half hour, this one included: older ones are forgiven, so that rare ones never add up."""
     return [*(at for at in deaths if now - at < WITHIN), now]
 
 

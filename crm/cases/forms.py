@@ -129,12 +129,12 @@ class MoveForm(forms.Form):
         description=lazy("Needed to go back, to put on hold and to close."),
     )
     return_on = DateField(
-        lazy("Return date"),
-        render_kw={"type": "date", "optional": True},
-        description=lazy("To put on hold: within six months."),
+        lazy("Return date (to put on hold)"),
+        render_kw={"type": "date"},
+        description=lazy("Within six months."),
     )
-    closing_reason = forms.Pick(lazy("Closing reason"), render_kw={"optional": True})
-    person_told = forms.Pick(lazy("Has the person been told?"), render_kw={"optional": True})
+    closing_reason = forms.Pick(lazy("Closing reason (to close)"))
+    person_told = forms.Pick(lazy("Has the person been told? (to close)"))
     forced = wtforms.BooleanField(lazy("Force this move (coordination, with a reason)"))
 
     def __init__(self, *args: Any, stages: tuple[Stage, ...], may_force: bool, **kwargs: Any) -> None:

@@ -24,11 +24,12 @@ def _mine() -> ColumnElement[bool]:
 @bp.get("")
 @case_team
 def ledger() -> str:
-    waiting = WAITING & Message.last_error.is_not(None)
+    waiting = select(Message.id).where(WAITING, Message.last_error.is_not(None))
+    failed = select(Message.id).where(Message.status == Status.FAILED)
     statement = (
         select(Message)
         .outerjoin(Case, Case.id == Message.case_id)
-        .where(or_(Message.status == Status.FAILED, waiting), _mine())
+        .where(Message.id.in_(waiting.union_all(failed)), _mine())
         .order_by(Message.id.desc())
         .limit(MOST)
     )

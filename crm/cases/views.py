@@ -241,6 +241,8 @@ def _assessment(case: Case, form: forms.AssessmentForm, status: int = 200) -> Re
 @case_team
 def assessment(reference: str) -> BaseResponse:
     case = case_or_404(reference, lock=True)
+    if case.stage is Stage.CLOSED:
+        raise RefusedError(text("cases.refusal.closed_file"))
     form = forms.AssessmentForm(request.form)
     if not form.validate():
         return _assessment(case, form, 422)
@@ -309,8 +311,11 @@ def _is_stage(value: str) -> bool:
 
 def _valid_but_for_choice(form: forms.MoveForm) -> bool:
     """A stage that is not offered from here is refused by the rules, with their reason, not by the list."""
-    form.to.choices = [*form.to.choices, *((stage, "") for stage in Stage)]
-    return form.validate()
+    offered = form.to.choices
+    form.to.choices = [*offered, *((stage, "") for stage in Stage)]
+    valid = form.validate()
+    form.to.choices = offered
+    return valid
 
 
 @bp.post("/<reference>/restriction")

@@ -1,4 +1,4 @@
-"""Receiving a request: one request, one file, one acknowledgement, whatever is pressed how often."""
+"""Receiving a request: one form makes one request, one file, one acknowledgement, however often it is pressed."""
 
 import hashlib
 import json

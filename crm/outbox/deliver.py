@@ -112,7 +112,8 @@ def _finish(message_id: int, me: str, status: Status, error: str) -> int:
         message.status = status
         message.final_at = clock.now()
         message.lease_until = None
-        message.last_error = error[:300] or None
+        if error or status is Status.SENT:  # what was dropped keeps what was said of it before
+            message.last_error = error[:300] or None
         _tell_owner(message)
     db.session.commit()
     return 0

@@ -97,3 +97,11 @@ def send_again(message: Message) -> None:
         message.attempts = 0
         message.due_at = clock.now()
         message.final_at = None
+
+
+def never_tried(message: Message) -> bool:
+    """Whether no mail server was ever asked to take a message. A claim counts as one attempt, also when it ends in dropping
+    the message; what a server said stays in `last_error`, also when the message is sent again by hand.
+    """
+    claims = {Status.QUEUED: 0, Status.DROPPED: 1}
+    return message.status in claims and message.attempts <= claims[message.status] and not message.last_error

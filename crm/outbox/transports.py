@@ -32,6 +32,7 @@ def compose(message: Message, body: str, settings: Settings) -> EmailMessage:
     mail["From"] = Address(settings.programme.name[message.language], user, domain)
     to_user, _, to_domain = message.to_address.rpartition("@")
     mail["To"] = Address(message.to_name, to_user, to_domain)
+    mail["Reply-To"] = settings.programme.email
     mail["Subject"] = message.subject
     mail["Date"] = format_datetime(message.created_at)
     mail["Message-ID"] = f"<{message.id}.{message.kind}@{urlsplit(settings.base_url).hostname}>"

@@ -24,7 +24,7 @@ from crm.links import services as links
 from crm.links.models import Link, Purpose
 from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
-from crm.outbox.services import programme_values, queue, settings
+from crm.outbox.services import never_tried, programme_values, queue, settings
 from crm.partners.models import Body, BodyKind
 from crm.permissions import services as permissions
 from crm.permissions.models import How, Permission
@@ -361,9 +361,9 @@ def moved(case: Case, move: Move, actor: Staff | None) -> None:
     """A closing that settles everything withdraws what still waited, and tells the bodies."""
     if move.to is not Stage.CLOSED or actor is None:
         return
-    for referral in of_case(case):
-        if referral.status in UNSETTLED:
-            withdraw(referral, case, actor)
+    unsettled = select(Referral).where(Referral.case_id == case.id, Referral.status.in_(UNSETTLED))
+    for referral in db.session.scalars(unsettled.options(joinedload(Referral.body)).order_by(Referral.id.desc())):
+        withdraw(referral, case, actor)
 
 
 def still_open(message: Message) -> bool:
@@ -378,18 +378,16 @@ def still_open(message: Message) -> bool:
 
 
 def invitation_left(message: Message) -> bool:
-    """Whether a body that is told of a withdrawal may have been invited: false only when its invitation is known to have
-    stayed here.
+    """Whether a body that is told of a withdrawal may have been invited: false only when no server was ever asked to take
+    an invitation, for a server may have taken one without our hearing its yes.
     """
-    fates = set(
-        db.session.scalars(
-            select(Message.status).where(
-                Message.case_id == message.case_id,
-                Message.dedupe_key.startswith(f"referral:{message.subject_ids['referral']}:invitation:"),
-            )
+    invitations = db.session.scalars(
+        select(Message).where(
+            Message.case_id == message.case_id,
+            Message.dedupe_key.startswith(f"referral:{message.subject_ids['referral']}:invitation:"),
         )
-    )
-    return not fates or bool(fates & {MailStatus.SENT, MailStatus.CLAIMED})
+    ).all()
+    return not invitations or not all(never_tried(invitation) for invitation in invitations)
 
 
 def note_final(message: Message) -> None:

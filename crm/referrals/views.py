@@ -1,5 +1,6 @@
 """Referring a file (staff), and answering one (a person at a body, by link)."""
 
+import re
 from typing import Any
 
 import wtforms
@@ -86,6 +87,13 @@ class ReferForm(forms.Form):
         self.fields.choices = choices("referrals.field")
         self.answer.choices = choices("referrals.answer")
 
+    def validate_purpose(self, field: wtforms.Field) -> None:
+        """What is typed follows "for": the word is not said twice."""
+        field.data = re.sub(r"^(pour|for)\s+", "", field.data or "", flags=re.IGNORECASE)
+
+    def chosen(self, bodies: list[Body]) -> Body:
+        return next(body for body in bodies if str(body.id) == self.body.data)
+
     def validate_expires_on(self, field: DateField) -> None:
         if field.day and not permission_rules.may_last_until(field.day, clock.today()):
             raise StopValidation(gettext("Choose a date from today to six months ahead"))
@@ -110,9 +118,10 @@ def refer(reference: str) -> str:
     return _refer_page(case, form, bodies)
 
 
-def _refer_page(case: Case, form: ReferForm, bodies: list[Body]) -> str:
-    with speaking(case.language):
-        script = text("permissions.script", body="…", list="…", purpose="…", date="…")
+def _refer_page(case: Case, form: ReferForm, bodies: list[Body], script: str = "") -> str:
+    if not script:
+        with speaking(case.language):
+            script = text("permissions.script", body="…", list="…", purpose="…", date="…")
     return render_template("referrals/refer.html", case=case, form=form, bodies=bodies, script=script)
 
 
@@ -122,11 +131,17 @@ def prepare(reference: str) -> BaseResponse | tuple[str, int]:
     case = case_or_404(reference, lock=True)
     bodies = directory()
     form = ReferForm(request.form, bodies=bodies)
-    if not form.validate():
+    valid = form.validate()
+    if "words" in request.form:  # the words to say, before the person has answered: nothing is saved
+        form.answer.errors = []
+        if any(field.errors for field in form):
+            return _refer_page(case, form, bodies), 422
+        return _refer_page(case, form, bodies, _words_to_say(case, form, bodies)), 200
+    if not valid:
         return _refer_page(case, form, bodies), 422
     referral = services.prepare(
         case,
-        next(body for body in bodies if str(body.id) == form.body.data),
+        form.chosen(bodies),
         purpose=form.purpose.data,
         fields=form.fields.data,
         how=None if form.answer.data == "self" else How(form.answer.data),
@@ -137,7 +152,19 @@ def prepare(reference: str) -> BaseResponse | tuple[str, int]:
     if referral.status is Status.SELF:
         flash(gettext("Noted: the person contacts the organization themselves. Nothing was shared."))
         return redirect(url_for("cases.page", reference=case.reference), 303)
+    flash(gettext("The permission is recorded. Nothing has left yet: check, then send."))
     return redirect(url_for("referrals.preview", reference=case.reference, number=referral.id), 303)
+
+
+def _words_to_say(case: Case, form: ReferForm, bodies: list[Body]) -> str:
+    return wording(
+        "script",
+        language=case.language,
+        body=form.chosen(bodies),
+        purpose=form.purpose.data,
+        fields=[field for field in services.FIELDS if field in form.fields.data],
+        expires_on=form.expires_on.day or clock.today(),
+    )
 
 
 def _referral_or_404(case: Case, number: int) -> Referral:
@@ -209,7 +236,11 @@ def withdraw_permission(reference: str, number: int) -> BaseResponse:
         abort(404)
     services.withdraw_permission(permission, case, me())
     db.session.commit()
-    flash(gettext("The permission is withdrawn. The link is closed and the organization is told."))
+    flash(
+        gettext(
+            "The permission is withdrawn and the link is closed. If the organization had been written to, it is told today."
+        )
+    )
     return redirect(url_for("cases.page", reference=case.reference), 303)
 
 
@@ -218,7 +249,7 @@ def withdraw_permission(reference: str, number: int) -> BaseResponse:
 
 class AnswerForm(forms.Form):
     answer = forms.Radio(lazy("Your answer"), [Chosen(lazy("Choose an answer"))])
-    reason = forms.Pick(lazy("If you decline, why?"), render_kw={"optional": True})
+    reason = forms.Pick(lazy("If you decline, why?"))
     note = wtforms.TextAreaField(lazy("A word for the team"), [AtMost(2000)], render_kw={"rows": "4", "optional": True})
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
