@@ -65,6 +65,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The product, ready to serve. Raises ConfigError, TextError or CatalogueMissingError rather than start crooked."""
     settings = settings or config.read()
     app = Flask("crm", static_url_path="/static")
+    app.request_class = security.Request
     app.url_map.converters["int"] = RowNumber
     app.extensions["settings"] = settings
     app.jinja_env.trim_blocks = True
@@ -74,6 +75,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.jinja_env.globals["mail_to_files"] = settings.smtp is None
     plug(app, FEATURES)
     i18n.init_app(app, settings)
+    app.before_request(security.receive_whole)
     accounts.init_app(app)  # before security: a refusal is told in the language of the account
     security.init_app(app, settings)
     db.init_app(app, settings)

@@ -128,8 +128,9 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def _engine_options(settings: Settings) -> dict[str, Any]:
     if settings.is_sqlite:
-        return {"module": sqlite, "connect_args": {"check_same_thread": False}}
+        return {"module": sqlite, "hide_parameters": True, "connect_args": {"check_same_thread": False}}
     return {
+        "hide_parameters": True,  # values are people's: they stay out of logs
         "pool_pre_ping": True,
         "pool_size": 8,
         "max_overflow": 8,

@@ -3,6 +3,7 @@
 A field shows its error beside itself; the summary on top repeats the same words and links to the field.
 """
 
+import contextlib
 import re
 import unicodedata
 from collections.abc import Hashable, Iterator, Mapping
@@ -23,7 +24,8 @@ from crm.i18n import format_number, gettext, language
 # Control characters other than tab and line feed, lone surrogates, and what a wrong encoding leaves behind.
 _UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd\ufffe\uffff]")
 _BLANKS = " \t\n\r\u00a0\u202f\u200b\u200c\u200d\u2060\ufeff"
-LONGEST = 20_000
+LONGEST, LONGEST_WORD = 20_000, 200
+_PARTS = re.compile(r"(\s+)")
 
 
 def clean(value: object) -> object:
@@ -31,7 +33,12 @@ def clean(value: object) -> object:
     if not isinstance(value, str):
         return value
     value = value.replace("\r\n", "\n").replace("\r", "\n").strip(_BLANKS)
-    return unicodedata.normalize("NFC", value)
+    return value if value.isascii() else "".join(_regular(part) for part in _PARTS.split(value))
+
+
+def _regular(part: str) -> str:
+    """Making accents regular costs the square of a run of them: no word is that long, so a longer one is left as it is."""
+    return part if len(part) > LONGEST_WORD else unicodedata.normalize("NFC", part)
 
 
 class Form(wtforms.Form):
@@ -178,16 +185,27 @@ class AtMost:
             )
 
 
+YEARS = range(1990, 2200)
+
+
 class DateField(StringField):
     """A day, typed as 2026-11-25 or picked in the browser's calendar. `day` holds it once valid."""
 
     day: date | None = None
 
     def pre_validate(self, form: wtforms.Form) -> None:
-        if self.data:
-            try:
-                self.day = date.fromisoformat(self.data)
-            except ValueError:
-                raise StopValidation(
-                    gettext("Write the date as year-month-day, like %(example)s", example="2026-11-25")
-                ) from None
+        if not self.data:
+            return
+        with contextlib.suppress(ValueError):
+            self.day = date.fromisoformat(self.data)
+        if self.day is None or self.day.year not in YEARS:
+            self.day = None
+            raise StopValidation(gettext("Write the date as year-month-day, like %(example)s", example="2026-11-25"))
+
+
+def read_time(typed: str) -> tuple[int, int]:
+    """The hour and minute of 14:30 (or 14:30:00, as some browsers send). Raises ValueError for anything else."""
+    found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)(?::[0-5]\d)?", typed, re.ASCII)
+    if not found:
+        raise ValueError(typed)
+    return int(found[1]), int(found[2])

@@ -6,13 +6,19 @@ Figures: security reference, sections 5.5 to 5.7.
 import hashlib
 import hmac
 from datetime import datetime, timedelta
+from ipaddress import ip_network
+from typing import IO
+from urllib.parse import parse_qsl
 
 from flask import Flask, Response, abort, current_app, g, request
+from flask import Request as BaseRequest
 from flask_wtf.csrf import CSRFProtect, generate_csrf
 from markupsafe import Markup
 from sqlalchemy import String, delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
+from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.formparser import FormDataParser
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from crm import clock
@@ -43,6 +49,27 @@ def csrf_field() -> Markup:
     if field is None:
         field = g.csrf_field = Markup('<input type="hidden" name="csrf_token" value="{}">').format(generate_csrf())
     return field
+
+
+class _FormParser(FormDataParser):
+    """What is not UTF-8 becomes U+FFFD in both form encodings, which forms refuse beside the field, the rest kept."""
+
+    def _parse_urlencoded(
+        self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str]
+    ) -> tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]:
+        del mimetype, content_length, options
+        items = parse_qsl(stream.read().decode("utf-8", "replace"), keep_blank_values=True, errors="replace")
+        return stream, self.cls(items), self.cls()
+
+
+class Request(BaseRequest):
+    form_data_parser_class = _FormParser
+
+
+def receive_whole() -> None:
+    """Before anything asks the database: a request that comes slowly, or half, keeps nobody else waiting."""
+    if request.method not in SAFE_METHODS:
+        request.get_data(parse_form_data=True)
 
 
 class RateCount(Base):
@@ -134,4 +161,7 @@ def forget_old_counts() -> int:
 def client_network() -> str:
     """Where a request comes from, as far as it may be trusted: an IPv4 address, or an IPv6 /64."""
     address = request.remote_addr or "unknown"
-    return ":".join(address.split(":")[:4]) if ":" in address else address
+    try:
+        return str(ip_network((address, 64), strict=False)) if ":" in address else address
+    except ValueError:
+        return "unknown"

@@ -106,7 +106,7 @@ def sign_in_post() -> str | BaseResponse | tuple[str, int]:
     to, kept = request.form.get("to", ""), request.form.get("kept", "")
     network = client_network()
     if too_often("sign-in", network, limit=30, seconds=300) or too_often(
-        "sign-in", str(form.email.data).lower()[:254], limit=10, seconds=300
+        "sign-in", f"{network} {services.address(str(form.email.data))[:254]}", limit=10, seconds=300
     ):
         # Said in the form itself: what was typed before the session ended stays in it.
         form.email.errors = [gettext("Too many tries. Wait five minutes, then try again")]
@@ -136,8 +136,9 @@ def _give_back(address: str, kept: str) -> BaseResponse:
     """After a session that ended under a form: what was typed, ready to be sent to where it was going."""
     try:
         typed = [(str(name), str(value)) for name, value in json.loads(kept)]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         typed = []
+    typed = [(name, value.encode("utf-8", "replace").decode()) for name, value in typed]
     return error_page(
         200,
         gettext("You are signed in again"),

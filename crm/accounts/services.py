@@ -20,6 +20,11 @@ LONGEST_SESSION = timedelta(hours=8)
 LONGEST_IDLE = timedelta(minutes=60)
 
 
+def address(email: str) -> str:
+    """An address as accounts keep it: the one form in which it is looked for, and in which tries are counted."""
+    return email.strip().lower()
+
+
 def by(staff: Staff) -> tuple[ActorKind, int | None]:
     """The actor of what a person with an account does."""
     return (ActorKind.STAFF, staff.id)
@@ -67,7 +72,7 @@ def end_sessions(staff: Staff) -> None:
 
 def sign_in(email: str, password: str) -> tuple[Staff, str] | None:
     """The person and a new session's token, or None; the same work is done for a known and an unknown address."""
-    staff = db.session.scalar(select(Staff).where(Staff.email == email.strip().lower()))
+    staff = db.session.scalar(select(Staff).where(Staff.email == address(email)))
     usable = staff is not None and staff.active
     fits = passwords.matches(password, staff.password_hash if staff is not None and usable else None)
     if staff is None or not fits:

@@ -8,8 +8,8 @@ from wtforms.validators import StopValidation
 
 from crm import clock, forms
 from crm.accounts.queries import People
-from crm.cases.vocabulary import ExchangeDirection, ExchangeKind, ExchangeResult, Stage
-from crm.forms import AtMost, Chosen, DateField, Filled
+from crm.cases.vocabulary import ExchangeDirection, ExchangeKind, Stage
+from crm.forms import AtMost, Chosen, DateField, Filled, read_time
 from crm.i18n import gettext, lazy
 from crm.texts import choices, label
 
@@ -34,9 +34,8 @@ class ExchangeForm(forms.Form):
     direction = forms.Radio(
         lazy("Direction"), [Chosen(lazy("Say who wrote to whom"))], default=ExchangeDirection.OUTGOING
     )
-    result = forms.Radio(
-        lazy("Result"), [Chosen(lazy("Say whether the person was reached"))], default=ExchangeResult.TWO_WAY
-    )
+    # Nothing is chosen in advance: a conversation that took place stops the clock of the promised reply.
+    result = forms.Radio(lazy("Result"), [Chosen(lazy("Say whether the person was reached"))])
     on = DateField(lazy("Date"), [Filled(lazy("Write the date"))], render_kw={"type": "date"})
     at = wtforms.StringField(
         lazy("Time"), render_kw={"type": "time", "optional": True}, description=lazy("Montréal time.")
@@ -74,8 +73,7 @@ class ExchangeForm(forms.Form):
             self.happened_at = clock.now() if today else clock.at_local(self.on.day, 12)
         else:
             try:
-                hour, minute = (int(part) for part in field.data.split(":")[:2])
-                self.happened_at = clock.at_local(self.on.day, hour, minute)
+                self.happened_at = clock.at_local(self.on.day, *read_time(field.data))
             except (ValueError, OverflowError):
                 raise StopValidation(
                     gettext("Write the time as hours and minutes, like %(example)s", example="14:30")

@@ -35,6 +35,11 @@ def visible(staff: Staff) -> ColumnElement[bool]:
     return _visible_to(staff.id)
 
 
+def may_see(staff: Staff, case_id: int) -> bool:
+    """Whether a file is this person's to see."""
+    return db.session.scalar(select(Case.id).where(Case.id == case_id, visible(staff))) is not None
+
+
 def _visible_to(staff_id: Any) -> ColumnElement[bool]:
     named = exists().where(CaseReader.case_id == Case.id, CaseReader.staff_id == staff_id)
     return or_(Case.restricted.is_(False), Case.owner_id == staff_id, named)

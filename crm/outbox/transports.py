@@ -1,6 +1,7 @@
 """How a message leaves: through SMTP, or, when no server is set, as a file in the data folder."""
 
 import os
+import re
 import smtplib
 import ssl
 from email.headerregistry import Address
@@ -25,15 +26,24 @@ class LaterError(Exception):
     """The message was not taken this time; it may be next time."""
 
 
+def _bare(name: str) -> str:
+    """A name without the signs that a header reads as its own: whoever fills in the public form chooses it.
+
+    Folding a long header, the library drops its quotes and reads encoded words: a name could then hold other addresses,
+    other headers or the start of a body.
+    """
+    return " ".join(re.sub(r'[()<>\[\]:;@\\,"]|=\?|\?=', " ", name).split())
+
+
 def compose(message: Message, body: str, settings: Settings) -> EmailMessage:
     """The e-mail of a row. Its Message-ID is made from the row's id and never changes, so that copies can be told."""
     mail = EmailMessage()
     user, _, domain = settings.mail_from.rpartition("@")
     mail["From"] = Address(settings.programme.name[message.language], user, domain)
     to_user, _, to_domain = message.to_address.rpartition("@")
-    mail["To"] = Address(message.to_name, to_user, to_domain)
+    mail["To"] = Address(_bare(message.to_name), to_user, to_domain)
     mail["Reply-To"] = settings.programme.email
-    mail["Subject"] = message.subject
+    mail["Subject"] = message.subject.replace("=?", "= ?")
     mail["Date"] = format_datetime(message.created_at)
     mail["Message-ID"] = f"<{message.id}.{message.kind}@{urlsplit(settings.base_url).hostname}>"
     mail["Auto-Submitted"] = "auto-generated"

@@ -35,7 +35,9 @@ class ContactForm(forms.Form):
 
     def validate_email(self, field: wtforms.Field) -> None:
         try:
-            validate_email(field.data, check_deliverability=False)
+            found = validate_email(field.data, check_deliverability=False, allow_smtputf8=False)
+            # An accented domain leaves as its ASCII form, which every mail server knows.
+            field.data = found.ascii_email or field.data
         except EmailNotValidError:
             raise StopValidation(gettext("Enter a full email address, like name@example.ca")) from None
 

@@ -1,9 +1,13 @@
 """Reads of the directory."""
 
+import re
+
 from sqlalchemy import select
 
 from crm.db import db
 from crm.partners.models import Body
+
+CODE = re.compile(r"[a-z0-9_-]{1,30}")
 
 
 def directory() -> list[Body]:
@@ -12,4 +16,6 @@ def directory() -> list[Body]:
 
 
 def by_code(code: str) -> Body | None:
+    if not CODE.fullmatch(code):
+        return None
     return db.session.scalar(select(Body).where(Body.code == code))

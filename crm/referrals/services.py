@@ -174,6 +174,8 @@ def prepare(
 def send(referral: Referral, case: Case, actor: Staff) -> None:
     """Freeze the allowed fields, and write the body's contact with a link; all in one transaction."""
     body, permission = referral.body, referral.permission
+    if case.stage not in MAY_REFER_FROM:
+        raise refused("closed")
     if permission is None or not permissions.live(permission):
         raise refused("no_permission")
     if not body.contact_email or not body.active:

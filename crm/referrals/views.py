@@ -273,14 +273,15 @@ def _cookie_name() -> str:
     return "__Host-link" if current_app.config["SESSION_COOKIE_SECURE"] else "link"
 
 
-def _neutral() -> Response:
-    """The same answer for every link that opens nothing."""
+def _neutral(note: str = "") -> Response:
+    """The same answer for every link that opens nothing; what the person had typed is given back."""
     return error_page(
         404,
         gettext("This link does not work any more"),
         gettext(
             "It may have expired or been withdrawn. Nothing is lost: write to us or call us, and we will send a new one."
         ),
+        *([note] if note else []),
     )
 
 
@@ -341,9 +342,18 @@ def answer_page(lang: str) -> str | Response:
 @by_link
 def answer(lang: str) -> BaseResponse | tuple[str, int]:
     referral = _referral_of_cookie()
-    if referral is None:
-        return _neutral()
     form = AnswerForm(request.form)
+    if referral is None:
+        return _neutral(form.note.data or "")
+    if request.form.get("about", str(referral.id)) != str(referral.id):
+        return error_page(
+            409,
+            gettext("This cannot be done now"),
+            gettext(
+                "You opened another referral in the meantime. Open the link of this one again, then send your answer."
+            ),
+            form.note.data or "",
+        )
     if request.form.get("_lang"):
         # The language button of the form: same page, same words typed, nothing decided.
         return make_response(render_template("referrals/answer.html", referral=referral, form=form))

@@ -20,7 +20,7 @@ from crm.business_days import add_business_days, next_business_day
 from crm.cases import pipeline
 from crm.cases.models import Case
 from crm.cases.pipeline import Move, Refusal
-from crm.cases.queries import is_held
+from crm.cases.queries import is_held, may_see
 from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.errors import RefusedError
@@ -327,7 +327,7 @@ def _queue_one(follow_up: FollowUp, now: datetime) -> None:
 
 
 def still_due(message: Message) -> bool:
-    """Whether a reminder still says the truth: same owner, same date, not done meanwhile."""
+    """Whether a reminder may leave: same owner, who may see the file, same date, not done meanwhile."""
     follow_up = db.session.get(FollowUp, message.subject_ids["follow_up"])
     return (
         follow_up is not None
@@ -336,6 +336,7 @@ def still_due(message: Message) -> bool:
         and follow_up.owner_id == message.subject_ids["owner"]
         and follow_up.owner is not None
         and follow_up.owner.active
+        and may_see(follow_up.owner, follow_up.case_id)
     )
 
 

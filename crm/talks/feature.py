@@ -18,8 +18,9 @@ from crm.cases.models import Case
 from crm.cases.views import back_to, case_or_404, case_page
 from crm.db import db
 from crm.feature import Feature, Panel
-from crm.forms import AtMost, Chosen, DateField, Filled
+from crm.forms import AtMost, Chosen, DateField, Filled, read_time
 from crm.i18n import gettext, lazy
+from crm.reminders.rules import may_be_due
 from crm.talks import services
 from crm.talks.models import Mode, Talk, TalkState
 from crm.texts import choices
@@ -51,12 +52,15 @@ class TalkForm(forms.Form):
         self.minutes.choices = [(str(n), gettext("%(minutes)s minutes", minutes=n)) for n in (15, 30, 45, 60, 90)]
         self.mode.choices = choices("talks.mode")
 
+    def validate_on(self, field: DateField) -> None:
+        if field.day and not may_be_due(field.day, clock.today()):
+            raise StopValidation(gettext("Choose a date from today to two years ahead"))
+
     def validate_at(self, field: wtforms.Field) -> None:
-        if self.on.day is None:
+        if self.on.day is None or not field.data:
             return
         try:
-            hour, minute = (int(part) for part in field.data.split(":")[:2])
-            self.starts_at = clock.at_local(self.on.day, hour, minute)
+            self.starts_at = clock.at_local(self.on.day, *read_time(field.data))
         except (ValueError, OverflowError):
             raise StopValidation(
                 gettext("Write the time as hours and minutes, like %(example)s", example="14:30")

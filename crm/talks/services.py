@@ -50,6 +50,8 @@ def book(case: Case, *, adviser: Staff, starts_at: datetime, minutes: int, mode:
     if starts_at <= clock.now():
         raise RefusedError(text("talks.refusal.past"))
     length = timedelta(minutes=minutes)
+    # One booking at a time for one adviser: the question below is asked when the other's answer is known.
+    db.session.scalar(select(Staff.id).where(Staff.id == adviser.id).with_for_update())
     others = db.session.execute(
         select(Talk.starts_at, Talk.minutes).where(
             Talk.adviser_id == adviser.id,

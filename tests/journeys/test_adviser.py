@@ -108,6 +108,7 @@ def test_from_the_queue_to_referral_planning(window, setting, site, post, advise
     move(visit, "discovery")
     refused(visit, w.text("cases.refusal.needs_exchange"))
     talk = visit.action(w("Record a conversation"))
+    talk.get_by_label(w.text("cases.exchange_result.two_way")).check()
     talk.get_by_label(w.optional("Length in minutes")).fill("25")
     talk.get_by_label(w.optional("What was said")).fill("Le groupe compte douze personnes.")
     visit.button(w("Save"), talk).click()

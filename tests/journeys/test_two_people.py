@@ -58,6 +58,7 @@ def test_two_advisers_move_the_same_file(window, setting, site):
         visit.go(f"/staff/cases/{reference}")
     first, second = visits
     talk = first.action(first.w("Record a conversation"))
+    talk.get_by_label(first.w.text("cases.exchange_result.two_way")).check()
     first.button(first.w("Save"), talk).click()
     first.says(first.w("The conversation was recorded."))
     move(first, "discovery")
