@@ -323,7 +323,7 @@ def _valid_but_for_choice(form: forms.MoveForm) -> bool:
 def restriction(reference: str) -> BaseResponse:
     case = case_or_404(reference, lock=True)
     if request.form.get("restricted") not in {"yes", "no"}:
-        abort(400)
+        raise RefusedError(gettext("Say whether the file is restricted or open to the team."))
     readers = [case.owner_id] if case.owner_id else []
     services.restrict(case, restricted=request.form.get("restricted") == "yes", readers=readers, actor=me())
     db.session.commit()

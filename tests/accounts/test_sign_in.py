@@ -136,6 +136,50 @@ def test_the_eleventh_try_within_five_minutes_is_refused_even_with_the_right_pas
     pages.get("/staff/cases")
 
 
+def test_blanks_around_an_address_do_not_make_it_another_one_to_the_counter(people, pages, moment):
+    pages.get("/staff/sign-in")
+    for tries in range(10):
+        typed = {"email": "\N{EM SPACE}" * tries + people.adviser.email, "password": "a wrong one"}
+        pages.post("/staff/sign-in", typed, status=422)
+    pages.post("/staff/sign-in", {"email": people.adviser.email, "password": PASSWORD}, status=429)
+
+
+def test_somebody_elsewhere_locks_nobody_out(people, app, moment):
+    there, here = Pages(app), Pages(app)
+    there.client.environ_base["REMOTE_ADDR"] = "203.0.113.7"
+    there.get("/staff/sign-in")
+    for _ in range(11):
+        answer = there.client.post("/staff/sign-in", headers={"Host": "127.0.0.1:8000"},
+            data={"email": people.adviser.email, "password": "a wrong one", "csrf_token": there.token()})  # fmt: skip
+    assert answer.status_code == 429
+    here.sign_in(people.adviser, PASSWORD)
+    here.get("/staff/cases")
+
+
+def test_being_refused_for_trying_too_often_keeps_what_was_typed(people, pages, make, session):
+    case = make.case(owner=people.adviser)
+    asked = pages.post(f"/staff/cases/{case.reference}/notes", {"body": NOTE}, status=401)
+    _, form = form_with(asked.text, "kept")
+    for _ in range(10):
+        pages.post("/staff/sign-in", {"email": people.adviser.email, "password": "a wrong one"}, status=422)
+    typed = {name: values[0] for name, values in form.items()} | {"email": people.adviser.email, "password": PASSWORD}
+    refused = pages.post("/staff/sign-in", typed, status=429, token=None)
+    assert form_with(refused.text, "kept")[1]["kept"] == form["kept"]
+
+
+@pytest.mark.parametrize("kept", ["[" * 100_000, '[["body", "\\ud800"]]', "{}", '[["body"]]'])
+def test_a_forged_text_to_give_back_breaks_nothing(people, pages, make, kept):
+    case = make.case(owner=people.adviser)
+    pages.get("/staff/sign-in")
+    typed = {
+        "email": people.adviser.email,
+        "password": PASSWORD,
+        "to": f"/staff/cases/{case.reference}/notes",
+        "kept": kept,
+    }
+    pages.post("/staff/sign-in", typed, status=200)
+
+
 # --- forged writes ---------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,9 @@
 """A database held by somebody else: nothing is saved, nothing typed is lost, the answer says to try again."""
 
 import contextlib
+import http.client
+import socket
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
@@ -10,8 +13,10 @@ from sqlalchemy.engine import make_url
 from crm.accounts import services as accounts
 from crm.cases.models import Case, Note
 from crm.db import WAL_IS_SAFE, db, sqlite
+from tests.conftest import PASSWORD
 from tests.support.factories import ANSWERS
 from tests.support.pages import Pages, words
+from tests.support.server import Product
 from tests.support.typed import form_with
 
 PATIENCE = 50  # milliseconds, instead of the product's ten seconds
@@ -151,3 +156,42 @@ def test_signing_in_while_the_database_is_busy_makes_no_session(impatient, peopl
         refused = pages.post("/staff/sign-in", typed, status=503)
     assert "a long password for tests" not in refused.text
     assert accounts.sign_in(typed["email"], typed["password"]) is not None
+
+
+def test_a_request_that_comes_half_keeps_nobody_else_waiting(session, people, database_url, tmp_path):
+    """A signed-in browser that loses its network in the middle of a form: others write as if it were not there."""
+    email = people.observer.email
+    session.commit()
+    product = Product(database_url, tmp_path)
+    try:
+        port = product.web(workers=1)
+        cookies: dict[str, str] = {}
+
+        def ask(method, path, fields=None):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=8)  # shorter than waiting for a lock
+            headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+            if fields is not None:
+                headers["Content-Type"] = "application/x-www-form-urlencoded"
+            connection.request(method, path, urlencode(fields, doseq=True) if fields is not None else None, headers)
+            answer = connection.getresponse()
+            for value in answer.headers.get_all("Set-Cookie") or ():
+                name, _, rest = value.partition("=")
+                cookies[name] = rest.partition(";")[0]
+            return answer.status, answer.read().decode()
+
+        token = form_with(ask("GET", "/staff/sign-in")[1], "email")[1]["csrf_token"][0]
+        typed = {"csrf_token": token, "email": email, "password": PASSWORD}
+        assert ask("POST", "/staff/sign-in", typed)[0] == 303
+        half = socket.create_connection(("127.0.0.1", port))
+        signed = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        half.sendall(
+            f"POST /staff/language HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {signed}\r\nContent-Length: 1000\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\n\r\nlang=fr".encode()
+        )
+        cookies.clear()
+        kept = form_with(ask("GET", "/fr/demande")[1], "form_key")[1]
+        answers = ANSWERS | {"form_key": kept["form_key"][0], "csrf_token": kept["csrf_token"][0]}
+        assert ask("POST", "/fr/demande", answers)[0] == 303
+        half.close()
+    finally:
+        product.stop()

@@ -253,18 +253,29 @@ def test_the_same_signs_in_the_ordinary_form_encoding_are_refused_too(pages, ses
     assert count(session) == 0
 
 
-def test_bytes_no_browser_sends_are_kept_as_the_signs_that_came(pages, people, session):
-    """Werkzeug leaves what is not UTF-8 as %FF in this encoding: readable, so it is received."""
-    key = blank(pages)
-    body = urlencode({**ANSWERS, **key, "csrf_token": pages.token(), "project_name": ""}, doseq=True)
+@pytest.mark.parametrize("bad", ["%FF", "Jos%E9", "%ED%A0%80x"])
+def test_bytes_that_are_not_text_are_refused_beside_the_field(pages, people, session, bad):
+    body = urlencode({**ANSWERS, **blank(pages), "csrf_token": pages.token(), "project_name": ""}, doseq=True)
     answer = pages.client.post(
         "/fr/demande",
-        data=body.replace("project_name=", "project_name=Caf%FF%ED%A0%80"),
+        data=body.replace("project_name=", f"project_name=Caf{bad}"),
         headers={"Host": HOST},
         content_type="application/x-www-form-urlencoded",
     )
-    pages._check(answer, "/fr/demande", 303)
-    assert session.scalars(select(Request)).one().answers["project_name"] == "Caf%FF%ED%A0%80"
+    pages._check(answer, "/fr/demande", 422)
+    assert complaints(answer.text) == {"project_name": words(gettext(UNREADABLE))}
+    assert form_with(answer.text, "form_key")[1]["description"] == [ANSWERS["description"]]
+    assert count(session) == 0
+
+
+def test_a_raw_byte_that_is_not_text_loses_nothing_else(pages, people, session):
+    fields = {**ANSWERS, **blank(pages), "csrf_token": pages.token(), "project_name": "CAFE"}
+    body = urlencode(fields, doseq=True).encode().replace(b"project_name=CAFE", b"project_name=Caf\xe9")
+    answer = pages.client.post(
+        "/fr/demande", data=body, headers={"Host": HOST}, content_type="application/x-www-form-urlencoded"
+    )
+    pages._check(answer, "/fr/demande", 422)
+    assert form_with(answer.text, "form_key")[1]["contact_name"] == [ANSWERS["contact_name"]]
 
 
 def test_all_faults_are_listed_in_the_order_of_the_form_and_mending_them_sends_the_request(pages, people, session):

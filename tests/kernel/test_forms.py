@@ -166,3 +166,10 @@ def test_the_summary_repeats_each_error_once_and_leads_to_its_field():
         ("sample-must", "Choose one"),
         ("sample-on", "Write the date as year-month-day, like 2026-11-25"),
     ]
+
+
+def test_a_run_of_accents_costs_no_more_than_its_length():
+    """Making it regular would take seconds; a word of that length is left as it was typed."""
+    run = "a" + "\u0315\u0300" * 20_000
+    assert forms.clean(run) == run
+    assert forms.clean("e\u0301te\u0301 " * 300) == ("\u00e9t\u00e9 " * 300).strip()

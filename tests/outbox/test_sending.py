@@ -1,6 +1,7 @@
 """What we owe people leaves, once, whatever the mail server does."""
 
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 
 import pytest
 import time_machine
@@ -12,7 +13,8 @@ from crm.db import Base
 from crm.i18n import gettext, speaking
 from crm.outbox.deliver import GIVE_UP_AFTER, WAITS
 from crm.outbox.models import Message, Status
-from crm.outbox.services import queue
+from crm.outbox.services import queue, settings
+from crm.outbox.transports import compose
 from crm.referrals import services as referrals
 from crm.timeline.models import Event
 from tests.support.factories import ANSWERS
@@ -245,3 +247,28 @@ def test_the_page_of_unsent_mail_says_nothing_of_a_file_one_may_not_see(
     assert referral.case.reference in signed_in(people.adviser).get("/staff/mail").text
     signed_in(people.other_adviser).get(f"/staff/cases/{referral.case.reference}", 404)
     assert referral.case.reference not in signed_in(people.other_adviser).get("/staff/mail").text
+
+
+HOSTILE_NAMES = [
+    "=?utf-8?q?Z=0d=0aReply-To=3A_evil=40evil=2Etest=0d=0a=0d=0aPHISH?=",
+    "victim@x.example," * 7,
+    "a <evil@x.example>, " * 6,
+    'Nadia "la" (chef) Benali; <x@y.example>',
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_name_typed_by_anybody_adds_no_address_no_header_and_no_text(app, session, name):
+    message = queue(
+        "intake.received",
+        dedupe_key="hostile",
+        to=("nadia@exemple.ca", name),
+        language="fr",
+        values={"name": "N", "reference": f"PCC-2B3C-4D5F {HOSTILE_NAMES[0]}", "date": "demain"},
+    )
+    session.commit()
+    mail = message_from_bytes(bytes(compose(message, "Le corps", settings())), policy=policy.default)
+    assert [address.addr_spec for address in mail["To"].addresses] == ["nadia@exemple.ca"]
+    assert mail["Reply-To"].addresses[0].addr_spec == settings().programme.email
+    assert mail["Date"] is not None
+    assert mail.get_content().strip() == "Le corps"

@@ -26,6 +26,7 @@ from crm.referrals.outcomes import DeclineReason, Status
 from crm.reminders.services import open_ones, title_of
 from crm.timeline.models import Event
 from tests.support.pages import Pages, words
+from tests.support.typed import form_with
 
 NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
 
@@ -339,6 +340,53 @@ def test_what_was_accepted_closes_too_when_the_permission_is_taken_back(make, se
     session.commit()
     inside.get("/fr/mise-en-relation", 404)
     assert mail_kinds(session)[-1] == "referrals.withdrawn"
+
+
+def test_a_body_whose_server_may_have_taken_the_invitation_is_told(make, session, people):
+    """The yes of a mail server can be lost: the message waits to be sent again, and the body holds what it received."""
+    referral = make.referral()
+    invitation = session.scalars(select(Message)).one()
+    invitation.attempts, invitation.last_error = 1, "the server dropped the line"
+    referrals.withdraw(referral, referral.case, people.adviser)
+    session.commit()
+    send_due()
+    session.expire_all()
+    told = session.scalars(select(Message).where(Message.kind == "referrals.withdrawn")).one()
+    assert told.status is MailStatus.SENT
+
+
+def test_an_answer_typed_for_one_referral_is_never_taken_for_another(make, session, app):
+    one, other = make.referral(), make.referral(body=make.body("esplanade"))
+    inside = entered(app, token_of(session, one))
+    inside.get("/fr/mise-en-relation")
+    about = form_with(inside.last.text, "note")[1]["about"]
+    inside.get(f"/fr/mise-en-relation/{token_of(session, other)}")
+    inside.post(f"/fr/mise-en-relation/{token_of(session, other)}")
+    typed = {"answer": "decline", "reason": "area", "note": "Hors de notre territoire", "about": about}
+    refused = inside.post("/fr/mise-en-relation", typed, status=409)
+    assert "Hors de notre territoire" in refused.text
+    session.expire_all()
+    assert (one.status, other.status) == (Status.SENT, Status.SENT)
+
+
+def test_a_referral_made_ready_does_not_leave_while_the_file_is_on_hold(make, session, people):
+    referral = make.referral(sent=False)
+    make.body("cdrq")
+    cases.advance(
+        referral.case, Stage.PAUSED, people.adviser, reason="congé", return_on=clock.today() + timedelta(days=30)
+    )
+    with pytest.raises(RefusedError):
+        referrals.send(referral, referral.case, people.adviser)
+
+
+def test_a_note_typed_under_a_link_that_ended_is_given_back(make, session, app, people):
+    referral = make.referral()
+    inside = entered(app, token_of(session, referral))
+    inside.get("/fr/mise-en-relation")
+    referrals.withdraw(referral, referral.case, people.adviser)
+    session.commit()
+    given = inside.post("/fr/mise-en-relation", {"answer": "accept", "note": "Longue note tapée"}, status=404)
+    assert "Longue note tapée" in given.text
 
 
 def test_two_answers_on_one_file_make_two_steps_that_name_their_body(make, session, people):

@@ -4,9 +4,10 @@ import re
 from itertools import pairwise
 
 import pytest
-from jinja2 import nodes
+from jinja2 import meta, nodes
 
 from crm.config import LANGUAGES, ROOT
+from crm.forms import Form
 
 FOLDER = ROOT / "crm" / "templates"
 NAMES = sorted(file.relative_to(FOLDER).as_posix() for file in FOLDER.rglob("*.html"))
@@ -138,3 +139,13 @@ def test_headings_do_not_skip_a_level(read, name):
     _source, tree = read(name)
     levels = [int(level) for level in re.findall(r"<h([1-6])\b", html_of(tree))]
     assert not [(upper, lower) for upper, lower in pairwise(levels) if lower > upper + 1]
+
+
+def test_the_fields_of_a_form_know_nothing_but_the_form(read):
+    """They are drawn once a day for everybody: a name, a token or an address in them would be shown to others."""
+    drawn = {form.template for form in Form.__subclasses__() if form.template}
+    assert len(drawn) > 5
+    for name in drawn:
+        _source, tree = read(name)
+        assert meta.find_undeclared_variables(tree) <= {"form"}, name
+        assert {one.template.value for one in tree.find_all(nodes.FromImport)} <= {"macros.html"}, name

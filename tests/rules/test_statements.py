@@ -1,0 +1,59 @@
+"""No page asks the database more than twelve statements, whatever it shows."""
+
+import re
+import secrets
+
+import pytest
+from sqlalchemy import event
+
+from crm import demo as demonstration
+from crm.db import db
+from tests.support.factories import ANSWERS
+from tests.support.pages import Pages
+
+AT_MOST = 12
+
+
+@pytest.fixture
+def asked(app):
+    """The statements the product runs from here on."""
+    statements = []
+
+    def note(_connection, _cursor, statement, _values, _context, _many):
+        if not statement.lstrip().upper().startswith(("PRAGMA", "BEGIN")):
+            statements.append(statement)
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def test_pages_ask_few_statements(app, asked):
+    said = []
+    demonstration.load(app, cases=60, seed=1, say=said.append)
+    email, password = re.search(r"^coordinator\s+(\S+@\S+)\s+(\S+)$", "\n".join(said), re.MULTILINE).groups()
+    visitor, staff = Pages(app), Pages(app)
+    staff.get("/staff/sign-in")
+    staff.post("/staff/sign-in", {"email": email, "password": password})
+    staff.get("/staff/cases")
+    files = re.findall(r'href="(/staff/cases/[A-Z]+-\w{4}-\w{4})"', staff.last.text)
+    summary = re.search(r"/staff/summaries/[\w-]+", staff.get("/staff/summaries").text)[0]
+    visitor.get("/fr/demande")
+    key, token = secrets.token_urlsafe(16), visitor.token()
+    found = {}
+    for name, go in {
+        "form": lambda: visitor.get("/fr/demande"),
+        "accepted": lambda: visitor.post("/fr/demande", ANSWERS | {"form_key": key}, token=token),
+        "queue": lambda: staff.get("/staff/cases"),
+        **{address: (lambda address=address: staff.get(address)) for address in files[:10]},
+        "assessment": lambda: staff.get(f"{files[0]}/assessment"),
+        "summary": lambda: staff.get(summary),
+        "directory": lambda: staff.get("/staff/partners"),
+    }.items():
+        asked.clear()
+        go()
+        found[name] = len(asked)
+    assert found[files[0]] > 5, found
+    assert max(found.values()) <= AT_MOST, found
