@@ -103,7 +103,7 @@ def test_nobody_is_reminded_of_a_file_they_may_not_see(session, people, make):
     "when",
     [
         {"on": "9999-12-31", "at": "18:40"},
-        {"on": "9998-06-01", "at": "10:00"},
+        {"on": "2150-06-01", "at": "10:00"},
         {"on": "2026-11-31", "at": "10:00"},
         {"on": "", "at": "10:00"},
     ],
