@@ -27,6 +27,7 @@ from crm import access, clock, forms
 from crm.access import Role, SignInNeededError, anyone_signed_in, public
 from crm.accounts import services
 from crm.accounts.models import SignIn, Staff
+from crm.accounts.queries import account_address
 from crm.db import db, writing
 from crm.errors import page as error_page
 from crm.feature import Feature
@@ -106,7 +107,7 @@ def sign_in_post() -> str | BaseResponse | tuple[str, int]:
     to, kept = request.form.get("to", ""), request.form.get("kept", "")
     network = client_network()
     if too_often("sign-in", network, limit=30, seconds=300) or too_often(
-        "sign-in", f"{network} {services.address(str(form.email.data))[:254]}", limit=10, seconds=300
+        "sign-in", f"{network} {account_address(str(form.email.data))[:254]}", limit=10, seconds=300
     ):
         # Said in the form itself: what was typed before the session ended stays in it.
         form.email.errors = [gettext("Too many tries. Wait five minutes, then try again")]

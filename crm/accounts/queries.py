@@ -12,6 +12,11 @@ from crm.db import db
 People = tuple[tuple[int, str], ...]
 
 
+def account_address(email: str) -> str:
+    """An address as accounts keep it: the one form in which it is looked for, and in which tries are counted."""
+    return email.strip().lower()
+
+
 def active_case_team() -> People:
     """(id, name) of the people a file can be assigned to, by name; asked of the database once per request."""
     kept: People | None = g.get("case_team")
@@ -37,7 +42,7 @@ def duty_person() -> Staff | None:
 
 
 def by_email(email: str) -> Staff | None:
-    return db.session.scalar(select(Staff).where(Staff.email == email.strip().lower()))
+    return db.session.scalar(select(Staff).where(Staff.email == account_address(email)))
 
 
 def active_admins() -> list[int]:

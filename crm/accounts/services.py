@@ -12,17 +12,13 @@ from crm import clock
 from crm.access import Role
 from crm.accounts import passwords
 from crm.accounts.models import SignIn, Staff
+from crm.accounts.queries import account_address
 from crm.db import db
 from crm.timeline.models import ActorKind
 
 # A working day, and an hour away from the keyboard: domain reference, section 12.1.
 LONGEST_SESSION = timedelta(hours=8)
 LONGEST_IDLE = timedelta(minutes=60)
-
-
-def address(email: str) -> str:
-    """An address as accounts keep it: the one form in which it is looked for, and in which tries are counted."""
-    return email.strip().lower()
 
 
 def by(staff: Staff) -> tuple[ActorKind, int | None]:
@@ -32,7 +28,7 @@ def by(staff: Staff) -> tuple[ActorKind, int | None]:
 
 def create_staff(*, email: str, name: str, role: Role, language: str, password: str, on_duty: bool = False) -> Staff:
     """A new account. Raises ValueError when the address is taken or the password is refused."""
-    email = email.strip().lower()
+    email = account_address(email)
     if db.session.scalar(select(Staff.id).where(Staff.email == email)) is not None:
         raise ValueError(f"{email} has an account already")
     if wrong := passwords.problem(password):
@@ -72,7 +68,7 @@ def end_sessions(staff: Staff) -> None:
 
 def sign_in(email: str, password: str) -> tuple[Staff, str] | None:
     """The person and a new session's token, or None; the same work is done for a known and an unknown address."""
-    staff = db.session.scalar(select(Staff).where(Staff.email == address(email)))
+    staff = db.session.scalar(select(Staff).where(Staff.email == account_address(email)))
     usable = staff is not None and staff.active
     fits = passwords.matches(password, staff.password_hash if staff is not None and usable else None)
     if staff is None or not fits:

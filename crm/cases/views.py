@@ -213,12 +213,18 @@ def exchange(reference: str) -> BaseResponse:
     return back_to(case, gettext("The conversation was recorded."))
 
 
+def _to_assess(reference: str, *, lock: bool = False) -> Case:
+    """The file of an address; a closed one is refused before anything typed is judged."""
+    case = case_or_404(reference, lock=lock)
+    if case.stage is Stage.CLOSED:
+        raise RefusedError(text("cases.refusal.closed_file"))
+    return case
+
+
 @bp.get("/<reference>/assessment")
 @case_team
 def assessment_page(reference: str) -> Response:
-    case = case_or_404(reference)
-    if case.stage is Stage.CLOSED:
-        raise RefusedError(text("cases.refusal.closed_file"))
+    case = _to_assess(reference)
     project = case.project
     saved = {
         "version": project.version,
@@ -240,9 +246,7 @@ def _assessment(case: Case, form: forms.AssessmentForm, status: int = 200) -> Re
 @bp.post("/<reference>/assessment")
 @case_team
 def assessment(reference: str) -> BaseResponse:
-    case = case_or_404(reference, lock=True)
-    if case.stage is Stage.CLOSED:
-        raise RefusedError(text("cases.refusal.closed_file"))
+    case = _to_assess(reference, lock=True)
     form = forms.AssessmentForm(request.form)
     if not form.validate():
         return _assessment(case, form, 422)
