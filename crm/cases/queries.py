@@ -111,9 +111,7 @@ def queue(staff: Staff, wanted: Filter, after: str = "", limit: int = PAGE) -> Q
     if key is not None:
         asked |= {"received_at": key[0], "case_id": key[1]}
     rows = db.session.execute(_queue(wanted, first=key is None), asked).all()
-    more = len(rows) > limit
-    rows = rows[:limit]
-    return QueuePage(rows, _write_key(rows[-1].received_at, rows[-1].id) if more else "")
+    return QueuePage(*_cut(rows, limit, "received_at"))
 
 
 @cache
@@ -147,6 +145,14 @@ def _queue(wanted: Filter, *, first: bool) -> Select[*tuple[Any, ...]]:
         Case.received_at <= received_at,
         or_(Case.received_at < received_at, Case.id < bindparam("case_id")),
     )
+
+
+def _cut(rows: Sequence[Row[Any]], limit: int, instant: str) -> tuple[Sequence[Row[Any]], str]:
+    """A page of rows asked for with one more than it holds, and the key of the next page; empty on the last."""
+    if len(rows) <= limit:
+        return rows, ""
+    last = rows[limit - 1]
+    return rows[:limit], _write_key(getattr(last, instant), last.id)
 
 
 def _write_key(received_at: datetime, case_id: int) -> str:
@@ -197,9 +203,7 @@ def history(case: Case, before: str = "", limit: int = HISTORY) -> HistoryPage:
     if key is not None:
         asked |= {"at": key[0], "event_id": key[1]}
     rows = db.session.execute(_history(first=key is None), asked).all()
-    more = len(rows) > limit
-    rows = rows[:limit]
-    return HistoryPage(rows, _write_key(rows[-1].at, rows[-1].id) if more else "")
+    return HistoryPage(*_cut(rows, limit, "at"))
 
 
 @cache
