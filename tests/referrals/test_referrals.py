@@ -389,6 +389,22 @@ def test_a_note_typed_under_a_link_that_ended_is_given_back(make, session, app, 
     assert "Longue note tapée" in given.text
 
 
+def test_the_words_to_say_are_complete_before_the_person_answers_and_nothing_is_saved(make, session, people, signed_in):
+    case, body = make.case_at(Stage.PLANNING), make.body("cdrq")
+    adviser = signed_in(people.adviser)
+    address = f"/staff/cases/{case.reference}/refer"
+    adviser.get(address)
+    until = (clock.today() + timedelta(days=60)).isoformat()
+    typed = {"purpose": "pour trouver un conseil", "fields": ["name", "email"], "expires_on": until, "words": "1"}
+    shown = adviser.post(address, typed | {"body": str(body.id)}, status=200).text
+    said = words(shown.partition('id="say"')[2])
+    assert "pour trouver un conseil" in said
+    assert "pour pour" not in said
+    assert "…" not in said.partition("?")[0]
+    adviser.post(address, typed | {"body": ""}, status=422)
+    assert session.scalar(select(func.count()).select_from(Permission)) == 0
+
+
 def test_two_answers_on_one_file_make_two_steps_that_name_their_body(make, session, people):
     one = make.referral()
     other = make.referral(case=one.case, body=make.body("esplanade"))
