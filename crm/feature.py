@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # types only: the layers are about imports at run time
 class Panel:
     """A part of the case page: `load` reads what `template` shows, inside the caller's scope.
 
-    `place` is "main" (beside the history) or "side"; panels of one place keep the order of FEATURES.
+    `place` is "side" (beside the history) or "facts" (under the person and the project); panels of one place keep the order of FEATURES.
     """
 
     place: str

@@ -33,6 +33,7 @@ from crm.talks.models import Mode, TalkState
 from crm.talks.services import book, settle
 from crm.timeline.models import Event, EventDetail
 from crm.timeline.sentences import tell
+from tests.support import asking
 from tests.support.factories import ANSWERS
 from tests.support.pages import words
 
@@ -102,11 +103,10 @@ def _something(dice, case, people):
 
 
 def test_2_a_request_sent_again_is_the_same_request(pages, session, people):
-    key = re.search(r'name="form_key" value="([^"]+)"', pages.get("/fr/demande").text)[1]
-    first = pages.post("/fr/demande", ANSWERS | {"form_key": key}).headers["Location"]
+    first = asking.ask(pages, ANSWERS).headers["Location"]
     shown = pages.get(first).text
     for _ in range(3):
-        assert pages.post("/fr/demande", ANSWERS | {"form_key": key}).headers["Location"] == first
+        assert pages.post(asking.CHECK["fr"]).headers["Location"] == first
     assert session.scalars(select(Case.reference)).one() in shown
     assert session.scalar(select(func.count(Message.id))) == 1, "one acknowledgement"
 

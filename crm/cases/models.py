@@ -26,6 +26,7 @@ class Contact(Base):
     email: Mapped[str] = mapped_column(String(254), default="")
     phone: Mapped[str] = mapped_column(String(20), default="")
     phone_extension: Mapped[str] = mapped_column(String(10), default="")
+    availability: Mapped[list[str] | None]
 
 
 class Project(Base):
@@ -44,6 +45,11 @@ class Project(Base):
     incorporated: Mapped[bool | None]
     region: Mapped[str] = mapped_column(String(6))
     locality: Mapped[str] = mapped_column(String(40), default="")
+    neq: Mapped[str] = mapped_column(String(10), default="", server_default=text("''"))
+    team_size: Mapped[str] = mapped_column(String(8), default="", server_default=text("''"))
+    funding_band: Mapped[str] = mapped_column(String(10), default="", server_default=text("''"))
+    supports: Mapped[list[str] | None]  # codes of bodies
+    supports_other: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))
     summary: Mapped[str] = mapped_column(Text, default="")
     assessed_at: Mapped[datetime | None]
     assessed_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
@@ -80,6 +86,7 @@ class Case(Base):
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
     language: Mapped[str] = mapped_column(String(2))  # the one we write in
     source: Mapped[v.Source] = mapped_column(code(v.Source))
+    heard: Mapped[str] = mapped_column(String(10), default="", server_default=text("''"))  # how they heard of us
     received_at: Mapped[datetime]
     reply_due_on: Mapped[date]
     first_reply_at: Mapped[datetime | None]

@@ -60,6 +60,12 @@ class Facts:
     sector_other: str = ""
     incorporated: bool | None = None
     locality: str = ""
+    neq: str = ""
+    team_size: str = ""
+    funding_band: str = ""
+    supports: Sequence[str] = ()
+    supports_other: str = ""
+    heard: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class Asker:
     email: str = ""
     phone: str = ""
     phone_extension: str = ""
+    availability: Sequence[str] = ()
 
 
 def new_reference(prefix: str) -> str:
@@ -109,6 +116,11 @@ def open_case(
         incorporated=facts.incorporated,
         region=facts.region,
         locality=facts.locality,
+        neq=facts.neq,
+        team_size=facts.team_size,
+        funding_band=facts.funding_band,
+        supports=list(facts.supports),
+        supports_other=facts.supports_other,
         summary="",
         version=1,
     )
@@ -124,10 +136,12 @@ def open_case(
             email=asker.email,
             phone=asker.phone,
             phone_extension=asker.phone_extension,
+            availability=list(asker.availability),
         ),
         project=project,
         language=write_in,
         source=source,
+        heard=facts.heard,
         received_at=received_at,
         reply_due_on=add_business_days(clock.local_date(received_at), REPLY_WITHIN),
         restricted=False,

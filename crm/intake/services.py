@@ -1,114 +1,136 @@
-"""Receiving a request: one form makes one request, one file, one acknowledgement, however often it is pressed."""
+"""Receiving a request: one draft makes one request, one file, one acknowledgement, however often it is pressed."""
 
 import hashlib
-import json
-import secrets
 
 from itsdangerous import BadSignature, URLSafeSerializer
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
+from crm.accounts.models import Staff
 from crm.cases.models import Case
+from crm.cases.pipeline import Move
 from crm.cases.services import Asker, Facts, open_case
-from crm.cases.vocabulary import ContactMode, Need, PreferredLanguage, ProjectStage, Source
+from crm.cases.vocabulary import ContactMode, Need, PreferredLanguage, ProjectStage, Source, Stage
 from crm.db import db
-from crm.i18n import format_date
-from crm.intake.forms import RequestForm
-from crm.intake.models import Request
+from crm.i18n import format_date, language
+from crm.intake import drafts
+from crm.intake.forms import Whole, applies
+from crm.intake.models import Arrangements, Draft, Request
 from crm.outbox.models import Message, Status
-from crm.outbox.services import queue, settings
-from crm.texts import pair
+from crm.outbox.services import programme_values, queue, settings
+from crm.permissions.models import Purpose
+from crm.permissions.services import consent
+from crm.sealing import seal, unseal
+from crm.texts import pair, text
 from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM, record
 
 
-class OtherContentError(Exception):
-    """The same form was sent before with other answers."""
+def receive(draft: Draft, whole: Whole, *, page_language: str) -> Request:
+    """Turn a draft that was judged whole and right into a request, a file and an acknowledgement, in one transaction.
 
-    def __init__(self, reference: str) -> None:
-        super().__init__(reference)
-        self.reference = reference
-
-
-def new_form_key() -> str:
-    """A key for a blank form, signed so that it is one of ours."""
-    return _serializer().dumps(secrets.token_urlsafe(16))
-
-
-def _key_of(signed: str) -> str:
-    """The database key of a form. An unsigned or foreign one still works, and so does none: it counts as its own form."""
-    if not signed:
-        signed = secrets.token_urlsafe(16)
-    try:
-        inner = str(_serializer().loads(signed))
-    except BadSignature:
-        inner = f"{signed}-foreign"
-    return hashlib.sha256(inner.encode("utf-8", "replace")).hexdigest()[:40]
-
-
-def already_received(form: RequestForm) -> Request | None:
-    """The request that this form already made, if any. Raises OtherContentError when it was sent with other answers."""
-    made_it = Request.form_key == _key_of(form.form_key.data or "")
-    earlier = db.session.scalar(select(Request).where(made_it).options(joinedload(Request.case)))
-    if earlier is not None and not _same_answers(earlier, form):
-        raise OtherContentError(earlier.case.reference)
-    return earlier
-
-
-def _same_answers(request: Request, form: RequestForm) -> bool:
-    return json.dumps(request.answers, sort_keys=True) == json.dumps(form.answers(), sort_keys=True)
-
-
-def receive(form: RequestForm, *, page_language: str) -> Request:
-    """Turn a valid form into a request, a file and an acknowledgement, in one transaction.
-
-    When the form was received before, the database refuses the second (IntegrityError, now or at the commit): ask
-    `already_received` then.
+    Raises IntegrityError, now or at the commit, when the draft was received before or the reference drawn is in use.
     """
     now = clock.now()
-    preferred = PreferredLanguage(form.lang_pref.data)
-    write_in = page_language if preferred is PreferredLanguage.EITHER else preferred.value
-    phone, extension = form.phone_read
+    preferred = PreferredLanguage(whole.you.lang_pref.data)
     case = open_case(
-        Asker(
-            name=form.contact_name.data,
-            role=form.contact_role.data,
-            language=preferred,
-            mode=ContactMode(form.contact_mode.data),
-            email=form.email_read,
-            phone=phone,
-            phone_extension=extension,
-        ),
-        Facts(
-            name=form.project_name.data or "",
-            description=form.description.data,
-            sector=form.sector.data,
-            sector_other=form.sector_other.data or "" if form.sector.data == "other" else "",
-            stage=ProjectStage(form.stage.data),
-            legal_form=form.chosen_legal_form(),
-            incorporated={"yes": True, "no": False}.get(form.incorporated.data or ""),
-            region=form.region.data,
-            locality=form.locality.data or "" if form.region.data == "06" else "",
-            needs=[Need(need) for need in form.needs.data],
-        ),
+        _asker(whole, preferred),
+        _facts(whole),
         prefix=settings().programme.reference_prefix,
-        write_in=write_in,
+        write_in=page_language if preferred is PreferredLanguage.EITHER else preferred.value,
         source=Source.WEB,
         received_at=now,
         actor=(ActorKind.PERSON, None),
     )
     request = Request(
-        form_key=_key_of(form.form_key.data or ""),
+        form_key=hashlib.sha256(draft.key.encode()).hexdigest()[:40],
         case=case,
         received_at=now,
         page_language=page_language,
         notice_version=pair("intake.notice.version")[page_language],
-        answers=form.answers(),
+        answers=whole.answers(),
     )
     db.session.add(request)
+    if wanted := whole.reach.arrangements.data:
+        db.session.add(Arrangements(case_id=case.id, sealed=seal(wanted, f"arrangements {case.id}")))
+    _record_consents(case, whole, page_language)
     _acknowledge(case)
+    drafts.finish(draft, request)
     return request
+
+
+def _asker(whole: Whole, preferred: PreferredLanguage) -> Asker:
+    phone, extension = whole.reach.phone_read
+    return Asker(
+        name=whole.you.contact_name.data or "",
+        role=whole.you.contact_role.data,
+        language=preferred,
+        mode=ContactMode(whole.reach.contact_mode.data),
+        email=whole.reach.email_read,
+        phone=phone,
+        phone_extension=extension,
+        availability=whole.reach.availability.data,
+    )
+
+
+def _facts(whole: Whole) -> Facts:
+    """What the request says of the project. An answer to a question that the others do not call for is left out."""
+
+    def called_for(name: str, value: str | None) -> str:
+        return value or "" if applies(name, whole.needs.given) else ""
+
+    return Facts(
+        name=whole.project.project_name.data or "",
+        description=whole.project.description.data or "",
+        sector=whole.project.sector.data,
+        sector_other=called_for("sector_other", whole.project.sector_other.data),
+        stage=ProjectStage(whole.project.stage.data),
+        legal_form=whole.legal.chosen(),
+        incorporated={"yes": True, "no": False}.get(whole.legal.incorporated.data or ""),
+        neq=whole.legal.neq_read,
+        region=whole.team.region.data,
+        locality=called_for("locality", whole.team.locality.data),
+        team_size=whole.team.team_size.data or "",
+        needs=[Need(need) for need in whole.needs.needs.data],
+        funding_band=called_for("funding_band", whole.needs.funding_band.data),
+        supports=whole.needs.supports.data,
+        supports_other=whole.needs.supports_other.data or "",
+        heard=whole.needs.heard.data or "",
+    )
+
+
+def _record_consents(case: Case, whole: Whole, page_language: str) -> None:
+    for purpose in Purpose:
+        if whole.choices[purpose.value].data:
+            consent(
+                case,
+                purpose,
+                shown=consent_wording(purpose),
+                version=pair("intake.consent.version")[page_language],
+                language=page_language,
+            )
+
+
+def consents_offered() -> list[Purpose]:
+    """The optional consents that the programme asks for."""
+    return list(Purpose)
+
+
+def consent_wording(purpose: Purpose) -> str:
+    """The words beside the box, in the language spoken now."""
+    return text(f"intake.consent.{purpose}", **programme_values(language()))
+
+
+def opened_arrangements(case: Case, sealed: bytes | None) -> str:
+    """What the person asked us to plan, read from its seal; only the file's owner is shown it."""
+    return (unseal(sealed, f"arrangements {case.id}") or "") if sealed else ""
+
+
+def moved(case: Case, move: Move, _actor: Staff | None) -> None:
+    """Closing destroys what was to be arranged: domain reference, section 16."""
+    if move.to is Stage.CLOSED:
+        db.session.execute(delete(Arrangements).where(Arrangements.case_id == case.id))
 
 
 def _acknowledge(case: Case) -> None:
@@ -152,5 +174,5 @@ def case_of_receipt(token: str) -> Case | None:
     return db.session.scalar(select(Case).where(Case.reference == str(reference)).options(joinedload(Case.contact)))
 
 
-def _serializer(salt: str = "form-key") -> URLSafeSerializer:
+def _serializer(salt: str) -> URLSafeSerializer:
     return URLSafeSerializer(settings().secret_key, salt=f"intake-{salt}")

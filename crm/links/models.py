@@ -11,6 +11,7 @@ from crm.db import Base, code, one_of
 
 class Purpose(StrEnum):
     REFERRAL = "referral"
+    RESUME = "resume"  # an unfinished request, on another device
 
 
 class Link(Base):

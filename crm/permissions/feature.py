@@ -9,6 +9,13 @@ feature = Feature(
     name="permissions",
     event_sentences=(
         Sentence("permission.given", "permissions.event.given", "internal", _KEYS, frozenset({"body_name"})),
+        Sentence(
+            "consent.given",
+            "permissions.event.consent",
+            "incoming",
+            frozenset({"purpose"}),
+            labels={"purpose": "permissions.purpose"},
+        ),
         Sentence("permission.withdrawn", "permissions.event.withdrawn", "internal", _KEYS, frozenset({"body_name"})),
     ),
 )

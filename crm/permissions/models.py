@@ -41,3 +41,26 @@ class Permission(Base):
     withdrawn_at: Mapped[datetime | None]
 
     body: Mapped[Body] = relationship()
+
+
+class Purpose(StrEnum):
+    """What a person agreed to for their own sake, apart from the request: domain reference, section 15."""
+
+    NEWSLETTER = "newsletter"
+    SURVEY = "survey"
+
+
+class Consent(Base):
+    """A box that a person ticked, with the exact words beside it. Never changed but to say withdrawn."""
+
+    __tablename__ = "consent"
+    __table_args__ = (one_of("purpose", Purpose), Index("ix_consent_case", "case_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"))
+    purpose: Mapped[Purpose] = mapped_column(code(Purpose))
+    text_version: Mapped[str] = mapped_column(String(20))
+    text_shown: Mapped[str] = mapped_column(Text)
+    language: Mapped[str] = mapped_column(String(2))
+    given_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]

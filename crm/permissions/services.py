@@ -10,9 +10,10 @@ from crm.cases.models import Case
 from crm.db import db
 from crm.i18n import format_date, speaking
 from crm.partners.models import Body
-from crm.permissions.models import How, Permission
+from crm.permissions.models import Consent, How, Permission, Purpose
 from crm.permissions.rules import is_live
 from crm.texts import label, pair, text
+from crm.timeline.models import ActorKind
 from crm.timeline.services import record
 
 
@@ -92,3 +93,18 @@ def withdraw(permission: Permission, case: Case, actor: Staff) -> bool:
         detail={"body_name": permission.body.short(case.language)},
     )
     return True
+
+
+def consent(case: Case, purpose: Purpose, *, shown: str, version: str, language: str) -> Consent:
+    """Record that the person ticked a box of their own, with the exact words that stood beside it."""
+    given = Consent(
+        case_id=case.id,
+        purpose=purpose,
+        text_version=version,
+        text_shown=shown,
+        language=language,
+        given_at=clock.now(),
+    )
+    db.session.add(given)
+    record("consent.given", case_id=case.id, actor=(ActorKind.PERSON, None), codes={"purpose": purpose})
+    return given

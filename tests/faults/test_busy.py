@@ -13,7 +13,9 @@ from sqlalchemy.engine import make_url
 from crm.accounts import services as accounts
 from crm.cases.models import Case, Note
 from crm.db import WAL_IS_SAFE, db, sqlite
+from crm.intake.forms import PAGES
 from tests.conftest import PASSWORD
+from tests.support import asking
 from tests.support.factories import ANSWERS
 from tests.support.pages import Pages, words
 from tests.support.server import Product
@@ -69,30 +71,49 @@ def count(session, model) -> int:
 
 
 @pytest.mark.parametrize(
-    ("address", "locale", "said"),
+    ("lang", "locale", "said"),
     [
-        ("/fr/demande", "fr-CA", "Votre texte n’est pas encore enregistré"),
-        ("/en/request", "en-CA", "Your text was not saved yet, and it is not lost."),
+        ("fr", "fr-CA", "Votre texte n’est pas encore enregistré"),
+        ("en", "en-CA", "Your text was not saved yet, and it is not lost."),
     ],
 )
-def test_a_request_that_cannot_be_saved_now_comes_back_filled_and_is_sent_by_a_second_press(
-    impatient, people, held, session, address, locale, said
+def test_a_page_that_cannot_be_saved_now_comes_back_filled_and_is_kept_by_a_second_press(
+    impatient, people, held, session, lang, locale, said
 ):
     pages = Pages(impatient)
-    _, blank = form_with(pages.get(address).text, "form_key")
-    typed = ANSWERS | {"form_key": blank["form_key"][0], "sector_other": "« Épluchage » & <poires>"}
-    with held("case_file", "project", "request"):
+    asking.begin(pages, lang)
+    address = asking.address("project", lang)
+    pages.get(address)
+    typed = asking.own("project", ANSWERS) | {"sector_other": "« Épluchage » & <poires>"}
+    with held("draft"):
         refused = pages.post(address, typed, status=503)
     assert refused.headers["Retry-After"] == "10"
     assert f'<html lang="{locale}"' in refused.text
-    assert "PCC-" not in refused.text
     assert said in words(refused.text)
+    action, kept = form_with(refused.text, "description")
+    assert action == address
+    assert {name: values for name, values in kept.items() if name != "csrf_token"} == {
+        name: [value] for name, value in typed.items()
+    }
+    pages.post(action, kept, token=None)
+    assert form_with(pages.get(address).text, "description")[1]["sector_other"] == [typed["sector_other"]]
+
+
+@pytest.mark.parametrize("lang", ["fr", "en"])
+def test_a_request_that_cannot_be_sent_now_shows_no_number_and_is_sent_by_a_second_press(
+    impatient, people, held, session, lang
+):
+    pages = Pages(impatient)
+    asking.begin(pages, lang)
+    asking.fill(pages, ANSWERS, lang)
+    pages.get(asking.CHECK[lang])
+    with held("case_file", "project", "request"):
+        refused = pages.post(asking.CHECK[lang], status=503)
+    assert "PCC-" not in refused.text
     assert count(session, Case) == 0
     session.commit()
-    action, kept = form_with(refused.text, "form_key")
-    assert action == address
-    wanted = {name: value if isinstance(value, list) else [value] for name, value in typed.items()}
-    assert {name: values for name, values in kept.items() if name != "csrf_token"} == wanted
+    action, kept = form_with(refused.text, "csrf_token")
+    assert action == asking.CHECK[lang]
     pages.post(action, kept, token=None)
     assert count(session, Case) == 1
 
@@ -189,9 +210,11 @@ def test_a_request_that_comes_half_keeps_nobody_else_waiting(session, people, da
             "Content-Type: application/x-www-form-urlencoded\r\n\r\nlang=fr".encode()
         )
         cookies.clear()
-        kept = form_with(ask("GET", "/fr/demande")[1], "form_key")[1]
-        answers = ANSWERS | {"form_key": kept["form_key"][0], "csrf_token": kept["csrf_token"][0]}
-        assert ask("POST", "/fr/demande", answers)[0] == 303
+        token = form_with(ask("GET", "/fr/demande")[1], "csrf_token")[1]["csrf_token"][0]
+        assert ask("POST", "/fr/demande", {"csrf_token": token})[0] == 303
+        for page in PAGES:
+            assert ask("POST", asking.address(page), asking.own(page, ANSWERS) | {"csrf_token": token})[0] == 303
+        assert ask("POST", asking.CHECK["fr"], {"csrf_token": token})[0] == 303
         half.close()
     finally:
         product.stop()

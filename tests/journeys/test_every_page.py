@@ -11,6 +11,7 @@ from crm.access import Role
 from crm.accounts.queries import by_email
 from crm.cases import services as cases
 from crm.cases.vocabulary import Stage
+from crm.intake.forms import PAGES as QUESTIONS
 from crm.partners.queries import by_code
 from crm.referrals.outcomes import DeclineReason
 from crm.summaries import services as summaries
@@ -19,8 +20,9 @@ from crm.talks import services as talks
 from crm.talks.models import Mode
 from tests.journeys.conftest import site_of_files
 from tests.journeys.site import REFUSED, body_of
-from tests.journeys.test_entrepreneur import FORM, fill_half, fill_rest
+from tests.journeys.test_entrepreneur import answers, begin, fill, fill_all
 from tests.journeys.test_referral import LINK
+from tests.support.asking import CHECK, START, address
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -95,15 +97,53 @@ def press(visit, *, within="main"):
     visit.page.locator(f"{within} button.button--main").last.click()
 
 
-def form_with_errors(visit):
-    visit.go(FORM[visit.lang])
+def question(code, *, wrong=False, whole=False):
+    """A page of the request: blank, filled in, or sent as it stands."""
+
+    def go(visit):
+        begin(visit, visit.lang)
+        visit.go(address(code, visit.lang))
+        if whole:
+            fill(visit, answers("zoe@exemple.ca", visit.lang)[code])
+        if wrong:
+            press(visit)
+            assert visit.status == 422
+
+    return go
+
+
+def check_page(visit):
+    begin(visit, visit.lang)
+    fill_all(visit, visit.lang, "zoe@gmial.com")
+
+
+def check_with_errors(visit):
+    begin(visit, visit.lang)
+    visit.go(CHECK[visit.lang])
     press(visit)
+    assert visit.status == 422
+
+
+def begun(visit):
+    begin(visit, visit.lang)
+    visit.go(START[visit.lang])
+
+
+def later(visit):
+    begin(visit, visit.lang)
+    visit.go({"fr": "/fr/demande/plus-tard", "en": "/en/request/later"}[visit.lang])
+
+
+def wrong_code(visit):
+    visit.site.forget_tries()
+    visit.go({"fr": "/fr/demande/reprendre", "en": "/en/request/resume"}[visit.lang])
+    visit.page.locator("#code").fill("2B2B")
+    press(visit)
+    assert visit.status == 422
 
 
 def received(visit):
-    visit.go(FORM[visit.lang])
-    fill_half(visit)
-    fill_rest(visit, "zoe@exemple.ca", visit.lang)
+    check_page(visit)
     press(visit)
     visit.page.wait_for_url(re.compile("/recue/|/received/"))
 
@@ -243,8 +283,9 @@ def refused(visit):
 
 def too_old(visit):
     """The form's token is too old: what was typed is shown and can be sent again."""
-    visit.go(FORM[visit.lang])
-    fill_half(visit)
+    begin(visit, visit.lang)
+    visit.go(address("project", visit.lang))
+    fill(visit, answers("zoe@exemple.ca", visit.lang)["project"])
     visit.page.locator("#project_name").fill(LONG)
     visit.context.clear_cookies()
     press(visit)
@@ -253,9 +294,15 @@ def too_old(visit):
 
 PAGES = {
     "home": (None, lambda visit: visit.go(f"/{visit.lang}/")),
-    "form": (None, lambda visit: visit.go(FORM[visit.lang])),
-    "form-errors": (None, form_with_errors),
-    "form-too-old": (None, too_old),
+    "start": (None, lambda visit: visit.go(START[visit.lang])),
+    "start-begun": (None, begun),
+    **{f"ask-{code}": (None, question(code, whole=True)) for code in QUESTIONS},
+    **{f"ask-{code}-errors": (None, question(code, wrong=True)) for code in QUESTIONS if code != "choices"},
+    "ask-check": (None, check_page),
+    "ask-check-errors": (None, check_with_errors),
+    "ask-too-old": (None, too_old),
+    "later": (None, later),
+    "resume-wrong": (None, wrong_code),
     "received": (None, received),
     "not-found": (None, lambda visit: visit.go(f"/{visit.lang}/rien")),
     "landing": (None, landing),

@@ -1,6 +1,5 @@
 """Two people at once, and browsers that run no script."""
 
-import re
 import uuid
 
 import pytest
@@ -10,7 +9,6 @@ from crm.access import Role
 from crm.cases.vocabulary import Stage
 from tests.journeys.conftest import TWO
 from tests.journeys.test_adviser import move, moved
-from tests.journeys.test_entrepreneur import FORM, fill_half, fill_rest
 
 in_two_settings = pytest.mark.parametrize("setting", TWO, indirect=True, ids=str)
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -68,31 +66,6 @@ def test_two_advisers_move_the_same_file(window, setting, site):
     second.says(second.w.text("cases.refusal.moved_meanwhile", stage=stage))
     form = second.action(second.w("Change the stage"))
     expect(form.get_by_label(second.w("Reason or closing note"))).to_have_value("Je pensais le fermer")
-
-
-def test_without_javascript_the_entrepreneur_sends(window, setting, site, post):
-    visit = window(site, setting.lang, setting.width, javascript=False)
-    w, page = visit.w, visit.page
-    visit.go("/")
-    if setting.lang == "en":
-        visit.link("English").click()
-    visit.link(w.text("intake.home.button")).first.click()
-    assert page.url == site.base + FORM[setting.lang]
-    visit.button(w.text("intake.form.send")).click()
-    assert visit.status == 422
-    summary = page.locator(".error-summary")
-    summary.get_by_role("link").first.click()
-    assert page.url.endswith("#lang_pref")
-    fill_half(visit)
-    visit.button({"fr": "English", "en": "Français"}[setting.lang]).click()
-    expect(page.locator("html")).to_have_attribute("lang", f"{setting.other}-CA")
-    visit.button({"fr": "Français", "en": "English"}[setting.lang]).click()
-    expect(page.locator("#contact_name")).not_to_have_value("")
-    email = f"sans-{uuid.uuid4().hex[:8]}@exemple.ca"
-    fill_rest(visit, email, setting.lang)
-    visit.button(w.text("intake.form.send")).click()
-    page.wait_for_url(re.compile("/recue/|/received/"))
-    expect(page.locator(".receipt .ref")).to_have_text(re.compile(r"PCC-\w{4}-\w{4}"))
 
 
 def test_without_javascript_the_adviser_works(window, setting, site):

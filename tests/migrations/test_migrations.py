@@ -9,8 +9,12 @@ from sqlalchemy.exc import DBAPIError
 
 from crm import schema
 from crm.app import create_app
+from crm.cases.models import Case
 from crm.cases.vocabulary import Stage
 from crm.db import Base, db, writing
+from crm.links.models import Link, Purpose
+from crm.links.services import issue
+from crm.outbox.models import Message
 from crm.partners.models import Body
 from crm.timeline.models import Event, EventDetail
 from tests.conftest import settings_for
@@ -157,3 +161,50 @@ def test_what_identifies_people_can_be_destroyed_and_the_fact_remains(make, peop
     session.execute(text("DELETE FROM event_detail"))
     session.commit()
     assert session.scalars(select(Event.id)).all() == events
+
+
+# --- from the last landed state --------------------------------------------------------------------------------------
+
+LANDED = "20261122_1200"
+A_FILE = """
+INSERT INTO contact (id, name, role, language, mode, email, phone, phone_extension)
+VALUES (7, 'Nadia', 'lead', 'fr', 'email', 'nadia@exemple.ca', '', '');
+INSERT INTO project (id, name, description, sector, sector_other, stage, legal_form, region, locality, summary, version)
+VALUES (7, 'Outilthèque', 'Une bibliothèque d''outils', 'sharing', '', 'idea', 'coop', '06', '', '', 3);
+INSERT INTO case_file (id, reference, stage, stage_since, contact_id, project_id, language, source, received_at,
+reply_due_on, restricted) VALUES (7, 'PCC-2B3C-4D5F', 'new', '2026-11-20 10:00:00', 7, 7, 'fr', 'web',
+'2026-11-20 10:00:00', '2026-11-25', false);
+INSERT INTO link (id, purpose, object_id, version, created_at, expires_at)
+VALUES (41, 'referral', 5, 2, '2026-11-20 10:00:00', '2026-12-20 10:00:00');
+INSERT INTO message (id, kind, dedupe_key, link_id, subject_ids, language, to_address, to_name, subject, body, status,
+created_at, due_at, attempts) VALUES (9, 'referrals.invitation', 'k', 41, '{}', 'fr', 'a@b.ca', '', 's', 'b', 'sent',
+'2026-11-20 10:00:00', '2026-11-20 10:00:00', 1)
+"""
+
+
+def test_what_was_landed_is_kept_and_still_points_where_it_did(empty):
+    schema.upgrade(empty, LANDED)
+    with empty.app_context(), writing():
+        for statement in A_FILE.split(";\n"):
+            db.session.connection().exec_driver_sql(statement)
+        db.session.commit()
+    schema.upgrade(empty)
+    assert differences(empty) == []
+    with empty.app_context(), writing():
+        case = db.session.get_one(Case, 7)
+        assert (case.reference, case.heard, case.project.neq, case.project.version) == ("PCC-2B3C-4D5F", "", "", 3)
+        assert case.contact.availability is None
+        assert not case.project.supports
+        message = db.session.get_one(Message, 9)
+        assert db.session.get_one(Link, message.link_id).purpose is Purpose.REFERRAL
+        db.session.commit()
+        with pytest.raises(DBAPIError):
+            db.session.execute(text("DELETE FROM link"))
+        db.session.rollback()
+        # No number of a link that existed is given to another.
+        db.session.execute(text("UPDATE message SET link_id = NULL"))
+        db.session.execute(text("DELETE FROM link"))
+        db.session.commit()
+        given = issue(Purpose.RESUME, 1, days=7).id
+        assert given == 42 or db.engine.dialect.name != "sqlite"
+        db.session.commit()

@@ -109,7 +109,7 @@ def test_every_public_page_stands_under_a_french_and_an_english_address(product)
     both = {}
     for rule in product.url_map.iter_rules():
         if lang := (rule.defaults or {}).get("lang"):
-            both.setdefault(rule.endpoint, []).append(lang)
+            both.setdefault((rule.endpoint, rule.defaults.get("page")), []).append(lang)
             assert rule.rule.startswith(f"/{lang}/")
     assert both
     assert not {endpoint: langs for endpoint, langs in both.items() if sorted(langs) != ["en", "fr"]}

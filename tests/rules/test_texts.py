@@ -352,6 +352,7 @@ VOCABULARIES = {
     "crm.outbox.models.Status": None,
     "crm.partners.models.BodyKind": "partners.kind",
     "crm.permissions.models.How": "permissions.how",
+    "crm.permissions.models.Purpose": "permissions.purpose",
     "crm.referrals.outcomes.Status": "referrals.status",
     "crm.referrals.outcomes.DeclineReason": "referrals.decline_reason",
     "crm.reminders.models.State": "reminders.state",

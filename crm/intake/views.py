@@ -1,0 +1,506 @@
+"""The public pages: home, the request page by page, its confirmation, and coming back to an unfinished one.
+
+Each page of questions is a form that saves what was typed before anything else, whichever of its buttons is pressed:
+continue, back, later, or the other language. So leaving a page never loses a letter, and only *continue* judges.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import wtforms
+from flask import Blueprint, Response, current_app, flash, make_response, redirect, render_template, request, url_for
+from sqlalchemy.exc import IntegrityError
+from werkzeug.exceptions import TooManyRequests
+from werkzeug.wrappers import Response as BaseResponse
+
+from crm import clock, forms
+from crm.access import by_link, public
+from crm.db import db
+from crm.errors import page as error_page
+from crm.forms import Filled
+from crm.i18n import View, format_date, gettext, in_both_languages, language, lazy
+from crm.intake import drafts, services
+from crm.intake.drafts import Content
+from crm.intake.formats import read_email
+from crm.intake.forms import PAGE_OF, PAGES, QuestionPage, applies, read, suggested_email
+from crm.intake.models import Draft, Request
+from crm.outbox.services import programme_values, settings
+from crm.security import client_network, too_often
+from crm.texts import text
+
+bp = Blueprint("intake", __name__)
+TRIES = 3
+SLUGS = {
+    "you": ("vous", "you"),
+    "reach": ("vous-joindre", "reach-you"),
+    "project": ("projet", "project"),
+    "form": ("forme-juridique", "legal-form"),
+    "territory": ("territoire-equipe", "territory-team"),
+    "needs": ("besoins", "needs"),
+    "choices": ("choix", "choices"),
+}
+ORDER = [*PAGES, "check"]
+
+
+@bp.get("/")
+@public
+def root() -> BaseResponse:
+    """French first; a link leads to English."""
+    return redirect(url_for("intake.home", lang="fr"))
+
+
+@in_both_languages(bp, "/fr/", "/en/")
+@public
+def home(lang: str) -> str:
+    del lang
+    return render_template("intake/home.html", facts=programme_values(language()))
+
+
+# --- the draft of this browser ---------------------------------------------------------------------------------------
+
+
+def _cookie_name() -> str:
+    return "__Host-draft" if current_app.config["SESSION_COOKIE_SECURE"] else "draft"
+
+
+def _draft(*, lock: bool = False) -> Draft | None:
+    return drafts.of_cookie(request.cookies.get(_cookie_name(), ""), lock=lock)
+
+
+def _with_cookie(response: BaseResponse, draft: Draft) -> BaseResponse:
+    response.set_cookie(
+        _cookie_name(),
+        drafts.cookie_of(draft),
+        max_age=drafts.LIVES,
+        secure=bool(current_app.config["SESSION_COOKIE_SECURE"]),
+        httponly=True,
+        samesite="Lax",
+        path="/",
+    )
+    return response
+
+
+def _begin() -> Draft:
+    """A new draft. Raises TooManyRequests when one network begins too many: drafts only, never requests."""
+    if too_often("draft", client_network(), limit=60, seconds=3600):
+        raise TooManyRequests
+    return drafts.begin()
+
+
+def _address(page: str, **values: Any) -> str:
+    lang = values.pop("lang", language())
+    if page == "check":
+        return url_for("intake.check", lang=lang, **values)
+    return url_for("intake.question_page", lang=lang, page=page, **values)
+
+
+def _next_page(content: Content) -> str:
+    """The first page that is not answered rightly yet."""
+    return next(iter(read(content.answers).wrong_pages()), "check")
+
+
+def _notice_values() -> dict[str, object]:
+    facts = programme_values(language())
+    organisation = str(facts["organisation"])
+    return facts | {"organisation_start": organisation[0].upper() + organisation[1:]}
+
+
+def _already_sent(sent: Request, typed: Mapping[str, list[str]] = {}) -> BaseResponse:
+    """Back, refresh or another tab after sending: the same confirmation; what was typed since is given back."""
+    said = text("intake.refusal.already_sent", reference=sent.case.reference)
+    words = [one for name, values in typed.items() for one in values if one and PAGE_OF.get(name) and len(one) > 1]
+    if words:
+        mend = text("intake.refusal.already_sent_typed", email=settings().programme.email)
+        return error_page(409, gettext("This cannot be done now"), said, mend, *words)
+    flash(said)
+    return redirect(url_for("intake.received", lang=language(), token=services.receipt_token(sent)), 303)
+
+
+def _lost() -> BaseResponse:
+    """A page of the request without its draft: say so where one begins."""
+    if request.cookies.get(_cookie_name()):
+        flash(text("intake.refusal.lost", phone=settings().programme.phone))
+    return redirect(url_for("intake.start", lang=language()), 303)
+
+
+# --- beginning -------------------------------------------------------------------------------------------------------
+
+
+@in_both_languages(bp, "/fr/demande", "/en/request")
+@public
+def start(lang: str) -> str:
+    """What will be asked, why, and what becomes of it; and the way back to a request that was begun here."""
+    del lang
+    draft = _draft()
+    begun = draft if draft is not None and draft.request_id is None else None
+    return render_template(
+        "intake/start.html",
+        facts=_notice_values(),
+        begun=begun,
+        kept_until=clock.local_date(drafts.expires_at(begun)) if begun else None,
+    )
+
+
+@in_both_languages(bp, "/fr/demande", "/en/request", ("POST",))
+@public
+def begin(lang: str) -> BaseResponse:
+    """The button was pressed: a draft, unless one is being written here; twice makes one."""
+    del lang
+    draft = _draft()
+    if draft is None or draft.request_id is not None or request.form.get("fresh"):
+        draft = _begin()
+        where = "you"
+    else:
+        where = _next_page(drafts.content_of(draft))
+    response = _with_cookie(redirect(_address(where), 303), draft)
+    db.session.commit()
+    return response
+
+
+# --- the pages of questions ------------------------------------------------------------------------------------------
+
+
+def _in_both(methods: tuple[str, ...]) -> Callable[[View], View]:
+    """One view for the pages of questions, each under an address readable in its language."""
+
+    def add(view: View) -> View:
+        for page, slugs in SLUGS.items():
+            for lang, base, slug in (("fr", "/fr/demande", slugs[0]), ("en", "/en/request", slugs[1])):
+                bp.add_url_rule(
+                    f"{base}/{slug}",
+                    view.__name__,
+                    view,
+                    defaults={"lang": lang, "page": page},
+                    methods=list(methods),
+                )
+        return view
+
+    return add
+
+
+@_in_both(("GET",))
+@public
+def question_page(lang: str, page: str) -> str | BaseResponse:
+    del lang
+    draft = _draft()
+    if draft is None:
+        return _lost()
+    if sent := drafts.sent_as(draft):
+        return _already_sent(sent)
+    content = drafts.content_of(draft)
+    form = PAGES[page](content.answers)
+    if page in content.judged:
+        form.validate()
+    return _page(form, from_check="check" in request.args)
+
+
+def _page(form: QuestionPage, *, from_check: bool) -> str:
+    place = ORDER.index(form.page)
+    return render_template(
+        "intake/page.html",
+        form=form,
+        page=form.page,
+        number=place + 1,
+        pages=len(ORDER),
+        from_check=from_check,
+        facts=_notice_values(),
+        consents=services.consents_offered() if form.page == "choices" else (),
+    )
+
+
+@_in_both(("POST",))
+@public
+def save_page(lang: str, page: str) -> BaseResponse:
+    """Save, then do what the button says. Answers 204 to the page's own script, which saves while one types."""
+    del lang
+    questions = PAGES[page].questions()
+    typed = {name: request.form.getlist(name) for name in questions}
+    in_passing = request.form.get("_save")
+    if in_passing is not None:
+        # Another tab may hold this page too: only what was changed in this one is taken.
+        changed = in_passing.split(",")
+        typed = {name: values for name, values in typed.items() if name in changed}
+    draft = _draft(lock=True)
+    found = draft is not None
+    if draft is None:
+        if in_passing is not None:
+            return _to_script(410)
+        draft = _begin()
+    if sent := drafts.sent_as(draft):
+        return _to_script(410) if in_passing is not None else _already_sent(sent, typed)
+    content = drafts.content_of(draft)
+    content.put(typed)
+    form = PAGES[page](content.answers)
+    judges = in_passing is None and not any(request.form.get(name) for name in ("_lang", "_back", "_later"))
+    if judges:
+        content.judge(page, wrong=not form.validate())
+    drafts.save(draft, content)
+    response: BaseResponse = _to_script(204) if in_passing is not None else _after(form, content, found=found)
+    response = _with_cookie(response, draft)
+    db.session.commit()
+    return response
+
+
+def _to_script(status: int) -> Response:
+    """An answer that nobody reads: kept (204), or nothing to keep it in any more (410)."""
+    return Response(status=status, content_type="text/plain")
+
+
+def _after(form: QuestionPage, content: Content, *, found: bool) -> BaseResponse:
+    """Where each button of a page leads, once what was typed is kept."""
+    from_check = "check" in request.form
+    back_to_check = {"check": "1"} if from_check else {}
+    if other := request.form.get("_lang"):
+        return redirect(_address(form.page, lang="en" if other == "en" else "fr", **back_to_check), 303)
+    if request.form.get("_later"):
+        return redirect(url_for("intake.later", lang=language(), page=form.page), 303)
+    if request.form.get("_back"):
+        if from_check:
+            return redirect(_address("check"), 303)
+        place = ORDER.index(form.page)
+        return redirect(_address(ORDER[place - 1]) if place else url_for("intake.start", lang=language()), 303)
+    if form.page in content.judged:
+        return make_response(_page(form, from_check=from_check), 422)
+    if not found:
+        flash(text("intake.refusal.lost", phone=settings().programme.phone))
+        return redirect(_address(_next_page(content)), 303)
+    following = "check" if from_check else ORDER[ORDER.index(form.page) + 1]
+    return redirect(_address(following), 303)
+
+
+# --- check and send --------------------------------------------------------------------------------------------------
+
+
+@in_both_languages(bp, "/fr/demande/verifier", "/en/request/check")
+@public
+def check(lang: str) -> str | BaseResponse:
+    del lang
+    draft = _draft()
+    if draft is None:
+        return _lost()
+    if sent := drafts.sent_as(draft):
+        return _already_sent(sent)
+    content = drafts.content_of(draft)
+    return _check_page(content, errors=[])
+
+
+def _check_page(content: Content, *, errors: list[tuple[str, str, str]]) -> str:
+    pages = {code: page(content.answers) for code, page in PAGES.items()}
+    email = (content.answers.get("email") or [""])[0]
+    return render_template(
+        "intake/check.html",
+        pages=pages,
+        answers=content.answers,
+        applies=applies,
+        errors=errors,
+        suggestion=suggested_email(read_email(email) or ""),
+        facts=_notice_values(),
+        number=len(ORDER),
+        consents=services.consents_offered(),
+    )
+
+
+@in_both_languages(bp, "/fr/demande/verifier", "/en/request/check", ("POST",))
+@public
+def send(lang: str) -> BaseResponse:
+    """Judge everything again, then send, once. Twenty presses make one request and lead to one confirmation."""
+    for _ in range(TRIES):
+        draft = _draft(lock=True)
+        if draft is None:
+            return _lost()
+        if sent := drafts.sent_as(draft):
+            return _to_confirmation(sent)
+        content = drafts.content_of(draft)
+        if request.form.get("_email"):
+            return _take_suggestion(draft, content)
+        whole = read(content.answers)
+        if not whole.valid:
+            for page in whole.wrong_pages():
+                content.judge(page, wrong=True)
+            drafts.save(draft, content)
+            db.session.commit()
+            return make_response(_check_page(content, errors=list(whole.error_list())), 422)
+        try:
+            received = services.receive(draft, whole, page_language=lang)
+            response = _to_confirmation(received)
+            db.session.commit()
+        except IntegrityError as error:
+            # The reference drawn is in use: another one is drawn.
+            db.session.rollback()
+            refused = error
+        else:
+            return response
+    raise refused
+
+
+def _take_suggestion(draft: Draft, content: Content) -> BaseResponse:
+    """The person meant the address that was suggested."""
+    typed = read_email((content.answers.get("email") or [""])[0])
+    if typed and (meant := suggested_email(typed)):
+        content.put({"email": [meant]})
+        drafts.save(draft, content)
+        db.session.commit()
+    return redirect(_address("check"), 303)
+
+
+def _to_confirmation(sent: Request) -> BaseResponse:
+    return redirect(url_for("intake.received", lang=language(), token=services.receipt_token(sent)), 303)
+
+
+@in_both_languages(bp, "/fr/demande/recue/<token>", "/en/request/received/<token>")
+@public
+def received(lang: str, token: str) -> str | Response:
+    del lang
+    case = services.case_of_receipt(token)
+    if case is None:
+        return error_page(404, gettext("This page cannot be found"), gettext("Check the address of your confirmation."))
+    return render_template("intake/received.html", case=case, token=token, facts=programme_values(language()))
+
+
+# --- later, or on another device -------------------------------------------------------------------------------------
+
+
+class LinkForm(forms.Form):
+    email = wtforms.StringField(
+        lazy("Email address"),
+        [Filled(lazy("Enter your email address"))],
+        render_kw={"autocomplete": "email", "type": "email", "inputmode": "email", "spellcheck": "false"},
+    )
+
+    def validate_email(self, field: wtforms.Field) -> None:
+        if read_email(field.data) is None:
+            raise wtforms.ValidationError(text("intake.question.email.wrong"))
+
+
+class CodeForm(forms.Form):
+    code = wtforms.StringField(
+        lazy("Your code"),
+        [Filled(lazy("Type the code that was on the screen"))],
+        render_kw={"autocomplete": "off", "spellcheck": "false", "short": True},
+        description=lazy("Twelve letters and digits, like 7K4M-2T9R-3B8C."),
+    )
+
+
+def _back_page() -> str:
+    """The page of questions one came from; the first when that is not told."""
+    return request.values.get("page", "") if request.values.get("page") in PAGES else "you"
+
+
+@in_both_languages(bp, "/fr/demande/plus-tard", "/en/request/later")
+@public
+def later(lang: str) -> str | BaseResponse:
+    del lang
+    draft = _draft()
+    if draft is None:
+        return _lost()
+    if sent := drafts.sent_as(draft):
+        return _already_sent(sent)
+    return _later_page(draft, LinkForm(data={"email": (drafts.content_of(draft).answers.get("email") or [""])[0]}))
+
+
+def _later_page(draft: Draft, form: LinkForm) -> str:
+    return render_template(
+        "intake/later.html",
+        form=form,
+        code=drafts.code_of(draft),
+        kept_until=clock.local_date(drafts.expires_at(draft)),
+        page=_back_page(),
+        facts=programme_values(language()),
+    )
+
+
+@in_both_languages(bp, "/fr/demande/plus-tard", "/en/request/later", ("POST",))
+@public
+def mail_link(lang: str) -> BaseResponse:
+    """A link to this draft, mailed on demand to the address typed here."""
+    draft = _draft()
+    if draft is None:
+        return _lost()
+    if sent := drafts.sent_as(draft):
+        return _already_sent(sent)
+    form = LinkForm(request.form)
+    if request.form.get("_lang"):
+        return make_response(_later_page(draft, form))
+    if not form.validate():
+        return make_response(_later_page(draft, form), 422)
+    address = read_email(form.email.data or "") or ""
+    if too_often("resume-mail", client_network(), limit=10, seconds=3600) or too_often(
+        "resume-mail-to", address.lower(), limit=3, seconds=6 * 3600
+    ):
+        form.email.errors = [text("intake.later.too_often")]
+        return make_response(_later_page(draft, form), 429)
+    drafts.mail_link(draft, address, lang)
+    db.session.commit()
+    flash(text("intake.later.mailed", address=address))
+    return redirect(url_for("intake.later", lang=lang, page=_back_page()), 303)
+
+
+@in_both_languages(bp, "/fr/demande/reprendre", "/en/request/resume")
+@public
+def resume(lang: str) -> str:
+    del lang
+    return render_template("intake/resume.html", form=CodeForm())
+
+
+@in_both_languages(bp, "/fr/demande/reprendre", "/en/request/resume", ("POST",))
+@public
+def resume_by_code(lang: str) -> BaseResponse:
+    del lang
+    form = CodeForm(request.form)
+    if request.form.get("_lang"):
+        return make_response(render_template("intake/resume.html", form=form))
+    if too_often("resume-code", client_network(), limit=10, seconds=300):
+        form.code.errors = [gettext("Too many tries. Wait five minutes, then try again")]
+        response = make_response(render_template("intake/resume.html", form=form), 429)
+        response.headers["Retry-After"] = "300"
+        return response
+    if not form.validate():
+        return make_response(render_template("intake/resume.html", form=form), 422)
+    draft = drafts.of_code(form.code.data or "")
+    if draft is None:
+        form.code.errors = [text("intake.resume.unknown")]
+        return make_response(render_template("intake/resume.html", form=form), 422)
+    return _go_on_with(draft)
+
+
+@in_both_languages(bp, "/fr/demande/reprendre/<token>", "/en/request/resume/<token>")
+@by_link
+def resume_landing(lang: str, token: str) -> str | Response:
+    """Says what the link opens; reading it, however often and by whatever scanner, changes nothing."""
+    del lang
+    draft = drafts.of_link(token)
+    if draft is None:
+        return _dead_link()
+    here = _draft()
+    other = here if here is not None and here.id != draft.id and here.request_id is None else None
+    return render_template(
+        "intake/resume_landing.html",
+        token=token,
+        kept_until=format_date(clock.local_date(drafts.expires_at(draft))),
+        other_code=drafts.code_of(other) if other else "",
+    )
+
+
+@in_both_languages(bp, "/fr/demande/reprendre/<token>", "/en/request/resume/<token>", ("POST",))
+@by_link
+def resume_by_link(lang: str, token: str) -> BaseResponse:
+    del lang
+    if too_often("link", client_network(), limit=30, seconds=60):
+        raise TooManyRequests
+    draft = drafts.of_link(token)
+    return _dead_link() if draft is None else _go_on_with(draft)
+
+
+def _dead_link() -> Response:
+    return error_page(
+        404,
+        gettext("This link does not work any more"),
+        text("intake.resume.dead", phone=settings().programme.phone),
+    )
+
+
+def _go_on_with(draft: Draft) -> BaseResponse:
+    """This browser now holds the draft, at the first page that is not answered yet."""
+    if sent := drafts.sent_as(draft):
+        return _already_sent(sent)
+    return _with_cookie(redirect(_address(_next_page(drafts.content_of(draft))), 303), draft)
