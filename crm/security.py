@@ -138,6 +138,13 @@ def too_often(name: str, who: str, *, limit: int, seconds: int) -> bool:
 
     Must be called before anything else was changed in this transaction.
     """
+    count = counted(name, who, seconds=seconds)
+    db.session.commit()
+    return count > limit
+
+
+def counted(name: str, who: str, *, seconds: int) -> int:
+    """Count one try of `name` by `who` in the caller's transaction; how many fell within the window, this one included."""
     now = clock.now()
     window = datetime.fromtimestamp(now.timestamp() // seconds * seconds, tz=now.tzinfo)
     secret = str(current_app.config["SECRET_KEY"]).encode()
@@ -147,9 +154,7 @@ def too_often(name: str, who: str, *, limit: int, seconds: int) -> bool:
     statement = insert.on_conflict_do_update(
         index_elements=["key", "window"], set_={"count": RateCount.count + 1}
     ).returning(RateCount.count)
-    count = db.session.execute(statement).scalar_one()
-    db.session.commit()
-    return bool(count > limit)
+    return int(db.session.execute(statement).scalar_one())
 
 
 def forget_old_counts() -> int:

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy import ForeignKey, Index, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from crm.accounts.models import Staff
@@ -10,6 +10,7 @@ from crm.cases import vocabulary as v
 from crm.db import Base, code, one_of
 
 _OPEN = text("stage <> 'closed'")
+_QUARANTINED = text("quarantined")
 
 
 class Contact(Base):
@@ -72,6 +73,7 @@ class Case(Base):
         Index("ix_case_owner", "owner_id", "stage", "received_at", "id"),
         Index("ix_case_owner_open", "owner_id", "received_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
         Index("ix_case_received", "received_at", "id"),
+        Index("ix_case_quarantined", "id", postgresql_where=_QUARANTINED, sqlite_where=_QUARANTINED),
         Index("ix_case_contact", "contact_id"),
         Index("ix_case_project", "project_id"),
     )
@@ -94,6 +96,8 @@ class Case(Base):
     closed_at: Mapped[datetime | None]
     closing_reason: Mapped[v.ClosingReason | None] = mapped_column(code(v.ClosingReason))
     restricted: Mapped[bool] = mapped_column(default=False)
+    # Set aside as a robot's until somebody looks: no mail leaves for it.
+    quarantined: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     owner: Mapped[Staff | None] = relationship(foreign_keys=[owner_id])
     contact: Mapped[Contact] = relationship()

@@ -134,7 +134,7 @@ def _queue(wanted: Filter, *, first: bool) -> Select[*tuple[Any, ...]]:
         .join(Contact, Contact.id == Case.contact_id)
         .join(Project, Project.id == Case.project_id)
         .outerjoin(Staff, Staff.id == Case.owner_id)
-        .where(_visible_to(bindparam("staff_id")), wanted.condition(bindparam("staff_id")))
+        .where(_visible_to(bindparam("staff_id")), wanted.condition(bindparam("staff_id")), Case.quarantined.is_(False))
         .order_by(Case.received_at.desc(), Case.id.desc())
         .limit(bindparam("at_most", type_=Integer))
     )

@@ -100,6 +100,7 @@ def open_case(
     source: Source,
     received_at: datetime,
     actor: Actor,
+    quarantined: bool = False,
 ) -> Case:
     """A file for a request just received, at the stage "new", with the reply promised within three business days.
 
@@ -145,6 +146,7 @@ def open_case(
         received_at=received_at,
         reply_due_on=add_business_days(clock.local_date(received_at), REPLY_WITHIN),
         restricted=False,
+        quarantined=quarantined,
     )
     db.session.add(case)
     db.session.flush()  # the id is needed by the rows below
@@ -364,6 +366,8 @@ def _told(refusal: Refusal) -> str:
 
 def guard(case: Case, move: Move) -> list[Refusal]:
     """What files themselves ask before a move."""
+    if move.to is Stage.CONTACT and case.quarantined:
+        return [Refusal("quarantined")]
     if move.to is Stage.CONTACT and case.owner_id is None:
         return [Refusal("needs_owner")]
     if move.to is Stage.PLANNING and move.origin is Stage.DISCOVERY:

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 from flask import current_app
@@ -39,6 +39,7 @@ class Content:
 
     answers: dict[str, list[str]] = field(default_factory=dict)
     judged: list[str] = field(default_factory=list)
+    trapped: bool = False  # the field that people do not see was filled in
 
     def put(self, typed: dict[str, list[str]]) -> None:
         """Keep what was typed, letter by letter; an empty answer takes back an earlier one."""
@@ -64,7 +65,7 @@ def begin() -> Draft:
 
 def save(draft: Draft, content: Content) -> None:
     """Keep a draft's content; its seven days begin anew."""
-    written = json.dumps({"answers": content.answers, "judged": content.judged}, ensure_ascii=True)
+    written = json.dumps(asdict(content))
     draft.sealed, draft.saved_at = seal(written, f"draft {draft.key}"), clock.now()
 
 

@@ -277,6 +277,10 @@ class Whole:
     def _page(self, kind: type[P]) -> P:
         return cast(P, self.pages[kind.page])
 
+    def words(self) -> list[str]:
+        """Everything that was typed by hand."""
+        return [field.data for form in self.pages.values() for field in form if isinstance(field.data, str)]
+
     def answers(self) -> dict[str, Any]:
         """Everything as answered and called for, for the request's own record; what must stay restricted is left out."""
         found: dict[str, Any] = {}

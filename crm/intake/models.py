@@ -23,6 +23,7 @@ class Request(Base):
     page_language: Mapped[str] = mapped_column(String(2))
     notice_version: Mapped[str] = mapped_column(String(20))
     answers: Mapped[dict[str, Any]]
+    suspicions: Mapped[list[str] | None]  # why it was set aside, if it was
 
     case: Mapped[Case] = relationship()
 

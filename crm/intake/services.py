@@ -1,13 +1,16 @@
 """Receiving a request: one draft makes one request, one file, one acknowledgement, however often it is pressed."""
 
 import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
 
 from itsdangerous import BadSignature, URLSafeSerializer
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
 from crm.accounts.models import Staff
+from crm.accounts.services import by
 from crm.cases.models import Case
 from crm.cases.pipeline import Move
 from crm.cases.services import Asker, Facts, open_case
@@ -15,8 +18,10 @@ from crm.cases.vocabulary import ContactMode, Need, PreferredLanguage, ProjectSt
 from crm.db import db
 from crm.i18n import format_date, language
 from crm.intake import drafts
-from crm.intake.forms import Whole, applies
+from crm.intake.drafts import Content
+from crm.intake.forms import Whole, applies, links_in
 from crm.intake.models import Arrangements, Draft, Request
+from crm.intake.robots import PER_HOUR_IN_ALL, Suspicion, suspicions
 from crm.outbox.models import Message, Status
 from crm.outbox.services import programme_values, queue, settings
 from crm.permissions.models import Purpose
@@ -27,10 +32,10 @@ from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM, record
 
 
-def receive(draft: Draft, whole: Whole, *, page_language: str) -> Request:
+def receive(draft: Draft, whole: Whole, *, page_language: str, why_suspect: Sequence[Suspicion] = ()) -> Request:
     """Turn a draft that was judged whole and right into a request, a file and an acknowledgement, in one transaction.
 
-    Raises IntegrityError, now or at the commit, when the draft was received before or the reference drawn is in use.
+    A suspect makes a file too, set aside: its acknowledgement leaves when somebody releases it. Raises IntegrityError, now or at the commit, when the draft was received before or the reference drawn is in use.
     """
     now = clock.now()
     preferred = PreferredLanguage(whole.you.lang_pref.data)
@@ -42,6 +47,7 @@ def receive(draft: Draft, whole: Whole, *, page_language: str) -> Request:
         source=Source.WEB,
         received_at=now,
         actor=(ActorKind.PERSON, None),
+        quarantined=bool(why_suspect),
     )
     request = Request(
         form_key=hashlib.sha256(draft.key.encode()).hexdigest()[:40],
@@ -50,12 +56,14 @@ def receive(draft: Draft, whole: Whole, *, page_language: str) -> Request:
         page_language=page_language,
         notice_version=pair("intake.notice.version")[page_language],
         answers=whole.answers(),
+        suspicions=[suspicion.value for suspicion in why_suspect] or None,
     )
     db.session.add(request)
     if wanted := whole.reach.arrangements.data:
         db.session.add(Arrangements(case_id=case.id, sealed=seal(wanted, f"arrangements {case.id}")))
     _record_consents(case, whole, page_language)
-    _acknowledge(case)
+    if not case.quarantined:
+        _acknowledge(case)
     drafts.finish(draft, request)
     return request
 
@@ -131,6 +139,33 @@ def moved(case: Case, move: Move, _actor: Staff | None) -> None:
     """Closing destroys what was to be arranged: domain reference, section 16."""
     if move.to is Stage.CLOSED:
         db.session.execute(delete(Arrangements).where(Arrangements.case_id == case.id))
+
+
+def why_suspect(draft: Draft, content: Content, whole: Whole, *, from_network: int) -> list[Suspicion]:
+    """What speaks against a request that is about to be received."""
+    now = clock.now()
+    lately = (
+        select(Case.id)
+        .where(Case.received_at > now - timedelta(hours=1), Case.source == Source.WEB)
+        .limit(PER_HOUR_IN_ALL + 1)
+    )
+    return suspicions(
+        trap=content.trapped,
+        seconds=(now - draft.started_at).total_seconds(),
+        links=sum(links_in(typed) for typed in whole.words()),
+        from_network=from_network,
+        in_all=1 + (db.session.scalar(select(func.count()).select_from(lately.subquery())) or 0),
+    )
+
+
+def release(case: Case, actor: Staff) -> None:
+    """Somebody looked: it is a person's request. Its acknowledgement leaves now, with the date promised at reception."""
+    if not case.quarantined:
+        return
+    case.quarantined = False
+    record("request.released", case_id=case.id, actor=by(actor))
+    if case.stage is not Stage.CLOSED:
+        _acknowledge(case)
 
 
 def _acknowledge(case: Case) -> None:

@@ -25,11 +25,12 @@ from crm.intake.formats import read_email
 from crm.intake.forms import PAGE_OF, PAGES, QuestionPage, applies, read, suggested_email
 from crm.intake.models import Draft, Request
 from crm.outbox.services import programme_values, settings
-from crm.security import client_network, too_often
+from crm.security import client_network, counted, too_often
 from crm.texts import text
 
 bp = Blueprint("intake", __name__)
 TRIES = 3
+TRAP = "page_note"  # a field that people do not see
 SLUGS = {
     "you": ("vous", "you"),
     "reach": ("vous-joindre", "reach-you"),
@@ -203,6 +204,7 @@ def _page(form: QuestionPage, *, from_check: bool) -> str:
         number=place + 1,
         pages=len(ORDER),
         from_check=from_check,
+        trap=TRAP,
         facts=_notice_values(),
         consents=services.consents_offered() if form.page == "choices" else (),
     )
@@ -230,6 +232,7 @@ def save_page(lang: str, page: str) -> BaseResponse:
         return _to_script(410) if in_passing is not None else _already_sent(sent, typed)
     content = drafts.content_of(draft)
     content.put(typed)
+    content.trapped |= bool(request.form.get(TRAP))
     form = PAGES[page](content.answers)
     judges = in_passing is None and not any(request.form.get(name) for name in ("_lang", "_back", "_later"))
     if judges:
@@ -320,8 +323,10 @@ def send(lang: str) -> BaseResponse:
             drafts.save(draft, content)
             db.session.commit()
             return make_response(_check_page(content, errors=list(whole.error_list())), 422)
+        many = counted("request", client_network(), seconds=3600)
+        suspect = services.why_suspect(draft, content, whole, from_network=many)
         try:
-            received = services.receive(draft, whole, page_language=lang)
+            received = services.receive(draft, whole, page_language=lang, why_suspect=suspect)
             response = _to_confirmation(received)
             db.session.commit()
         except IntegrityError as error:

@@ -287,7 +287,9 @@ def queue_due(*, limit: int = 500) -> int:
     found = db.session.scalars(
         select(FollowUp)
         .join(Staff, Staff.id == FollowUp.owner_id)
+        .join(Case, Case.id == FollowUp.case_id)
         .where(FollowUp.state == State.TODO, FollowUp.reminded_on.is_(None), due, Staff.active.is_(True))
+        .where(Case.quarantined.is_(False))  # the duty person is told once a day how many wait, not of each
         .options(joinedload(FollowUp.owner))
         .order_by(FollowUp.due_on, FollowUp.id)
         .limit(limit)

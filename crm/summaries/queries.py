@@ -17,8 +17,8 @@ from crm.summaries.models import Summary
 
 
 def _counted() -> ColumnElement[bool]:
-    """Left out everywhere: unwanted requests, mistakes, duplicates."""
-    return or_(Case.closing_reason.is_(None), Case.closing_reason.not_in(NEVER_COUNTED))
+    """Left out everywhere: unwanted requests, those still set aside as such, mistakes, duplicates."""
+    return Case.quarantined.is_(False) & or_(Case.closing_reason.is_(None), Case.closing_reason.not_in(NEVER_COUNTED))
 
 
 def figures(period: Period) -> Figures:

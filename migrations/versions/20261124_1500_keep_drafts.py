@@ -12,20 +12,23 @@ down_revision = '20261122_1200'
 ASKED = {
     'contact': [('availability', sa.JSON(none_as_null=True), None)],
     'project': [
-        ('neq', sa.String(10), "''"),
-        ('team_size', sa.String(8), "''"),
-        ('funding_band', sa.String(10), "''"),
+        ('neq', sa.String(10), sa.text("''")),
+        ('team_size', sa.String(8), sa.text("''")),
+        ('funding_band', sa.String(10), sa.text("''")),
         ('supports', sa.JSON(none_as_null=True), None),
-        ('supports_other', sa.String(200), "''"),
+        ('supports_other', sa.String(200), sa.text("''")),
     ],
-    'case_file': [('heard', sa.String(10), "''")],
+    'case_file': [('heard', sa.String(10), sa.text("''")), ('quarantined', sa.Boolean(), sa.false())],
+    'request': [('suspicions', sa.JSON(none_as_null=True), None)],
 }
 
 
 def upgrade() -> None:
     for table, columns in ASKED.items():
         for name, kind, empty in columns:
-            op.add_column(table, sa.Column(name, kind, nullable=empty is None, server_default=empty and sa.text(empty)))
+            op.add_column(table, sa.Column(name, kind, nullable=empty is None, server_default=empty))
+    here = sa.text('quarantined')
+    op.create_index('ix_case_quarantined', 'case_file', ['id'], postgresql_where=here, sqlite_where=here)
     purposes_of_links("'referral'", "'referral', 'resume'")
     op.create_table('draft',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -70,6 +73,7 @@ def downgrade() -> None:
     op.execute("DELETE FROM message WHERE link_id IN (SELECT id FROM link WHERE purpose = 'resume')")
     op.execute("DELETE FROM link WHERE purpose = 'resume'")
     purposes_of_links("'referral', 'resume'", "'referral'")
+    op.drop_index('ix_case_quarantined', 'case_file')
     for table, columns in reversed(ASKED.items()):
         for name, _kind, _empty in reversed(columns):
             op.drop_column(table, name)

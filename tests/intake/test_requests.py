@@ -15,6 +15,7 @@ from crm.intake.models import Arrangements, Request
 from crm.outbox.models import Message
 from crm.permissions.models import Consent, Purpose
 from crm.texts import pair
+from tests.support import asking
 from tests.support.asking import CHECK, START, address, ask, begin, fill, own
 from tests.support.factories import ANSWERS
 from tests.support.pages import HOST, words
@@ -163,6 +164,8 @@ def test_twenty_presses_at_once_make_one_request_with_one_reference(session, peo
         browser.post(START["fr"], {})
         for page in PAGES:
             browser.post(address(page), own(page, ANSWERS))
+        asking.age_drafts(session)
+        session.commit()
         browser.get(CHECK["fr"])
         body, cookie = urlencode({"csrf_token": browser.token}), browser.cookie()
         together, answers = threading.Barrier(20), []

@@ -71,6 +71,8 @@ def full(migrated, post, tmp_path_factory):
         )
         make.referral(rich, by_code("esplanade"))
         cases.advance(rich, Stage.REFERRED, adviser)
+        aside = make.case(name="Robot ou personne", received_at=clock.now() - timedelta(days=8))
+        aside.quarantined = True
         closed = make.case(owner=adviser, name="Fermé")
         cases.advance(
             closed,
@@ -80,7 +82,12 @@ def full(migrated, post, tmp_path_factory):
             reason="Hors mandat",
             person_told="told",
         )
-        site.refs |= {"rich": rich.reference, "closed": closed.reference, "new": make.case(name="Neuf").reference}
+        site.refs |= {
+            "rich": rich.reference,
+            "closed": closed.reference,
+            "new": make.case(name="Neuf").reference,
+            "aside": aside.reference,
+        }
         session.commit()
     with site.inside():
         summaries.publish(Period.read("2026-q2"), by_email(coordinator))
@@ -315,11 +322,13 @@ PAGES = {
     ),
     "sign-in": (None, sign_in),
     "sign-in-errors": (None, sign_in_with_errors),
+    "requests": (Role.ADVISER, at("/staff/requests")),
     "queue": (Role.ADVISER, at("/staff/cases")),
     "queue-late": (Role.ADVISER, at("/staff/cases?owner=me&stage=contact")),
     "queue-empty": (Role.ADVISER, at("/staff/cases?stage=launched")),
     "case-new": (Role.ADVISER, on_case("new")),
     "case": (Role.COORDINATOR, on_case("rich")),
+    "case-aside": (Role.ADVISER, on_case("aside")),
     "case-closed": (Role.ADVISER, on_case("closed")),
     "case-note-refused": (Role.ADVISER, on_case("new", "Write a note")),
     "case-conversation-refused": (Role.ADVISER, conversation_refused),

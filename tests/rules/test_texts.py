@@ -348,6 +348,7 @@ VOCABULARIES = {
     "crm.cases.vocabulary.ExchangeKind": "cases.exchange_kind",
     "crm.cases.vocabulary.ExchangeDirection": "cases.exchange_direction",
     "crm.cases.vocabulary.ExchangeResult": "cases.exchange_result",
+    "crm.intake.robots.Suspicion": "intake.suspicion",
     "crm.links.models.Purpose": None,
     "crm.outbox.models.Status": None,
     "crm.partners.models.BodyKind": "partners.kind",

@@ -1,0 +1,186 @@
+"""The requests page of staff: those nobody took, by how long they wait, and those that were set aside as a robot's."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import wtforms
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy import Row, Select, exists, select
+from werkzeug.wrappers import Response as BaseResponse
+
+from crm import clock, forms
+from crm.access import case_team
+from crm.accounts.feature import me
+from crm.accounts.models import Staff
+from crm.accounts.queries import duty_person
+from crm.business_days import business_days_between, is_business_day
+from crm.cases.models import Case, Contact, Project
+from crm.cases.queries import visible
+from crm.cases.services import advance, assign
+from crm.cases.views import case_or_404
+from crm.cases.vocabulary import ClosingReason, Stage
+from crm.db import db
+from crm.forms import AtMost, Chosen
+from crm.i18n import gettext, lazy, ngettext, speaking
+from crm.intake import drafts, services
+from crm.intake.models import Request
+from crm.outbox.models import Message
+from crm.outbox.services import queue, settings
+from crm.texts import label
+
+bp = Blueprint("requests", __name__, url_prefix="/staff/requests")
+SHOWN = 200
+TELL_AT_HOUR = 8  # local time on business days
+REASONS = (ClosingReason.SPAM, ClosingReason.OUT_SCOPE, ClosingReason.OUT_AREA, ClosingReason.ERROR)
+
+
+class CloseForm(forms.Form):
+    """Closing a request without opening its file. One form per row: its fields have no id of their own."""
+
+    reason = forms.Pick(lazy("Closing reason"), [Chosen(lazy("Choose a reason"))])
+    note = wtforms.StringField(lazy("Closing note"), [AtMost(2000)])
+    told = wtforms.BooleanField(lazy("The person has been told"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.reason.choices = [(reason.value, label("cases.closing_reason", reason)) for reason in REASONS]
+
+
+def _waiting(staff: Staff, *, quarantined: bool) -> Sequence[Row[Any]]:
+    """New requests, the one that waits longest first."""
+    nobodys = Case.owner_id.is_(None) if not quarantined else Case.stage != Stage.CLOSED
+    return db.session.execute(
+        _rows().where(nobodys, Case.quarantined.is_(quarantined), visible(staff)).limit(SHOWN)
+    ).all()
+
+
+def _rows() -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            Case.id,
+            Case.reference,
+            Case.received_at,
+            Case.reply_due_on,
+            Case.language,
+            Case.source,
+            Contact.name.label("person"),
+            Contact.email,
+            Contact.phone,
+            Contact.phone_extension,
+            Project.name.label("project"),
+            Project.description,
+            Request.suspicions,
+        )
+        .join(Contact, Contact.id == Case.contact_id)
+        .join(Project, Project.id == Case.project_id)
+        .outerjoin(Request, Request.case_id == Case.id)
+        .where(Case.stage == Stage.NEW)
+        .order_by(Case.received_at, Case.id)
+    )
+
+
+@bp.get("")
+@case_team
+def requests() -> str:
+    return _page()
+
+
+def _page(refused: str = "", form: CloseForm | None = None) -> str:
+    staff, today = me(), clock.today()
+    fresh = _waiting(staff, quarantined=False)
+    return render_template(
+        "intake/requests.html",
+        fresh=fresh,
+        aside=_waiting(staff, quarantined=True),
+        waited={row.id: _waited(row, today) for row in fresh},
+        today=today,
+        most=SHOWN,
+        drafts=drafts.waiting(),
+        form=CloseForm(),
+        refused=refused,
+        refused_form=form,
+    )
+
+
+def _waited(row: Any, today: Any) -> str:
+    days = business_days_between(clock.local_date(row.received_at), today)
+    if days <= 0:
+        return gettext("today")
+    return ngettext("%(num)s business day", "%(num)s business days", days)
+
+
+@bp.post("/<reference>/take")
+@case_team
+def take(reference: str) -> BaseResponse:
+    """Take a request and stay in the list."""
+    case = case_or_404(reference, lock=True)
+    assign(case, me(), me())
+    db.session.commit()
+    flash(gettext("You are responsible for the file %(reference)s.", reference=case.reference))
+    return redirect(url_for("requests.requests"), 303)
+
+
+@bp.post("/<reference>/release")
+@case_team
+def release(reference: str) -> BaseResponse:
+    """One press: the request is a person's; its acknowledgement leaves."""
+    case = case_or_404(reference, lock=True)
+    services.release(case, me())
+    db.session.commit()
+    flash(gettext("%(reference)s is out of quarantine; its acknowledgement is on its way.", reference=case.reference))
+    to = url_for("cases.page", reference=case.reference) if request.form.get("from") else url_for("requests.requests")
+    return redirect(to, 303)
+
+
+@bp.post("/<reference>/close")
+@case_team
+def close(reference: str) -> BaseResponse | tuple[str, int]:
+    """Close a request from the list: unwanted, outside the mandate or the territory, or a mistake."""
+    case = case_or_404(reference, lock=True)
+    form = CloseForm(request.form)
+    if not form.validate():
+        return _page(case.reference, form), 422
+    reason = ClosingReason(form.reason.data)
+    advance(
+        case,
+        Stage.CLOSED,
+        me(),
+        reason=form.note.data or label("cases.closing_reason", reason),
+        closing_reason=reason,
+        person_told="told" if form.told.data else "",
+    )
+    db.session.commit()
+    flash(gettext("%(reference)s is closed.", reference=case.reference))
+    return redirect(url_for("requests.requests"), 303)
+
+
+# --- nobody forgets the quarantine -----------------------------------------------------------------------------------
+
+
+def tell_of_quarantine() -> int:
+    """Job: on the morning of a business day, tell the duty person how many requests wait in quarantine, in one mail."""
+    now = clock.now()
+    today = clock.local_date(now)
+    if not is_business_day(today) or clock.local(now).hour < TELL_AT_HOUR:
+        return 0
+    start, _ = clock.day_bounds(today, today)
+    old = select(Case.id).where(Case.quarantined.is_(True), Case.stage == Stage.NEW, Case.received_at < start)
+    many = len(list(db.session.scalars(old.limit(1000))))
+    duty = duty_person() if many else None
+    if duty is None:
+        return 0
+    with speaking(duty.language):
+        counted = ngettext("%(num)s request", "%(num)s requests", many)
+    sent = queue(
+        "intake.quarantine",
+        dedupe_key=f"quarantine:{today}",
+        to=(duty.email, duty.name),
+        language=duty.language,
+        values={"name": duty.name, "count": counted, "address": f"{settings().base_url}/staff/requests"},
+    )
+    return int(sent is not None)
+
+
+def still_waiting(_message: Message) -> bool:
+    """Whether a request still waits in quarantine, asked just before the mail leaves."""
+    return bool(db.session.scalar(select(exists().where(Case.quarantined.is_(True), Case.stage == Stage.NEW))))
