@@ -17,6 +17,7 @@ from crm.jobs import worker_is_late
 from crm.outbox.feature import feature as outbox
 from crm.partners.feature import feature as partners
 from crm.permissions.feature import feature as permissions
+from crm.portal.feature import feature as portal
 from crm.referrals.feature import feature as referrals
 from crm.reminders.feature import feature as reminders
 from crm.static_files import address_of
@@ -36,6 +37,7 @@ FEATURES: tuple[Feature, ...] = (
     referrals,
     intake,
     summaries,
+    portal,
 )
 
 health = Blueprint("health", __name__)

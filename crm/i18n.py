@@ -105,6 +105,12 @@ def format_weekday_date(day: date, lang: str | None = None) -> str:
     return f"{name} {format_date(day, lang)}" if lang == "fr" else f"{name}, {format_date(day, lang)}"
 
 
+def weekdays() -> list[str]:
+    """Lundi to dimanche, Monday to Sunday, as a label writes them."""
+    names = _names(_language.get())[1]
+    return [names[place].capitalize() for place in range(7)]
+
+
 def format_time(instant: datetime, lang: str | None = None) -> str:
     """14 h 30, 14 h; 2:30 p.m. On a Montréal wall clock."""
     lang = lang or _language.get()

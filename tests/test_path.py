@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from crm.cases.models import Case
 from crm.db import db
-from crm.links.models import Link
+from crm.links.models import Link, Purpose
 from crm.links.services import token
 from crm.outbox.deliver import send_due
 from crm.outbox.models import Message
@@ -75,7 +75,7 @@ def test_a_request_becomes_a_referred_case(pages, signed_in, people, make, sessi
 
     assert send_due() == 2
     assert "Courriel envoyé à Jean Roy" in words(adviser.get(file).text)
-    with_link = db.session.scalars(select(Link)).one()
+    with_link = db.session.scalars(select(Link).where(Link.purpose == Purpose.REFERRAL)).one()
     address = f"/fr/mise-en-relation/{token(with_link)}"
     pages.get(address)
     pages.post(address)

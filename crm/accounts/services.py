@@ -21,9 +21,9 @@ LONGEST_SESSION = timedelta(hours=8)
 LONGEST_IDLE = timedelta(minutes=60)
 
 
-def by(staff: Staff) -> tuple[ActorKind, int | None]:
-    """The actor of what a person with an account does."""
-    return (ActorKind.STAFF, staff.id)
+def by(actor: Staff | None) -> tuple[ActorKind, int | None]:
+    """Who did it, for the history: a colleague, or the entrepreneur when it is no colleague."""
+    return (ActorKind.STAFF, actor.id) if actor is not None else (ActorKind.PERSON, None)
 
 
 def create_staff(*, email: str, name: str, role: Role, language: str, password: str, on_duty: bool = False) -> Staff:

@@ -33,6 +33,13 @@ feature = Feature(
             codes=frozenset({"to"}),
             detail=frozenset({"to_name"}),
         ),
+        Sentence(
+            "case.given",
+            "cases.event.owner_given",
+            "move",
+            codes=frozenset({"to"}),
+            detail=frozenset({"to_name"}),
+        ),
         Sentence("note.added", "cases.event.note", "internal"),
         *_EXCHANGES,
         Sentence("case.assessed", "cases.event.assessed", "internal"),

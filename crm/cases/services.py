@@ -157,8 +157,11 @@ def open_case(
     return case
 
 
-def assign(case: Case, to: Staff, actor: Staff) -> None:
-    """Make a person responsible for the file; what its former owner had to do moves along. Doing it twice does nothing."""
+def assign(case: Case, to: Staff, actor: Staff | None) -> None:
+    """Make a person responsible for the file; what its former owner had to do moves along. Doing it twice does nothing.
+
+    Without an actor it is the entrepreneur's own doing: a talk was booked with this adviser.
+    """
     if case.stage is Stage.CLOSED:
         raise RefusedError(text("cases.refusal.closed_file"))
     if not to.active or to.role is Role.OBSERVER:
@@ -167,11 +170,11 @@ def assign(case: Case, to: Staff, actor: Staff) -> None:
         return
     former = case.owner_id
     case.owner_id = to.id
-    if to.id == actor.id:
+    if actor is not None and to.id == actor.id:
         record("case.taken", case_id=case.id, actor=by(actor))
     else:
         record(
-            "case.assigned",
+            "case.assigned" if actor else "case.given",
             case_id=case.id,
             actor=by(actor),
             codes={"to": to.id},
@@ -287,7 +290,7 @@ def restrict(case: Case, *, restricted: bool, readers: Iterable[int], actor: Sta
 def advance(
     case: Case,
     to: Stage,
-    actor: Staff,
+    actor: Staff | None,
     *,
     seen_stage: Stage | None = None,
     reason: str = "",
@@ -300,11 +303,11 @@ def advance(
 
     Raises RefusedError with all reasons, and changes nothing, when the move is not allowed. `seen_stage` is what the
     person had on screen: another move in the meantime is told rather than compounded. Coordinators may force a move,
-    with a reason.
+    with a reason. Without an actor it is the entrepreneur's own doing.
     """
     if seen_stage is not None and seen_stage is not case.stage:
         raise RefusedError(_told(Refusal("moved_meanwhile", {"stage": f"cases.stage.{case.stage}"})))
-    if forced and actor.role not in {Role.COORDINATOR, Role.ADMIN}:
+    if forced and (actor is None or actor.role not in {Role.COORDINATOR, Role.ADMIN}):
         raise RefusedError(_told(Refusal("only_coordinators_force")))
     move = Move(
         origin=case.stage,

@@ -39,6 +39,7 @@ from crm.feature import Panel, plugged
 from crm.i18n import format_time, gettext
 from crm.outbox.queries import mail_trouble
 from crm.texts import label, text
+from crm.timeline.models import ActorKind
 from crm.timeline.sentences import tell
 
 bp = Blueprint("cases", __name__, url_prefix="/staff/cases")
@@ -129,7 +130,8 @@ def _told(row: Any) -> Entry:
         row.at.isoformat(),
         clock.local_date(row.at).isoformat(),
         format_time(row.at),
-        row.staff_name or "",
+        row.staff_name
+        or (text("cases.event.person") if row.actor_kind is ActorKind.PERSON and said.sentence[0].islower() else ""),
         said.sentence,
         said.tone,
         row.note or row.exchange or said.body,

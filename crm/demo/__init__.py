@@ -32,6 +32,9 @@ from crm.partners.models import Body
 from crm.partners.services import change_contact
 from crm.summaries.figures import Period
 from crm.summaries.services import frozen
+from crm.talks.hours import rules_of, save_weekly
+from crm.talks.models import Talk, TalkCell, TalkState
+from crm.talks.slots import cells
 from crm.texts import pair
 from crm.timeline.models import ActorKind, Event
 
@@ -117,6 +120,7 @@ def _load(settings: Settings, cases: int, seed: int, say: Say) -> str:
                 done(BATCH)
     rows.write(db.session.connection())
     finish(db.session.connection())
+    _offer_times(team)
     _publish(first, today, world)
     last = db.session.scalar(select(Case.id).order_by(Case.id.desc()).limit(1))
     db.session.add(
@@ -149,6 +153,25 @@ def _team(since: date) -> tuple[list[Staff], str]:
         team.append(mate)
         lines.append(f"{mate.role:<12} {mate.email:<42} {password}\n")
     return team, "".join(lines)
+
+
+def _offer_times(team: list[Staff]) -> None:
+    """Advisers' hours, as each might keep them, and the quarters of an hour that booked talks take."""
+    for mate in team:
+        if mate.role is not Role.ADVISER:
+            continue
+        rules = rules_of(mate)
+        rules.offered, rules.languages, rules.version = True, ["fr", "en"], 1
+        rules.video_address = "https://visio.passerelle.example/salle"
+        db.session.add(rules)
+        morning, afternoon = (9 * 60, 12 * 60), (13 * 60, 16 * 60 + 30)
+        save_weekly(mate, {day: [morning, afternoon] if day != 4 else [morning] for day in range(5)})
+    taken = set()
+    for talk in db.session.scalars(select(Talk).where(Talk.state == TalkState.BOOKED).order_by(Talk.id)):
+        for at in cells(talk.starts_at, talk.minutes):
+            if (talk.adviser_id, at) not in taken:
+                taken.add((talk.adviser_id, at))
+                db.session.add(TalkCell(adviser_id=talk.adviser_id, at=at, talk_id=talk.id))
 
 
 def _contacts(today: date) -> None:

@@ -12,6 +12,7 @@ from crm import clock
 from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.cases.models import Case
+from crm.cases.person import address_of_page, link_of
 from crm.cases.pipeline import Move
 from crm.cases.services import Asker, Facts, open_case
 from crm.cases.vocabulary import ContactMode, Need, PreferredLanguage, ProjectStage, Source, Stage
@@ -22,11 +23,15 @@ from crm.intake.drafts import Content
 from crm.intake.forms import Whole, applies, links_in
 from crm.intake.models import Arrangements, Draft, Request
 from crm.intake.robots import PER_HOUR_IN_ALL, Suspicion, suspicions
+from crm.links.models import Purpose as LinkPurpose
+from crm.links.services import live
+from crm.links.services import token as token_of
 from crm.outbox.models import Message, Status
 from crm.outbox.services import programme_values, queue, settings
 from crm.permissions.models import Purpose
 from crm.permissions.services import consent
 from crm.sealing import seal, unseal
+from crm.talks.services import tell_of_coming
 from crm.texts import pair, text
 from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM, record
@@ -64,6 +69,8 @@ def receive(draft: Draft, whole: Whole, *, page_language: str, why_suspect: Sequ
     _record_consents(case, whole, page_language)
     if not case.quarantined:
         _acknowledge(case)
+    if not case.contact.email:
+        link_of(case)  # shown on the confirmation: nothing can be mailed
     drafts.finish(draft, request)
     return request
 
@@ -166,6 +173,7 @@ def release(case: Case, actor: Staff) -> None:
     record("request.released", case_id=case.id, actor=by(actor))
     if case.stage is not Stage.CLOSED:
         _acknowledge(case)
+        tell_of_coming(case)
 
 
 def _acknowledge(case: Case) -> None:
@@ -179,8 +187,10 @@ def _acknowledge(case: Case) -> None:
                 "name": case.contact.name,
                 "reference": case.reference,
                 "date": format_date(case.reply_due_on, case.language),
+                "address_of_page": address_of_page(case.language),
             },
             case_id=case.id,
+            link=link_of(case),
         )
 
 
@@ -193,6 +203,14 @@ def note_acknowledged(message: Message) -> None:
             actor=SYSTEM,
             codes={"message": message.id},
         )
+
+
+def printed_link(case: Case) -> str:
+    """The address of the person's page, for the confirmation of a request without an e-mail address, on its first day."""
+    if case.contact.email or clock.now() - case.received_at > timedelta(days=1):
+        return ""
+    link = live(LinkPurpose.CASE, case.id)
+    return address_of_page(case.language, token_of(link)) if link else ""
 
 
 def receipt_token(request: Request) -> str:

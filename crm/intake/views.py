@@ -15,6 +15,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from crm import clock, forms
 from crm.access import by_link, public
+from crm.cases.models import Case
+from crm.cases.person import link_of
+from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.errors import page as error_page
 from crm.forms import Filled
@@ -24,6 +27,7 @@ from crm.intake.drafts import Content
 from crm.intake.formats import read_email
 from crm.intake.forms import PAGE_OF, PAGES, QuestionPage, applies, read, suggested_email
 from crm.intake.models import Draft, Request
+from crm.links import cookies
 from crm.outbox.services import programme_values, settings
 from crm.security import client_network, counted, too_often
 from crm.texts import text
@@ -358,8 +362,39 @@ def received(lang: str, token: str) -> str | Response:
     del lang
     case = services.case_of_receipt(token)
     if case is None:
-        return error_page(404, gettext("This page cannot be found"), gettext("Check the address of your confirmation."))
-    return render_template("intake/received.html", case=case, token=token, facts=programme_values(language()))
+        return _no_confirmation()
+    return render_template(
+        "intake/received.html",
+        case=case,
+        token=token,
+        printed=services.printed_link(case),
+        offers=case.stage is not Stage.CLOSED and _sent_here(case),
+    )
+
+
+def _no_confirmation() -> Response:
+    return error_page(404, gettext("This page cannot be found"), gettext("Check the address of your confirmation."))
+
+
+def _sent_here(case: Case) -> bool:
+    """Whether this browser sent that request: then it may open its page without the mailed link."""
+    draft = _draft()
+    sent = drafts.sent_as(draft) if draft is not None else None
+    return sent is not None and sent.case_id == case.id
+
+
+@in_both_languages(bp, "/fr/demande/recue/<token>", "/en/request/received/<token>", ("POST",))
+@public
+def open_page(lang: str, token: str) -> BaseResponse:
+    """From the confirmation to the person's own page, in the browser that sent the request; elsewhere, the link serves."""
+    case = services.case_of_receipt(token)
+    if case is None:
+        return _no_confirmation()
+    if not _sent_here(case):
+        return redirect(url_for("portal.page", lang=lang), 303)
+    response = cookies.keep(redirect(url_for("portal.times", lang=lang), 303), link_of(case))
+    db.session.commit()
+    return response
 
 
 # --- later, or on another device -------------------------------------------------------------------------------------

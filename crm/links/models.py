@@ -12,6 +12,8 @@ from crm.db import Base, code, one_of
 class Purpose(StrEnum):
     REFERRAL = "referral"
     RESUME = "resume"  # an unfinished request, on another device
+    CASE = "case"  # the person's own page
+    FEED = "feed"  # an adviser's calendar
 
 
 class Link(Base):

@@ -6,7 +6,7 @@ import hmac
 from datetime import timedelta
 
 from flask import current_app
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from crm import clock
 from crm.db import db
@@ -24,6 +24,26 @@ def issue(purpose: Purpose, object_id: int, *, days: int) -> Link:
     db.session.add(link)
     db.session.flush()  # its id is needed by the message that carries it
     return link
+
+
+def live(purpose: Purpose, object_id: int, *, at_least: int = 0) -> Link | None:
+    """The newest link to an object that lives for `at_least` days more, if there is one."""
+    return db.session.scalar(
+        select(Link)
+        .where(
+            Link.purpose == purpose,
+            Link.object_id == object_id,
+            Link.revoked_at.is_(None),
+            Link.expires_at > clock.now() + timedelta(days=at_least),
+        )
+        .order_by(Link.id.desc())
+        .limit(1)
+    )
+
+
+def standing(purpose: Purpose, object_id: int, *, days: int, at_least: int = 0) -> Link:
+    """The live link to an object, so that several messages carry the same; a new one when none lives long enough."""
+    return live(purpose, object_id, at_least=at_least) or issue(purpose, object_id, days=days)
 
 
 def revoke(purpose: Purpose, object_id: int) -> None:

@@ -79,8 +79,9 @@ def _send_one(message_id: int, me: str, out: Transport) -> int:
     message = db.session.get_one(Message, message_id)
     try:
         body = _body(message)
-        true = body is not None and kinds.find(message.kind).still_true(message)
-        mail = compose(message, body, settings()) if body is not None and true else None
+        kind = kinds.find(message.kind)
+        true = body is not None and kind.still_true(message)
+        mail = compose(message, body, settings(), kind.attachment(message)) if body is not None and true else None
     except Exception as error:  # a poisoned row must not block the others
         log.exception("message %s cannot be prepared", message_id)
         db.session.rollback()

@@ -14,6 +14,20 @@ def _always(_message: "Message") -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Attachment:
+    """A file that goes along with a message. `subtype` is of "text"; `parameters` follow it in the header."""
+
+    name: str
+    subtype: str
+    content: bytes
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+def _no_attachment(_message: "Message") -> Attachment | None:
+    return None
+
+
 def _nothing(_message: "Message") -> None:
     return None
 
@@ -21,13 +35,14 @@ def _nothing(_message: "Message") -> None:
 @dataclass(frozen=True)
 class MessageKind:
     """`texts` is the prefix of the subject and body pairs; `still_true` is asked just before sending; `on_final` runs
-    in the transaction that marks the message sent, failed or dropped.
+    in the transaction that marks the message sent, failed or dropped; `attachment` makes the file that goes along.
     """
 
     kind: str
     texts: str
     still_true: "Callable[[Message], bool]" = _always
     on_final: "Callable[[Message], None]" = _nothing
+    attachment: "Callable[[Message], Attachment | None]" = _no_attachment
 
 
 def find(kind: str) -> MessageKind:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from crm.config import Settings, Smtp
 from crm.i18n import LOCALES
+from crm.outbox.kinds import Attachment
 from crm.outbox.models import Message
 
 CONNECT_SECONDS = 10.0
@@ -35,7 +36,7 @@ def _bare(name: str) -> str:
     return " ".join(re.sub(r'[()<>\[\]:;@\\,"]|=\?|\?=', " ", name).split())
 
 
-def compose(message: Message, body: str, settings: Settings) -> EmailMessage:
+def compose(message: Message, body: str, settings: Settings, attachment: Attachment | None = None) -> EmailMessage:
     """The e-mail of a row. Its Message-ID is made from the row's id and never changes, so that copies can be told."""
     mail = EmailMessage()
     user, _, domain = settings.mail_from.rpartition("@")
@@ -48,6 +49,14 @@ def compose(message: Message, body: str, settings: Settings) -> EmailMessage:
     mail["Message-ID"] = f"<{message.id}.{message.kind}@{urlsplit(settings.base_url).hostname}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(body, cte="quoted-printable")
+    if attachment is not None:
+        mail.add_attachment(
+            attachment.content,
+            maintype="text",
+            subtype=attachment.subtype,
+            filename=attachment.name,
+            params=dict(attachment.parameters),
+        )
     mail["Content-Language"] = LOCALES[message.language]  # after the content, which clears what describes it
     return mail
 

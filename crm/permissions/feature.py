@@ -16,6 +16,13 @@ feature = Feature(
             frozenset({"purpose"}),
             labels={"purpose": "permissions.purpose"},
         ),
+        Sentence(
+            "consent.withdrawn",
+            "permissions.event.consent_withdrawn",
+            "incoming",
+            frozenset({"purpose"}),
+            labels={"purpose": "permissions.purpose"},
+        ),
         Sentence("permission.withdrawn", "permissions.event.withdrawn", "internal", _KEYS, frozenset({"body_name"})),
     ),
 )

@@ -13,7 +13,6 @@ from crm.partners.models import Body
 from crm.permissions.models import Consent, How, Permission, Purpose
 from crm.permissions.rules import is_live
 from crm.texts import label, pair, text
-from crm.timeline.models import ActorKind
 from crm.timeline.services import record
 
 
@@ -80,7 +79,7 @@ def live(permission: Permission) -> bool:
     return is_live(expires_on=permission.expires_on, withdrawn_at=permission.withdrawn_at, today=clock.today())
 
 
-def withdraw(permission: Permission, case: Case, actor: Staff) -> bool:
+def withdraw(permission: Permission, case: Case, actor: Staff | None) -> bool:
     """Note that the person took a permission back; False when that was noted before."""
     if permission.withdrawn_at is not None:
         return False
@@ -106,5 +105,14 @@ def consent(case: Case, purpose: Purpose, *, shown: str, version: str, language:
         given_at=clock.now(),
     )
     db.session.add(given)
-    record("consent.given", case_id=case.id, actor=(ActorKind.PERSON, None), codes={"purpose": purpose})
+    record("consent.given", case_id=case.id, actor=by(None), codes={"purpose": purpose})
     return given
+
+
+def withdraw_consent(given: Consent, case: Case) -> bool:
+    """The person unticks a box of their own; False when they had before. It takes effect with this transaction."""
+    if given.withdrawn_at is not None:
+        return False
+    given.withdrawn_at = clock.now()
+    record("consent.withdrawn", case_id=case.id, actor=by(None), codes={"purpose": given.purpose})
+    return True

@@ -263,7 +263,7 @@ def _answer(referral: Referral, status: Status, note: str, reason: DeclineReason
         plan_by_rule(case, "answered", add_business_days(clock.today(), 1), about=referral.body.short(lang))
 
 
-def withdraw(referral: Referral, case: Case, actor: Staff) -> None:
+def withdraw(referral: Referral, case: Case, actor: Staff | None) -> None:
     """Take a referral back: its link dies with this transaction, and a body that received it is told the same day."""
     was_sent = referral.sent_at is not None
     _set_status(referral, Status.WITHDRAWN)
@@ -289,7 +289,7 @@ def withdraw(referral: Referral, case: Case, actor: Staff) -> None:
         )
 
 
-def withdraw_permission(permission: Permission, case: Case, actor: Staff) -> None:
+def withdraw_permission(permission: Permission, case: Case, actor: Staff | None) -> None:
     """The person takes a permission back: everything that rests on it stops at once."""
     if not permissions.withdraw(permission, case, actor):
         return
@@ -361,7 +361,7 @@ def _assistance_accepted(case: Case) -> bool:
 
 def moved(case: Case, move: Move, actor: Staff | None) -> None:
     """A closing that settles everything withdraws what still waited, and tells the bodies."""
-    if move.to is not Stage.CLOSED or actor is None:
+    if move.to is not Stage.CLOSED:
         return
     unsettled = select(Referral).where(Referral.case_id == case.id, Referral.status.in_(UNSETTLED))
     for referral in db.session.scalars(unsettled.options(joinedload(Referral.body)).order_by(Referral.id.desc())):

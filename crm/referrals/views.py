@@ -8,7 +8,6 @@ from flask import (
     Blueprint,
     Response,
     abort,
-    current_app,
     flash,
     make_response,
     redirect,
@@ -16,7 +15,6 @@ from flask import (
     request,
     url_for,
 )
-from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 from werkzeug.exceptions import TooManyRequests
@@ -34,6 +32,9 @@ from crm.errors import RefusedError
 from crm.errors import page as error_page
 from crm.forms import AtMost, Chosen, DateField, Filled
 from crm.i18n import gettext, in_both_languages, language, lazy, speaking
+from crm.links import cookies
+from crm.links import services as links
+from crm.links.models import Purpose
 from crm.partners.models import Body
 from crm.partners.queries import directory
 from crm.permissions import rules as permission_rules
@@ -46,7 +47,6 @@ from crm.security import client_network, too_often
 from crm.texts import choices, text
 
 bp = Blueprint("referrals", __name__)
-LINK_HOURS = 2
 DEFAULT_FIELDS = [
     "name",
     "email",
@@ -265,14 +265,6 @@ class AnswerForm(forms.Form):
             raise StopValidation(gettext("Choose a reason for declining"))
 
 
-def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(str(current_app.config["SECRET_KEY"]), salt="referral-link-cookie")
-
-
-def _cookie_name() -> str:
-    return "__Host-link" if current_app.config["SESSION_COOKIE_SECURE"] else "link"
-
-
 def _neutral(note: str = "") -> Response:
     """The same answer for every link that opens nothing; what the person had typed is given back."""
     return error_page(
@@ -307,25 +299,14 @@ def enter(lang: str, token: str) -> BaseResponse:
         return _neutral()
     services.note_seen(referral)
     db.session.commit()
+    link = links.opened(token, Purpose.REFERRAL)
     response = redirect(url_for("referrals.answer_page", lang=lang), 303)
-    response.set_cookie(
-        _cookie_name(),
-        _serializer().dumps(int(token.partition("-")[0])),
-        max_age=LINK_HOURS * 3600,
-        secure=bool(current_app.config["SESSION_COOKIE_SECURE"]),
-        httponly=True,
-        samesite="Lax",
-        path="/",
-    )
-    return response
+    return cookies.keep(response, link) if link else _neutral()
 
 
 def _referral_of_cookie() -> Referral | None:
-    try:
-        link_id = _serializer().loads(request.cookies.get(_cookie_name(), ""), max_age=LINK_HOURS * 3600)
-    except BadSignature:
-        return None
-    return services.opened_by(link_id) if isinstance(link_id, int) else None
+    link = cookies.kept(Purpose.REFERRAL)
+    return services.opened_by(link.id) if link else None
 
 
 @in_both_languages(bp, "/fr/mise-en-relation", "/en/referral")

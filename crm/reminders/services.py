@@ -214,8 +214,8 @@ def moved(case: Case, move: Move, _actor: Staff | None) -> None:
     """Leaving a stage cancels what its rules had planned; entering one plans anew. Closing ends all that is open."""
     opening = move.to is move.origin
     if not opening:
-        # What a body answered still has to be acted on, wherever the file goes.
-        automatic = (FollowUp.rule.not_in(("", "answered")),) if move.to is not Stage.CLOSED else ()
+        # What a body answered or the person wrote still has to be acted on, wherever the file goes.
+        automatic = (FollowUp.rule.not_in(rules.OUTLIVE_A_STAGE),) if move.to is not Stage.CLOSED else ()
         db.session.execute(
             update(FollowUp)
             .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO, *automatic)

@@ -20,8 +20,12 @@ from crm.db import db
 from crm.feature import Feature, Panel
 from crm.forms import AtMost, Chosen, DateField, Filled, read_time
 from crm.i18n import gettext, lazy
+from crm.jobs import Job
+from crm.outbox.kinds import MessageKind
 from crm.reminders.rules import may_be_due
 from crm.talks import services
+from crm.talks.hours_views import bp as hours_bp
+from crm.talks.hours_views import feed_bp
 from crm.talks.models import Mode, Talk, TalkState
 from crm.texts import choices
 from crm.timeline.sentences import Sentence
@@ -121,15 +125,43 @@ def outcome(reference: str, number: int) -> Response | BaseResponse:
     return back_to(case, gettext("The outcome was recorded."))
 
 
+_AT = {"at": "instant"}
+_BOTH = {"at": "instant", "from": "instant"}
+
 feature = Feature(
     name="talks",
-    blueprints=(bp,),
+    blueprints=(bp, hours_bp, feed_bp),
     panels=(Panel("side", "talks/panel.html", load),),
+    jobs=(Job("talks", services.remind, every=300),),
     event_sentences=(
-        Sentence("talk.booked", "talks.event.booked", "contact", frozenset({"mode", "at"}), formats={"at": "instant"}),
-        Sentence("talk.cancelled", "talks.event.cancelled", "contact", frozenset({"at"}), formats={"at": "instant"}),
+        Sentence("talk.booked", "talks.event.booked", "contact", frozenset({"mode", "at"}), formats=_AT),
+        Sentence("talk.moved", "talks.event.moved", "contact", frozenset({"from", "at"}), formats=_BOTH),
+        Sentence("talk.cancelled", "talks.event.cancelled", "contact", frozenset({"at"}), formats=_AT),
+        Sentence("talk.chosen", "talks.event.chosen", "incoming", frozenset({"mode", "at"}), formats=_AT),
+        Sentence(
+            "talk.moved_by_person", "talks.event.moved_by_person", "incoming", frozenset({"from", "at"}), formats=_BOTH
+        ),
+        Sentence(
+            "talk.cancelled_by_person", "talks.event.cancelled_by_person", "incoming", frozenset({"at"}), formats=_AT
+        ),
+        Sentence("talk.call_asked", "talks.event.call_asked", "incoming"),
     ),
     case_guards=(services.guard,),
     case_moved=(services.moved,),
     case_holds=(services.holds,),
+    messages=(
+        *(
+            MessageKind(
+                f"talks.{kind}",
+                f"talks.mail.{kind}",
+                still_true=services.still_so,
+                attachment=services.calendar_file,
+            )
+            for kind in ("confirmed", "moved", "cancelled", "reminder")
+        ),
+        *(
+            MessageKind(f"talks.{kind}", f"talks.mail.{kind}", still_true=services.still_so)
+            for kind in ("told_chosen", "told_moved", "told_cancelled")
+        ),
+    ),
 )

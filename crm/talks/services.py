@@ -4,22 +4,33 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, or_, select
+from sqlalchemy.exc import IntegrityError
 
 from crm import clock
 from crm.accounts.models import Staff
 from crm.accounts.services import by
-from crm.business_days import add_business_days
+from crm.business_days import add_business_days, is_business_day
 from crm.cases.models import Case, Exchange
+from crm.cases.person import address_of_page, link_of
 from crm.cases.pipeline import Move, Refusal
-from crm.cases.services import record_exchange
+from crm.cases.services import assign, record_exchange
 from crm.cases.vocabulary import ExchangeDirection, ExchangeKind, ExchangeResult, Stage
 from crm.db import db
 from crm.errors import RefusedError
+from crm.i18n import format_time, format_weekday_date, speaking
+from crm.outbox.kinds import Attachment
+from crm.outbox.models import Message
+from crm.outbox.services import queue, settings
 from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, set_rule_date
-from crm.talks.models import Mode, Talk, TalkState
+from crm.talks import calendars
+from crm.talks.hours import DEFAULT
+from crm.talks.models import Mode, Talk, TalkCell, TalkRules, TalkState
+from crm.talks.slots import cells
 from crm.texts import text
 from crm.timeline.services import record
+
+REMIND_AT_HOUR = 8  # local time
 
 
 def holds(case: Any, at: datetime) -> ColumnElement[bool]:
@@ -43,25 +54,19 @@ def _booked() -> Select[Talk]:
     return select(Talk).where(mine, Talk.state == TalkState.BOOKED).order_by(Talk.starts_at)
 
 
-def book(case: Case, *, adviser: Staff, starts_at: datetime, minutes: int, mode: Mode, actor: Staff) -> Talk:
-    """Fix a talk. Three business days after it, recording what was said comes due (domain reference, 14.1)."""
-    if case.stage is Stage.CLOSED:
-        raise RefusedError(text("cases.refusal.closed_file"))
+def book(
+    case: Case, *, adviser: Staff, starts_at: datetime, minutes: int, mode: Mode, actor: Staff | None, buffer: int = 0
+) -> Talk:
+    """Fix a talk, and tell the person. Three business days after it, recording what was said comes due (section 14.1).
+
+    Without an actor the person chose the time: a file that is nobody's goes to that adviser. Raises RefusedError when one
+    of its quarters of an hour, buffer included, is taken: the database gives each to one talk.
+    """
+    _may_change(case)
     if starts_at <= clock.now():
         raise RefusedError(text("talks.refusal.past"))
-    length = timedelta(minutes=minutes)
-    # One booking at a time for one adviser: the question below is asked when the other's answer is known.
-    db.session.scalar(select(Staff.id).where(Staff.id == adviser.id).with_for_update())
-    others = db.session.execute(
-        select(Talk.starts_at, Talk.minutes).where(
-            Talk.adviser_id == adviser.id,
-            Talk.state == TalkState.BOOKED,
-            Talk.starts_at < starts_at + length,
-            Talk.starts_at > starts_at - timedelta(hours=4),
-        )
-    )
-    if any(other.starts_at + timedelta(minutes=other.minutes) > starts_at for other in others):
-        raise RefusedError(text("talks.refusal.taken"))
+    if actor is None and booked(case):
+        raise RefusedError(text("talks.refusal.one_already"))
     talk = Talk(
         case_id=case.id,
         adviser_id=adviser.id,
@@ -70,16 +75,106 @@ def book(case: Case, *, adviser: Staff, starts_at: datetime, minutes: int, mode:
         mode=mode,
         state=TalkState.BOOKED,
         created_at=clock.now(),
+        sequence=0,
+        reminded_for=_reminded_already(starts_at),
     )
-    db.session.add(talk)
+    _take_cells(talk, minutes + buffer)
+    if actor is None and case.owner_id is None:
+        assign(case, adviser, None)
+    codes = {"mode": mode, "at": starts_at.isoformat()}
+    if actor is None:
+        record("talk.chosen", case_id=case.id, actor=by(None), codes=codes)
+        _tell_adviser(talk, case, "talks.told_chosen")
+    else:
+        record("talk.booked", case_id=case.id, actor=by(actor), codes=codes)
+    set_rule_date(case, "record", _record_by(starts_at))
+    _tell_person(talk, case, "talks.confirmed")
+    return talk
+
+
+def _may_change(case: Case) -> None:
+    if case.stage is Stage.CLOSED:
+        raise RefusedError(text("cases.refusal.closed_file"))
+
+
+def _take_cells(talk: Talk, minutes: int) -> None:
+    """Give a talk its quarters of an hour, and the talk its number. Raises RefusedError when one is another talk's."""
+    try:
+        with db.session.begin_nested():
+            db.session.add(talk)
+            db.session.flush()
+            wanted = cells(talk.starts_at, minutes)
+            db.session.add_all(TalkCell(adviser_id=talk.adviser_id, at=at, talk_id=talk.id) for at in wanted)
+            db.session.flush()
+    except IntegrityError:
+        raise RefusedError(text("talks.refusal.taken")) from None
+
+
+def _free_cells(talk: Talk) -> None:
+    db.session.execute(delete(TalkCell).where(TalkCell.talk_id == talk.id))
+
+
+def move(talk: Talk, case: Case, *, starts_at: datetime, actor: Staff | None, minutes: int, buffer: int) -> None:
+    """The same talk at another time, with the same adviser. The time it had is free again, unless the new one is refused."""
+    _may_change(case)
+    if talk.state is not TalkState.BOOKED:
+        raise RefusedError(text("talks.refusal.ended"))
+    if starts_at <= clock.now():
+        raise RefusedError(text("talks.refusal.past"))
+    before = talk.starts_at
+    if before == starts_at:
+        return
+    _free_cells(talk)
+    talk.starts_at, talk.minutes, talk.sequence = starts_at, minutes, talk.sequence + 1
+    talk.reminded_for = _reminded_already(starts_at)
+    _take_cells(talk, minutes + buffer)
     record(
-        "talk.booked",
+        "talk.moved" if actor else "talk.moved_by_person",
         case_id=case.id,
         actor=by(actor),
-        codes={"mode": mode, "at": starts_at.isoformat()},
+        codes={"from": before.isoformat(), "at": starts_at.isoformat()},
     )
     set_rule_date(case, "record", _record_by(starts_at))
-    return talk
+    _tell_person(talk, case, "talks.moved")
+    if actor is None:
+        _tell_adviser(talk, case, "talks.told_moved")
+
+
+def cancel(talk: Talk, case: Case, actor: Staff | None) -> None:
+    """Cancel a talk that is still to come. The person is told, and its time is free again."""
+    talk.state, talk.ended_at, talk.sequence = TalkState.CANCELLED, clock.now(), talk.sequence + 1
+    _free_cells(talk)
+    record(
+        "talk.cancelled" if actor else "talk.cancelled_by_person",
+        case_id=case.id,
+        actor=by(actor),
+        codes={"at": talk.starts_at.isoformat()},
+    )
+    _tell_person(talk, case, "talks.cancelled")
+    if actor is None:
+        _tell_adviser(talk, case, "talks.told_cancelled")
+
+
+def cancel_by_person(talk: Talk, case: Case) -> None:
+    """The person does not come: a follow-up to agree on another time is planned for the next business day."""
+    _may_change(case)
+    if talk.state is not TalkState.BOOKED:
+        raise RefusedError(text("talks.refusal.ended"))
+    cancel(talk, case, None)
+    plan_by_rule(case, "no_show", add_business_days(clock.today(), 1))
+    keep_from_being_forgotten(case)
+
+
+def ask_to_be_called(case: Case) -> None:
+    """The person prefers to be called: their adviser, or the duty person, reads it in the history."""
+    record("talk.call_asked", case_id=case.id, actor=by(None))
+
+
+def may_still_change(talk: Talk) -> bool:
+    """Whether the person may still move or cancel: until the notice that the adviser set."""
+    rules = db.session.get(TalkRules, talk.adviser_id)
+    notice = rules.notice_hours if rules else DEFAULT["notice_hours"]
+    return talk.state is TalkState.BOOKED and talk.starts_at - timedelta(hours=notice) > clock.now()
 
 
 def _record_by(starts_at: datetime) -> date:
@@ -88,26 +183,24 @@ def _record_by(starts_at: datetime) -> date:
 
 def moved(case: Case, move: Move, actor: Staff | None) -> None:
     """Closing cancels the talks still to come; entering discovery with one booked, recording it waits for the talk."""
-    if move.to is Stage.CLOSED and actor is not None:
+    if move.to is Stage.CLOSED:
         for talk in booked(case):
-            talk.state, talk.ended_at = TalkState.CANCELLED, clock.now()
-            record("talk.cancelled", case_id=case.id, actor=by(actor), codes={"at": talk.starts_at.isoformat()})
+            cancel(talk, case, actor)
     elif move.to is Stage.DISCOVERY and (coming := booked(case)):
         set_rule_date(case, "record", _record_by(coming[0].starts_at))
 
 
 def settle(talk: Talk, case: Case, state: TalkState, actor: Staff, summary: str) -> None:
     """Record whether a talk was held, missed by the person, or cancelled. A missed one makes a dated follow-up."""
-    if case.stage is Stage.CLOSED:
-        raise RefusedError(text("cases.refusal.closed_file"))
+    _may_change(case)
     if talk.state is not TalkState.BOOKED:
         raise RefusedError(text("talks.refusal.ended"))
     if state is not TalkState.CANCELLED and talk.starts_at > clock.now():
         raise RefusedError(text("talks.refusal.not_yet"))
-    talk.state, talk.ended_at = state, clock.now()
     if state is TalkState.CANCELLED:
-        record("talk.cancelled", case_id=case.id, actor=by(actor), codes={"at": talk.starts_at.isoformat()})
+        cancel(talk, case, actor)
     else:
+        talk.state, talk.ended_at = state, clock.now()
         held = state is TalkState.HELD
         record_exchange(
             case,
@@ -122,6 +215,132 @@ def settle(talk: Talk, case: Case, state: TalkState, actor: Staff, summary: str)
     if state is not TalkState.HELD:
         plan_by_rule(case, "no_show", add_business_days(clock.today(), 1))
     keep_from_being_forgotten(case)
+
+
+# --- telling the person and the adviser ------------------------------------------------------------------------------
+
+
+def when(talk: Talk, lang: str) -> str:
+    """le mercredi 25 novembre 2026, de 14 h à 14 h 30 (heure de l’Est): the zone is always named."""
+    with speaking(lang):
+        return text(
+            "talks.when",
+            day=format_weekday_date(clock.local_date(talk.starts_at)),
+            begins=format_time(talk.starts_at),
+            ends=format_time(talk.starts_at + timedelta(minutes=talk.minutes)),
+        )
+
+
+def where(talk: Talk, lang: str) -> str:
+    """How the talk is held, with the video address or the place of its adviser."""
+    rules = db.session.get(TalkRules, talk.adviser_id)
+    with speaking(lang):
+        return calendars.where_of(
+            talk, video_address=rules.video_address if rules else "", place=rules.place if rules else ""
+        )
+
+
+def _tell_person(talk: Talk, case: Case, kind: str) -> None:
+    """Nothing leaves for a file that is set aside; what should have left does when it is released."""
+    if not case.contact.email or case.quarantined:
+        return
+    lang = case.language
+    adviser = db.session.get_one(Staff, talk.adviser_id)
+    queue(
+        kind,
+        dedupe_key=f"talk:{talk.id}:{talk.sequence}:{kind}",
+        to=(case.contact.email, case.contact.name),
+        language=lang,
+        values={
+            "name": case.contact.name,
+            "when": when(talk, lang),
+            "where": where(talk, lang),
+            "adviser": adviser.name,
+            "reference": case.reference,
+            "address_of_page": address_of_page(lang),
+        },
+        case_id=case.id,
+        link=link_of(case),
+        subject_ids={"talk": talk.id, "sequence": talk.sequence},
+    )
+
+
+def _tell_adviser(talk: Talk, case: Case, kind: str) -> None:
+    adviser = db.session.get_one(Staff, talk.adviser_id)
+    queue(
+        kind,
+        dedupe_key=f"talk:{talk.id}:{talk.sequence}:{kind}",
+        to=(adviser.email, adviser.name),
+        language=adviser.language,
+        values={
+            "name": adviser.name,
+            "when": when(talk, adviser.language),
+            "reference": case.reference,
+            "address_of_file": f"{settings().base_url}/staff/cases/{case.reference}",
+        },
+        case_id=case.id,
+        subject_ids={"talk": talk.id, "sequence": talk.sequence},
+    )
+
+
+def tell_of_coming(case: Case) -> None:
+    """A file was released from quarantine: its talk is confirmed now."""
+    for talk in booked(case):
+        _tell_person(talk, case, "talks.confirmed")
+
+
+def still_so(message: Message) -> bool:
+    """Whether a message about a talk is still true: the talk did not change since, and has not begun."""
+    talk = db.session.get(Talk, message.subject_ids["talk"])
+    if talk is None or talk.sequence != message.subject_ids["sequence"]:
+        return False
+    return talk.state is TalkState.CANCELLED or (talk.state is TalkState.BOOKED and talk.starts_at > clock.now())
+
+
+def calendar_file(message: Message) -> Attachment:
+    """The calendar file that goes along with what a person is told of a talk."""
+    talk = db.session.get_one(Talk, message.subject_ids["talk"])
+    case = db.session.get_one(Case, talk.case_id)
+    cancelled = talk.state is TalkState.CANCELLED
+    content = calendars.file_of(
+        talk, case, where=where(talk, message.language), cancelled=cancelled, language=message.language
+    )
+    method = "CANCEL" if cancelled else "REQUEST"
+    with speaking(message.language):
+        return Attachment(text("talks.calendar.file"), "calendar", content, (("method", method), ("charset", "utf-8")))
+
+
+def _reminded_already(starts_at: datetime) -> datetime | None:
+    """A talk fixed on the very day its reminder would leave needs none: the confirmation has just left."""
+    return starts_at if _remind_on(starts_at) <= clock.today() else None
+
+
+def _remind_on(starts_at: datetime) -> date:
+    """The business day before a talk."""
+    day = clock.local_date(starts_at) - timedelta(days=1)
+    while not is_business_day(day):
+        day -= timedelta(days=1)
+    return day
+
+
+def remind() -> int:
+    """Job: the business day before a talk, from eight o'clock, remind the person, once. Returns how many."""
+    now = clock.now()
+    if clock.local(now).hour < REMIND_AT_HOUR:
+        return 0
+    coming = (
+        select(Talk)
+        .where(Talk.state == TalkState.BOOKED, Talk.starts_at > now, Talk.starts_at < now + timedelta(days=8))
+        .where(or_(Talk.reminded_for.is_(None), Talk.reminded_for != Talk.starts_at))
+        .with_for_update(skip_locked=True)
+    )
+    reminded = 0
+    for talk in db.session.scalars(coming).all():
+        if _remind_on(talk.starts_at) <= clock.local_date(now):
+            talk.reminded_for = talk.starts_at
+            _tell_person(talk, db.session.get_one(Case, talk.case_id), "talks.reminder")
+            reminded += 1
+    return reminded
 
 
 def guard(case: Case, move: Move) -> list[Refusal]:

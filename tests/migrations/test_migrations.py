@@ -16,6 +16,7 @@ from crm.links.models import Link, Purpose
 from crm.links.services import issue
 from crm.outbox.models import Message
 from crm.partners.models import Body
+from crm.talks.models import TalkCell
 from crm.timeline.models import Event, EventDetail
 from tests.conftest import settings_for
 
@@ -178,7 +179,13 @@ INSERT INTO link (id, purpose, object_id, version, created_at, expires_at)
 VALUES (41, 'referral', 5, 2, '2026-11-20 10:00:00', '2026-12-20 10:00:00');
 INSERT INTO message (id, kind, dedupe_key, link_id, subject_ids, language, to_address, to_name, subject, body, status,
 created_at, due_at, attempts) VALUES (9, 'referrals.invitation', 'k', 41, '{}', 'fr', 'a@b.ca', '', 's', 'b', 'sent',
-'2026-11-20 10:00:00', '2026-11-20 10:00:00', 1)
+'2026-11-20 10:00:00', '2026-11-20 10:00:00', 1);
+INSERT INTO staff (id, email, name, role, language, password_hash, active, on_duty, created_at)
+VALUES (3, 'amelie@b.ca', 'Amélie', 'adviser', 'fr', 'x', true, false, '2026-11-20 10:00:00');
+INSERT INTO talk (id, case_id, adviser_id, starts_at, minutes, mode, state, created_at)
+VALUES (5, 7, 3, '2027-01-05 15:10:00', 30, 'phone', 'booked', '2026-11-20 10:00:00');
+INSERT INTO talk (id, case_id, adviser_id, starts_at, minutes, mode, state, created_at)
+VALUES (6, 7, 3, '2026-11-21 15:00:00', 30, 'phone', 'held', '2026-11-20 10:00:00')
 """
 
 
@@ -197,6 +204,8 @@ def test_what_was_landed_is_kept_and_still_points_where_it_did(empty):
         assert not case.project.supports
         message = db.session.get_one(Message, 9)
         assert db.session.get_one(Link, message.link_id).purpose is Purpose.REFERRAL
+        taken = db.session.execute(select(TalkCell.at, TalkCell.talk_id).order_by(TalkCell.at)).all()
+        assert [(f"{row.at:%H:%M}", row.talk_id) for row in taken] == [("15:00", 5), ("15:15", 5), ("15:30", 5)]
         db.session.commit()
         with pytest.raises(DBAPIError):
             db.session.execute(text("DELETE FROM link"))

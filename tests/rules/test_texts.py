@@ -254,8 +254,17 @@ def queued() -> dict[str, set[str]]:
                         and name_of(node.targets[0] if isinstance(node, ast.Assign) else node.target) == values.id
                     )
                 if isinstance(values, ast.Dict) and call.args:
-                    found.setdefault(call.args[0].value, set()).update(key.value for key in values.keys)
+                    for kind in _kinds(call.args[0], function, tree):
+                        found.setdefault(kind, set()).update(key.value for key in values.keys)
     return found
+
+
+def _kinds(kind: ast.expr, function: ast.FunctionDef, tree: ast.Module) -> list[str]:
+    """The kind that is queued; where it is handed in, every kind that the callers of the function name."""
+    if isinstance(kind, ast.Constant):
+        return [kind.value]
+    place = [argument.arg for argument in function.args.args].index(kind.id)
+    return [call.args[place].value for call in calls(tree, function.name)]
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.kind)
@@ -354,6 +363,8 @@ VOCABULARIES = {
     "crm.partners.models.BodyKind": "partners.kind",
     "crm.permissions.models.How": "permissions.how",
     "crm.permissions.models.Purpose": "permissions.purpose",
+    "crm.portal.models.About": "portal.about",
+    "crm.portal.rules.Turn": "portal.turn",
     "crm.referrals.outcomes.Status": "referrals.status",
     "crm.referrals.outcomes.DeclineReason": "referrals.decline_reason",
     "crm.reminders.models.State": "reminders.state",
@@ -416,7 +427,7 @@ def test_every_follow_up_that_a_rule_plans_has_its_words():
         for call in calls(tree, "Planned", "plan_by_rule")
         for key in patterns(call.args[0 if name_of(call) == "Planned" else 1], tree)
         if key != "*"  # passed on by `set_rule_date`, whose own calls name it
-        if file.parent.name in {"reminders", "talks", "referrals"}
+        if file.parent.name in {"reminders", "talks", "referrals", "portal"}
     } | {
         keyword.value.value
         for tree in modules().values()

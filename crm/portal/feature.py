@@ -1,0 +1,24 @@
+"""Plugs the person's own page, and what the history and the team are told of what is written there."""
+
+from crm.feature import Feature
+from crm.outbox.kinds import MessageKind
+from crm.portal import services
+from crm.portal.views import bp, staff_bp
+from crm.timeline.sentences import Sentence
+
+_BODY = frozenset({"body"})
+
+feature = Feature(
+    name="portal",
+    blueprints=(bp, staff_bp),
+    event_sentences=(
+        Sentence("person.message", "portal.event.message", "incoming", detail=_BODY, body="body"),
+        Sentence("person.correction", "portal.event.correction", "incoming", detail=_BODY, body="body"),
+        Sentence("person.link_issued", "portal.event.link_issued", "internal"),
+    ),
+    messages=(
+        MessageKind("portal.link", "portal.mail.link", still_true=services.link_lives),
+        MessageKind("portal.written", "portal.mail.written"),
+        MessageKind("portal.request_withdrawn", "portal.mail.request_withdrawn"),
+    ),
+)

@@ -1,0 +1,292 @@
+"""What the person reads and does on their own page. Each verb is theirs: the history says "the person"."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
+
+from crm import clock
+from crm.accounts.models import Staff
+from crm.accounts.queries import duty_person
+from crm.accounts.services import by
+from crm.business_days import add_business_days
+from crm.cases.models import Case, CaseNeed, Contact
+from crm.cases.person import DAYS, address_of_page, link_of
+from crm.cases.services import advance
+from crm.cases.vocabulary import ClosingReason, Stage
+from crm.db import db
+from crm.errors import RefusedError
+from crm.i18n import speaking
+from crm.intake.models import Request
+from crm.links.models import Link, Purpose
+from crm.links.services import issue, revoke
+from crm.outbox.models import Message
+from crm.outbox.services import queue, settings
+from crm.permissions.models import Consent, Permission
+from crm.permissions.services import withdraw_consent
+from crm.portal.models import About, PersonMessage
+from crm.portal.rules import Standing, standing
+from crm.referrals.models import Referral
+from crm.referrals.outcomes import Status
+from crm.referrals.services import withdraw_permission
+from crm.reminders.services import plan_by_rule
+from crm.talks.models import Talk
+from crm.texts import label, text
+from crm.timeline.services import record
+
+
+def case_of(link: Link, *, lock: bool = False) -> Case | None:
+    """The file a link opens, with its person and project. `lock` holds the row, so that two presses follow each other."""
+    statement = select(Case).where(Case.id == link.object_id)
+    if lock:
+        return db.session.scalar(statement.with_for_update())
+    return db.session.scalar(
+        statement.options(joinedload(Case.contact), joinedload(Case.project), joinedload(Case.owner))
+    )
+
+
+def referrals_of(case: Case) -> Sequence[Referral]:
+    """What was shared, or is about to be answered, the newest first; what never left is not the person's to read yet."""
+    return db.session.scalars(
+        select(Referral)
+        .where(Referral.case_id == case.id)
+        .options(joinedload(Referral.body), joinedload(Referral.permission))
+        .order_by(Referral.id.desc())
+    ).all()
+
+
+def consents_of(case: Case) -> Sequence[Consent]:
+    return db.session.scalars(
+        select(Consent).where(Consent.case_id == case.id, Consent.withdrawn_at.is_(None)).order_by(Consent.id)
+    ).all()
+
+
+def messages_of(case: Case) -> Sequence[PersonMessage]:
+    """What the person wrote here, the newest first."""
+    return db.session.scalars(
+        select(PersonMessage).where(PersonMessage.case_id == case.id).order_by(PersonMessage.id.desc()).limit(50)
+    ).all()
+
+
+def standing_of(case: Case, talks: Sequence[Talk], referrals: Sequence[Referral], language: str) -> Standing:
+    """Whose turn it is."""
+    now = clock.now()
+    return standing(
+        case.stage,
+        replied=case.first_reply_at is not None,
+        talk_coming=any(talk.starts_at > now for talk in talks),
+        waiting_on=[one.body.short(language) for one in referrals if one.status is Status.SENT],
+    )
+
+
+def write(case: Case, about: About, body: str, form_key: str) -> None:
+    """The person writes to the team: their adviser, or the duty person, has until the next business day to answer.
+
+    Raises IntegrityError when this very form was received before.
+    """
+    message = PersonMessage(case_id=case.id, form_key=form_key, about=about, body=body, sent_at=clock.now())
+    db.session.add(message)
+    db.session.flush()
+    record(f"person.{about}", case_id=case.id, actor=by(None), detail={"body": body})
+    if case.stage is not Stage.CLOSED:
+        plan_by_rule(case, "answer_person", add_business_days(clock.today(), 1))
+    to = case.owner or duty_person()
+    if to is not None:
+        _tell_team(to, case, message)
+
+
+def _tell_team(to: Staff, case: Case, message: PersonMessage) -> None:
+    queue(
+        "portal.written",
+        dedupe_key=f"person-message:{message.id}",
+        to=(to.email, to.name),
+        language=to.language,
+        values={
+            "name": to.name,
+            "reference": case.reference,
+            "address_of_file": f"{settings().base_url}/staff/cases/{case.reference}",
+        },
+        case_id=case.id,
+    )
+
+
+def take_permission_back(case: Case, number: int) -> None:
+    """A permission stops at once: its link dies, the body is told today, and the adviser gets a next step."""
+    permission = db.session.scalar(
+        select(Permission)
+        .where(Permission.id == number, Permission.case_id == case.id)
+        .options(joinedload(Permission.body))
+    )
+    if permission is None or permission.withdrawn_at is not None:
+        return
+    withdraw_permission(permission, case, None)
+    if case.stage is not Stage.CLOSED:
+        lang = case.owner.language if case.owner else "fr"
+        plan_by_rule(case, "permission_back", add_business_days(clock.today(), 1), about=permission.body.short(lang))
+
+
+def take_consent_back(case: Case, number: int) -> None:
+    given = db.session.scalar(select(Consent).where(Consent.id == number, Consent.case_id == case.id))
+    if given is not None:
+        withdraw_consent(given, case)
+
+
+def withdraw_request(case: Case) -> None:
+    """The person takes the request back: the file closes, what was planned and shared stops. Twice does nothing more."""
+    if case.stage is Stage.CLOSED:
+        return
+    with speaking(case.owner.language if case.owner else "fr"):
+        reason = label("cases.closing_reason", ClosingReason.WITHDRAWN)
+    advance(case, Stage.CLOSED, None, reason=reason, closing_reason=ClosingReason.WITHDRAWN, person_told="told")
+    to = case.owner or duty_person()
+    if to is not None:
+        queue(
+            "portal.request_withdrawn",
+            dedupe_key=f"case:{case.id}:withdrawn:{case.stage_since.isoformat()}",
+            to=(to.email, to.name),
+            language=to.language,
+            values={
+                "name": to.name,
+                "reference": case.reference,
+                "address_of_file": f"{settings().base_url}/staff/cases/{case.reference}",
+            },
+            case_id=case.id,
+        )
+
+
+# --- a copy ----------------------------------------------------------------------------------------------------------
+
+
+def copy_of(case: Case) -> dict[str, Any]:
+    """What was collected from the person and what was done with it, to keep or to take elsewhere (P-39.1, s. 27).
+
+    Notes of the team are not in it: they are asked for as an access request.
+    """
+    contact, project = case.contact, case.project
+    request = db.session.scalar(select(Request).where(Request.case_id == case.id).order_by(Request.id))
+    needs = db.session.scalars(select(CaseNeed.need).where(CaseNeed.case_id == case.id).order_by(CaseNeed.need))
+    permissions = db.session.scalars(select(Permission).where(Permission.case_id == case.id).order_by(Permission.id))
+    talks = db.session.scalars(select(Talk).where(Talk.case_id == case.id).order_by(Talk.starts_at))
+    return {
+        "reference": case.reference,
+        "received_at": case.received_at.isoformat(),
+        "stage": case.stage,
+        "person": {
+            "name": contact.name,
+            "role": contact.role,
+            "language": contact.language,
+            "mode": contact.mode,
+            "email": contact.email,
+            "phone": contact.phone,
+            "phone_extension": contact.phone_extension,
+            "availability": contact.availability or [],
+        },
+        "project": {
+            "name": project.name,
+            "description": project.description,
+            "sector": project.sector_other or project.sector,
+            "stage": project.stage,
+            "legal_form": project.legal_form,
+            "neq": project.neq,
+            "region": project.region,
+            "locality": project.locality,
+            "needs": list(needs),
+        },
+        "answers_as_sent": request.answers if request else {},
+        "notice": {"version": request.notice_version, "language": request.page_language} if request else {},
+        "consents": [
+            {
+                "purpose": one.purpose,
+                "text": one.text_shown,
+                "given_at": one.given_at.isoformat(),
+                "withdrawn_at": _iso(one),
+            }
+            for one in db.session.scalars(select(Consent).where(Consent.case_id == case.id).order_by(Consent.id))
+        ],
+        "permissions": [
+            {
+                "organization": one.body.name(case.language),
+                "text": one.text_shown,
+                "given_at": one.given_at.isoformat(),
+                "expires_on": one.expires_on.isoformat(),
+                "withdrawn_at": _iso(one),
+            }
+            for one in permissions
+        ],
+        "shared": [
+            {"organization": one.body.name(case.language), "sent_at": one.sent_at.isoformat(), "what": one.shared}
+            for one in referrals_of(case)
+            if one.sent_at
+        ],
+        "talks": [
+            {"starts_at": one.starts_at.isoformat(), "minutes": one.minutes, "mode": one.mode, "state": one.state}
+            for one in talks
+        ],
+        "messages": [
+            {"about": one.about, "body": one.body, "sent_at": one.sent_at.isoformat()} for one in messages_of(case)
+        ],
+    }
+
+
+def _iso(one: Consent | Permission) -> str | None:
+    return one.withdrawn_at.isoformat() if one.withdrawn_at else None
+
+
+# --- the link itself -------------------------------------------------------------------------------------------------
+
+
+def send_link_again(email: str) -> None:
+    """Mail the link of each open file of this address, and say nothing of whether there is one."""
+    mine = select(Case).join(Contact).where(func.lower(Contact.email) == email.lower())
+    recent = mine.where(Case.quarantined.is_(False)).order_by(Case.received_at.desc()).limit(5)
+    for case in db.session.scalars(recent.options(joinedload(Case.contact))):
+        if case.stage is not Stage.CLOSED:
+            _mail_link(case, link_of(case))
+
+
+def _mail_link(case: Case, link: Link) -> None:
+    queue(
+        "portal.link",
+        dedupe_key=f"case-link:{link.id}:{clock.now().isoformat(timespec='minutes')}",
+        to=(case.contact.email, case.contact.name),
+        language=case.language,
+        values={
+            "name": case.contact.name,
+            "reference": case.reference,
+            "address_of_page": address_of_page(case.language),
+        },
+        case_id=case.id,
+        link=link,
+    )
+
+
+def new_link(case: Case, actor: Staff) -> Link:
+    """Staff issue another link: earlier ones stop working. It is mailed when there is an address."""
+    if case.stage is Stage.CLOSED and case.closed_at and case.closed_at < clock.now() - timedelta(days=DAYS):
+        raise RefusedError(text("cases.refusal.closed_file"))
+    revoke(Purpose.CASE, case.id)
+    link = issue(Purpose.CASE, case.id, days=DAYS)
+    record("person.link_issued", case_id=case.id, actor=by(actor))
+    if case.contact.email:
+        _mail_link(case, link)
+    return link
+
+
+def link_lives(message: Message) -> bool:
+    """Whether the link a mail carries still opens something."""
+    link = db.session.get(Link, message.link_id) if message.link_id else None
+    return link is not None and link.revoked_at is None
+
+
+def new_form_key() -> str:
+    """A key for a blank message form."""
+    return secrets.token_urlsafe(16)
+
+
+def key_of(sent: str) -> str:
+    """The database key of a form; one without a key is a form of its own."""
+    return hashlib.sha256((sent or new_form_key()).encode("utf-8", "replace")).hexdigest()[:40]

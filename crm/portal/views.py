@@ -1,0 +1,386 @@
+"""The person's own page. A link opens it after one press; a GET changes nothing; every change is a pressed button."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import wtforms
+from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
+from sqlalchemy.exc import IntegrityError
+from werkzeug.exceptions import TooManyRequests
+from werkzeug.wrappers import Response as BaseResponse
+
+from crm import clock, forms
+from crm.access import by_link, case_team, public
+from crm.accounts.feature import me
+from crm.accounts.models import Staff
+from crm.cases.models import Case
+from crm.cases.person import address_of_page
+from crm.cases.views import case_or_404
+from crm.cases.vocabulary import Stage
+from crm.db import db
+from crm.errors import RefusedError
+from crm.errors import page as error_page
+from crm.forms import AtMost, Chosen, Filled
+from crm.i18n import gettext, in_both_languages, language, lazy
+from crm.intake.formats import read_email
+from crm.links import cookies
+from crm.links.models import Purpose
+from crm.links.services import opened
+from crm.links.services import token as token_of
+from crm.outbox.services import settings
+from crm.permissions.services import listed
+from crm.portal import services
+from crm.portal.models import About
+from crm.referrals.models import Referral
+from crm.security import client_network, too_often
+from crm.talks import hours
+from crm.talks import services as talks
+from crm.talks.models import Mode, Talk, TalkRules
+from crm.texts import choices, text
+
+bp = Blueprint("portal", __name__)
+staff_bp = Blueprint("portal_staff", __name__, url_prefix="/staff/cases/<reference>/page-link")
+
+
+class WriteForm(forms.Form):
+    form_key = wtforms.HiddenField()
+    about = forms.Radio(validators=[Chosen(lazy("Say what it is about"))], default=About.MESSAGE)
+    body = wtforms.TextAreaField(validators=[Filled(lazy("Write your message")), AtMost(4000)])
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.about.choices = choices("portal.about")
+
+
+class LostForm(forms.Form):
+    email = wtforms.StringField(
+        lazy("Email address"),
+        [Filled(lazy("Enter your email address"))],
+        render_kw={"autocomplete": "email", "type": "email", "inputmode": "email", "spellcheck": "false"},
+    )
+
+    def validate_email(self, field: wtforms.Field) -> None:
+        if read_email(field.data) is None:
+            raise wtforms.ValidationError(text("intake.question.email.wrong"))
+
+
+# --- the link --------------------------------------------------------------------------------------------------------
+
+
+@in_both_languages(bp, "/fr/mon-dossier/ouvrir/<token>", "/en/my-file/open/<token>")
+@by_link
+def landing(lang: str, token: str) -> str | Response:
+    """Says what the link opens; reading it, however often and by whatever scanner, changes nothing."""
+    del lang
+    if opened(token, Purpose.CASE) is None:
+        return _dead()
+    return render_template("portal/landing.html", token=token)
+
+
+@in_both_languages(bp, "/fr/mon-dossier/ouvrir/<token>", "/en/my-file/open/<token>", ("POST",))
+@by_link
+def enter(lang: str, token: str) -> BaseResponse:
+    """The button was pressed: a cookie of two hours, and an address without a secret."""
+    if too_often("link", client_network(), limit=30, seconds=60):
+        raise TooManyRequests
+    link = opened(token, Purpose.CASE)
+    if link is None:
+        return _dead()
+    return cookies.keep(redirect(url_for("portal.page", lang=lang), 303), link)
+
+
+def _dead() -> Response:
+    return make_response(render_template("portal/lost.html", form=LostForm(), dead=True), 404)
+
+
+def _case(*, lock: bool = False) -> Case | None:
+    link = cookies.kept(Purpose.CASE)
+    return services.case_of(link, lock=lock) if link else None
+
+
+def _lost(typed: str = "") -> Response:
+    """No link in this browser: what was typed is given back, and the link can be asked for again."""
+    body = render_template("portal/lost.html", form=LostForm(), dead=False, typed=typed)
+    return make_response(body, 404)
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+@in_both_languages(bp, "/fr/mon-dossier", "/en/my-file")
+@by_link
+def page(lang: str) -> str | Response:
+    del lang
+    case = _case()
+    if case is None:
+        return _lost()
+    return _page(case, WriteForm(data={"form_key": services.new_form_key()}))
+
+
+def _page(case: Case, form: WriteForm) -> str:
+    lang = language()
+    coming = talks.booked(case)
+    referrals = services.referrals_of(case)
+    return render_template(
+        "portal/page.html",
+        case=case,
+        form=form,
+        standing=services.standing_of(case, coming, referrals, lang),
+        talks=[
+            (talk, talks.when(talk, lang), talks.where(talk, lang), talks.may_still_change(talk)) for talk in coming
+        ],
+        referrals=referrals,
+        consents=services.consents_of(case),
+        messages=services.messages_of(case),
+        shared_words=_shared_words,
+        today=clock.today(),
+        open=case.stage is not Stage.CLOSED,
+    )
+
+
+def _shared_words(referral: Referral) -> str:
+    """What left for a body, in a sentence: your name and your email address."""
+    return listed([item["field"] for item in referral.shared])
+
+
+def _verb(french: str, english: str) -> Callable[[Callable[[Case], str]], Callable[[Case], str]]:
+    """An address of the page that changes one thing: `change` does it on the locked file and gives what to say."""
+
+    def add(change: Callable[[Case], str]) -> Callable[[Case], str]:
+        def view(lang: str) -> BaseResponse:
+            case = _case(lock=True)
+            if case is None:
+                return _lost(request.form.get("body", ""))
+            said = change(case)
+            db.session.commit()
+            if said:
+                flash(said)
+            return redirect(url_for("portal.page", lang=lang), 303)
+
+        view.__name__ = change.__name__
+        in_both_languages(bp, f"/fr/mon-dossier/{french}", f"/en/my-file/{english}", ("POST",))(by_link(view))
+        return change
+
+    return add
+
+
+def _number() -> int:
+    value = request.form.get("number", "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
+
+
+@in_both_languages(bp, "/fr/mon-dossier/message", "/en/my-file/message", ("POST",))
+@by_link
+def write(lang: str) -> BaseResponse:
+    """A message or a correction to the team, received once however often it is pressed."""
+    case = _case(lock=True)
+    form = WriteForm(request.form)
+    if case is None:
+        return _lost(form.body.data or "")
+    if not form.validate():
+        return make_response(_page(case, form), 422)
+    try:
+        services.write(case, About(form.about.data), form.body.data, services.key_of(form.form_key.data or ""))
+        db.session.commit()
+    except IntegrityError:
+        db.session.rollback()
+    flash(text("portal.said.written"))
+    return redirect(url_for("portal.page", lang=lang), 303)
+
+
+@_verb("permission", "permission")
+def take_permission_back(case: Case) -> str:
+    services.take_permission_back(case, _number())
+    return text("portal.said.permission")
+
+
+@_verb("choix", "choice")
+def take_consent_back(case: Case) -> str:
+    services.take_consent_back(case, _number())
+    return text("portal.said.consent")
+
+
+@_verb("retirer", "withdraw")
+def withdraw(case: Case) -> str:
+    if not request.form.get("sure"):
+        return text("portal.said.tick")
+    services.withdraw_request(case)
+    return text("portal.said.withdrawn")
+
+
+@_verb("appel", "call-me")
+def call_me(case: Case) -> str:
+    talks.ask_to_be_called(case)
+    return text("portal.said.call")
+
+
+@_verb("annuler-echange", "cancel-talk")
+def cancel_talk(case: Case) -> str:
+    talk = _talk(case, _number())
+    if talk is None:
+        return ""
+    if not talks.may_still_change(talk):
+        raise RefusedError(text("talks.refusal.too_late", phone=settings().programme.phone))
+    talks.cancel_by_person(talk, case)
+    return text("portal.said.cancelled")
+
+
+def _talk(case: Case, number: int) -> Talk | None:
+    return next((talk for talk in talks.booked(case) if talk.id == number), None)
+
+
+@in_both_languages(bp, "/fr/mon-dossier/copie", "/en/my-file/copy")
+@by_link
+def copy(lang: str) -> Response:
+    """Everything collected from the person, as JSON, to keep or to take elsewhere."""
+    del lang
+    case = _case()
+    if case is None:
+        return _lost()
+    body = json.dumps(services.copy_of(case), ensure_ascii=False, indent=2)
+    response = Response(body, content_type="application/json; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{case.reference}.json"'
+    return response
+
+
+# --- a time to talk --------------------------------------------------------------------------------------------------
+
+
+@in_both_languages(bp, "/fr/mon-dossier/moments", "/en/my-file/times")
+@by_link
+def times(lang: str) -> str | Response:
+    """Times that are free now, by day; to move a talk when one is booked."""
+    del lang
+    case = _case()
+    return _lost() if case is None else _times(case)
+
+
+def _times(case: Case, refused: str = "", chosen_mode: str = "") -> str:
+    coming = talks.booked(case)
+    moving = coming[0] if coming else None
+    modes = [moving.mode] if moving else hours.modes_offered(case)
+    mode = next((one for one in modes if one == (chosen_mode or request.args.get("mode"))), modes[0] if modes else None)
+    found = hours.offers(case, mode, but=moving.id if moving else None) if mode else []
+    days: dict[Any, list[hours.Offer]] = {}
+    for offer in found:
+        if moving is None or offer.starts_at != moving.starts_at:
+            days.setdefault(clock.local_date(offer.starts_at), []).append(offer)
+    return render_template(
+        "portal/times.html",
+        case=case,
+        days=list(days.items())[:10],
+        modes=modes,
+        mode=mode,
+        moving=moving,
+        when=talks.when(moving, language()) if moving else "",
+        refused=refused,
+    )
+
+
+@in_both_languages(bp, "/fr/mon-dossier/moments", "/en/my-file/times", ("POST",))
+@by_link
+def choose_time(lang: str) -> BaseResponse:
+    """Book the chosen time, or move the talk to it. Of fifty who press at once one has it; the others are offered other times."""
+    case = _case(lock=True)
+    if case is None:
+        return _lost()
+    mode = next((one for one in Mode if one == request.form.get("mode")), None)
+    starts_at = _instant(request.form.get("at", ""))
+    if starts_at is None or mode is None:
+        return make_response(_times(case, text("portal.times.choose"), mode or ""), 422)
+    coming = talks.booked(case)
+    if coming and not talks.may_still_change(coming[0]):
+        raise RefusedError(text("talks.refusal.too_late", phone=settings().programme.phone))
+    if coming and coming[0].starts_at == starts_at:  # pressed twice: it is theirs already
+        return redirect(url_for("portal.page", lang=lang), 303)
+    if not _take(case, coming[0] if coming else None, starts_at, mode):
+        db.session.rollback()
+        case = _case()
+        if case is None:
+            return _lost()
+        return make_response(_times(case, text("portal.times.taken"), mode), 409)
+    db.session.commit()
+    flash(text("portal.said.booked"))
+    return redirect(url_for("portal.page", lang=lang), 303)
+
+
+def _take(case: Case, moving: Talk | None, starts_at: datetime, mode: Mode) -> bool:
+    """Try the advisers who are free then, one after the other; False when none is any more."""
+    offers = hours.offers(case, mode, but=moving.id if moving else None)
+    offer = next((one for one in offers if one.starts_at == starts_at), None)
+    for adviser_id in offer.advisers if offer else ():
+        rules = db.session.get_one(TalkRules, adviser_id)
+        try:
+            with db.session.begin_nested():
+                if moving is not None:
+                    talks.move(
+                        moving, case, starts_at=starts_at, actor=None, minutes=rules.minutes, buffer=rules.buffer
+                    )
+                else:
+                    talks.book(
+                        case,
+                        adviser=db.session.get_one(Staff, adviser_id),
+                        starts_at=starts_at,
+                        minutes=rules.minutes,
+                        mode=mode,
+                        actor=None,
+                        buffer=rules.buffer,
+                    )
+        except RefusedError:
+            continue
+        return True
+    return False
+
+
+def _instant(value: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+# --- a lost link -----------------------------------------------------------------------------------------------------
+
+
+@in_both_languages(bp, "/fr/mon-dossier/lien", "/en/my-file/link", ("POST",))
+@public
+def send_again(lang: str) -> BaseResponse:
+    """Mail the link again to the address on file; the answer is the same whether or not there is one."""
+    form = LostForm(request.form)
+    if not form.validate():
+        return make_response(render_template("portal/lost.html", form=form, dead=False), 422)
+    address = read_email(form.email.data or "") or ""
+    if too_often("case-link", client_network(), limit=10, seconds=3600):
+        raise TooManyRequests
+    if not too_often("case-link-to", address.lower(), limit=3, seconds=6 * 3600):
+        services.send_link_again(address)
+        db.session.commit()
+    flash(text("portal.lost.done", address=address))
+    return redirect(url_for("portal.page", lang=lang), 303)
+
+
+# --- staff -----------------------------------------------------------------------------------------------------------
+
+
+@staff_bp.post("")
+@case_team
+def issue_link(reference: str) -> BaseResponse:
+    """A new link for the person: mailed to the address on file, or shown once to be read or printed for them."""
+    case = case_or_404(reference, lock=True)
+    link = services.new_link(case, me())
+    shown = "" if case.contact.email else address_of_page(case.language, token_of(link))
+    db.session.commit()
+    if not shown:
+        flash(
+            gettext("A new link is on its way to %(address)s. Earlier ones no longer work.", address=case.contact.email)
+        )
+        return redirect(url_for("cases.page", reference=case.reference), 303)
+    return error_page(
+        200,
+        gettext("The person’s page"),
+        gettext("Give this address to the person, on paper or aloud. It is shown once; earlier ones no longer work."),
+        shown,
+    )

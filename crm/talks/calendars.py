@@ -1,0 +1,94 @@
+"""Talks as calendars read them: the file in a person's mail, and an adviser's feed."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from icalendar import Alarm, Calendar, Event, vCalAddress, vText
+
+from crm import clock
+from crm.cases.models import Case
+from crm.i18n import speaking
+from crm.outbox.services import settings
+from crm.talks.models import Mode, Talk, TalkState
+from crm.texts import label, text
+
+
+def uid_of(talk: Talk) -> str:
+    """The same for every copy of a talk, whatever becomes of it."""
+    return f"talk-{talk.id}@{urlsplit(settings().base_url).hostname}"
+
+
+def file_of(talk: Talk, case: Case, *, where: str, cancelled: bool, language: str) -> bytes:
+    """The calendar file of a person's mail, in their language: a request, or the cancellation of one."""
+    calendar = _calendar("CANCEL" if cancelled else "REQUEST")
+    with speaking(language):
+        event = _event(talk, text("talks.calendar.title"), where)
+        event.add(
+            "description", text("talks.calendar.about", reference=case.reference, phone=settings().programme.phone)
+        )
+    organizer = vCalAddress(f"mailto:{settings().programme.email}")
+    organizer.params["cn"] = vText(settings().programme.name[language])
+    event["organizer"] = organizer
+    if case.contact.email:
+        attendee = vCalAddress(f"mailto:{case.contact.email}")
+        attendee.params["partstat"] = vText("ACCEPTED")
+        attendee.params["rsvp"] = vText("FALSE")
+        event.add("attendee", attendee, encode=False)
+    event["status"] = vText("CANCELLED" if cancelled else "CONFIRMED")
+    if not cancelled:
+        reminder = Alarm()
+        reminder.add("action", "DISPLAY")
+        reminder.add("trigger", timedelta(minutes=-30))
+        reminder.add("description", str(event["summary"]))
+        event.add_component(reminder)
+    calendar.add_component(event)
+    return _written(calendar)
+
+
+def feed(talks: Iterable[tuple[Talk, Case]], *, language: str, name: str) -> bytes:
+    """An adviser's booked talks. References and addresses of files only: a feed is read by machines far away."""
+    calendar = _calendar("PUBLISH")
+    with speaking(language):
+        calendar.add("x-wr-calname", text("talks.calendar.feed", name=name))
+        for talk, case in talks:
+            event = _event(talk, f"{text('talks.calendar.title')} {case.reference}", label("talks.mode", talk.mode))
+            event.add("url", f"{settings().base_url}/staff/cases/{case.reference}")
+            event["status"] = vText("CANCELLED" if talk.state is TalkState.CANCELLED else "CONFIRMED")
+            calendar.add_component(event)
+    return _written(calendar)
+
+
+def where_of(talk: Talk, *, video_address: str, place: str) -> str:
+    """How the talk is held, in the language spoken now: the video address or the place goes along."""
+    details = {Mode.PHONE: "", Mode.VIDEO: video_address, Mode.IN_PERSON: place}
+    return (
+        f"{label('talks.mode', talk.mode)} – {details[talk.mode]}"
+        if details[talk.mode]
+        else label("talks.mode", talk.mode)
+    )
+
+
+def _calendar(method: str) -> Calendar:
+    calendar = Calendar()
+    calendar.add("prodid", "-//Passerelle//FR")
+    calendar.add("version", "2.0")
+    calendar.add("method", method)
+    return calendar
+
+
+def _event(talk: Talk, title: str, where: str) -> Event:
+    event = Event()
+    event.add("uid", uid_of(talk))
+    event.add("sequence", talk.sequence)
+    event.add("dtstamp", clock.now())
+    event.add("dtstart", talk.starts_at.astimezone(clock.ZONE))
+    event.add("dtend", (talk.starts_at + timedelta(minutes=talk.minutes)).astimezone(clock.ZONE))
+    event.add("summary", title)
+    event.add("location", where)
+    return event
+
+
+def _written(calendar: Calendar) -> bytes:
+    calendar.add_missing_timezones()
+    return bytes(calendar.to_ical())
