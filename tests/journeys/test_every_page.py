@@ -10,8 +10,10 @@ from crm import clock
 from crm.access import Role
 from crm.accounts.queries import by_email
 from crm.cases import services as cases
+from crm.cases.person import link_of
 from crm.cases.vocabulary import Stage
 from crm.intake.forms import PAGES as QUESTIONS
+from crm.links.services import token as token_of
 from crm.partners.queries import by_code
 from crm.referrals.outcomes import DeclineReason
 from crm.summaries import services as summaries
@@ -23,6 +25,7 @@ from tests.journeys.site import REFUSED, body_of
 from tests.journeys.test_entrepreneur import answers, begin, fill, fill_all
 from tests.journeys.test_referral import LINK
 from tests.support.asking import CHECK, START, address
+from tests.talks.test_booking import open_hours
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -65,6 +68,7 @@ def full(migrated, post, tmp_path_factory):
         make.referral(rich, by_code("pme-mtl"), sent=False)
         tomorrow = clock.now() + timedelta(days=1)
         talks.book(rich, adviser=adviser, starts_at=tomorrow, minutes=30, mode=Mode.VIDEO, actor=adviser)
+        open_hours(session, adviser)
         make.referral(rich, by_code("cdrq"))
         make.referral(
             rich, by_code("reseau-coop"), fields=("name", "email", "phone", "description", "summary", "needs")
@@ -88,6 +92,7 @@ def full(migrated, post, tmp_path_factory):
             "new": make.case(name="Neuf").reference,
             "aside": aside.reference,
         }
+        site.file_token = token_of(link_of(rich))
         session.commit()
     with site.inside():
         summaries.publish(Period.read("2026-q2"), by_email(coordinator))
@@ -153,6 +158,47 @@ def received(visit):
     check_page(visit)
     press(visit)
     visit.page.wait_for_url(re.compile("/recue/|/received/"))
+
+
+def file_landing(visit):
+    slug = {"fr": "fr/mon-dossier/ouvrir", "en": "en/my-file/open"}[visit.lang]
+    visit.site.forget_tries()
+    visit.go(f"/{slug}/{visit.site.file_token}")
+
+
+def file_page(visit):
+    file_landing(visit)
+    press(visit)
+    visit.page.wait_for_url(re.compile("/mon-dossier$|/my-file$"))
+
+
+def file_with_errors(visit):
+    file_page(visit)
+    visit.page.locator("#body").fill("")
+    visit.button(visit.w.text("portal.page.write_send")).click()
+    assert visit.status == 422
+
+
+def times(visit):
+    file_page(visit)
+    visit.go({"fr": "/fr/mon-dossier/moments", "en": "/en/my-file/times"}[visit.lang])
+
+
+def time_not_chosen(visit):
+    times(visit)
+    press(visit)
+    assert visit.status == 422
+
+
+def file_lost(visit):
+    visit.go({"fr": "/fr/mon-dossier", "en": "/en/my-file"}[visit.lang])
+
+
+def hours_with_errors(visit):
+    visit.go("/staff/hours")
+    visit.page.locator("#monday").fill("le matin")
+    press(visit)
+    assert visit.status == 422
 
 
 def landing(visit, code="cdrq"):
@@ -312,6 +358,14 @@ PAGES = {
     "resume-wrong": (None, wrong_code),
     "received": (None, received),
     "not-found": (None, lambda visit: visit.go(f"/{visit.lang}/rien")),
+    "file-landing": (None, file_landing),
+    "file": (None, file_page),
+    "file-errors": (None, file_with_errors),
+    "file-lost": (None, file_lost),
+    "times": (None, times),
+    "times-errors": (None, time_not_chosen),
+    "hours": (Role.ADVISER, at("/staff/hours")),
+    "hours-errors": (Role.ADVISER, hours_with_errors),
     "landing": (None, landing),
     "answer": (None, answer),
     "answer-errors": (None, answer_with_errors),
