@@ -1,11 +1,13 @@
 """The requests page of staff: those nobody took, by how long they wait, and those that were set aside as a robot's."""
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import wtforms
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import Row, Select, exists, select
+from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response as BaseResponse
 
 from crm import clock, forms
@@ -18,11 +20,12 @@ from crm.cases.models import Case, Contact, Project
 from crm.cases.queries import visible
 from crm.cases.services import advance, assign
 from crm.cases.views import case_or_404
-from crm.cases.vocabulary import ClosingReason, Stage
+from crm.cases.vocabulary import ClosingReason, Source, Stage
 from crm.db import db
 from crm.forms import AtMost, Chosen
 from crm.i18n import gettext, lazy, ngettext, speaking
 from crm.intake import drafts, services
+from crm.intake.forms import PAGES, QuestionPage, read
 from crm.intake.models import Request
 from crm.outbox.models import Message
 from crm.outbox.services import queue, settings
@@ -30,8 +33,27 @@ from crm.texts import label
 
 bp = Blueprint("requests", __name__, url_prefix="/staff/requests")
 SHOWN = 200
+ASKED_BY_STAFF = tuple(code for code in PAGES if code != "choices")  # consents are ticked by the person only
 TELL_AT_HOUR = 8  # local time on business days
 REASONS = (ClosingReason.SPAM, ClosingReason.OUT_SCOPE, ClosingReason.OUT_AREA, ClosingReason.ERROR)
+
+
+class EntryForm(forms.Form):
+    """How a request came that staff enter for somebody."""
+
+    form_key = wtforms.HiddenField()
+    source = forms.Radio(lazy("How did it come?"), [Chosen(lazy("Say how the request came"))])
+    told = wtforms.BooleanField(lazy("I read or gave the notice on personal information to the person"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.source.choices = [
+            (code, label("cases.source", code)) for code in (Source.PHONE, Source.EVENT, Source.PARTNER)
+        ]
+
+    def validate_told(self, field: wtforms.Field) -> None:
+        if not field.data:
+            raise wtforms.ValidationError(gettext("Read or give the notice to the person, then tick the box"))
 
 
 class CloseForm(forms.Form):
@@ -152,6 +174,52 @@ def close(reference: str) -> BaseResponse | tuple[str, int]:
     db.session.commit()
     flash(gettext("%(reference)s is closed.", reference=case.reference))
     return redirect(url_for("requests.requests"), 303)
+
+
+# --- a request received by phone, at an event, from a partner --------------------------------------------------------
+
+
+@bp.get("/new")
+@case_team
+def new() -> str:
+    return _entry_page(EntryForm(data={"form_key": secrets.token_urlsafe(16)}), read_pages({}))
+
+
+def _entry_page(form: EntryForm, pages: Mapping[str, QuestionPage]) -> str:
+    errors = [*form.error_list(), *(pair for page in pages.values() for pair in page.error_list())]
+    return render_template("intake/entry.html", form=form, pages=pages, errors=errors, facts=services.notice_values())
+
+
+@bp.post("/new")
+@case_team
+def enter() -> BaseResponse | tuple[str, int]:
+    """The same questions, judged alike; the person is told as if they had sent it themselves."""
+    form = EntryForm(request.form)
+    questions = [name for page in ASKED_BY_STAFF for name in PAGES[page].questions()]
+    whole = read({name: request.form.getlist(name) for name in questions if any(request.form.getlist(name))})
+    if not form.validate() or not whole.valid:
+        return _entry_page(form, {code: whole.pages[code] for code in ASKED_BY_STAFF}), 422
+    key = form.form_key.data or secrets.token_urlsafe(16)
+    spoken = "en" if whole.you.lang_pref.data == "en" else "fr"
+    try:
+        received = services.receive(
+            whole, key=key, page_language=spoken, source=Source(form.source.data), entered_by=me()
+        )
+        reference = received.case.reference
+        db.session.commit()
+    except IntegrityError:
+        db.session.rollback()
+        earlier = services.received_as(key)
+        if earlier is None:
+            raise
+        reference = earlier.case.reference
+    flash(gettext("The request is entered. Its file is %(reference)s.", reference=reference))
+    return redirect(url_for("cases.page", reference=reference), 303)
+
+
+def read_pages(answers: dict[str, list[str]]) -> dict[str, QuestionPage]:
+    """The pages of questions that staff ask for somebody."""
+    return {code: PAGES[code](answers) for code in ASKED_BY_STAFF}
 
 
 # --- nobody forgets the quarantine -----------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from crm.cases.services import Asker, Facts, open_case
 from crm.cases.vocabulary import ContactMode, Need, PreferredLanguage, ProjectStage, Source, Stage
 from crm.db import db
 from crm.i18n import format_date, language
-from crm.intake import drafts
 from crm.intake.drafts import Content
 from crm.intake.forms import Whole, applies, links_in
 from crm.intake.models import Arrangements, Draft, Request
@@ -33,14 +32,23 @@ from crm.permissions.services import consent
 from crm.sealing import seal, unseal
 from crm.talks.services import tell_of_coming
 from crm.texts import pair, text
-from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM, record
 
 
-def receive(draft: Draft, whole: Whole, *, page_language: str, why_suspect: Sequence[Suspicion] = ()) -> Request:
-    """Turn a draft that was judged whole and right into a request, a file and an acknowledgement, in one transaction.
+def receive(
+    whole: Whole,
+    *,
+    key: str,
+    page_language: str,
+    source: Source = Source.WEB,
+    entered_by: Staff | None = None,
+    why_suspect: Sequence[Suspicion] = (),
+) -> Request:
+    """Turn a request that was judged whole and right into a file and an acknowledgement, in one transaction.
 
-    A suspect makes a file too, set aside: its acknowledgement leaves when somebody releases it. Raises IntegrityError, now or at the commit, when the draft was received before or the reference drawn is in use.
+    `key` is that of the draft or of the form of staff. A suspect makes a file too, set aside: its acknowledgement leaves
+    when somebody releases it. Raises IntegrityError, now or at the commit, when the same was received before or the
+    reference drawn is in use.
     """
     now = clock.now()
     preferred = PreferredLanguage(whole.you.lang_pref.data)
@@ -49,13 +57,13 @@ def receive(draft: Draft, whole: Whole, *, page_language: str, why_suspect: Sequ
         _facts(whole),
         prefix=settings().programme.reference_prefix,
         write_in=page_language if preferred is PreferredLanguage.EITHER else preferred.value,
-        source=Source.WEB,
+        source=source,
         received_at=now,
-        actor=(ActorKind.PERSON, None),
+        actor=by(entered_by),
         quarantined=bool(why_suspect),
     )
     request = Request(
-        form_key=hashlib.sha256(draft.key.encode()).hexdigest()[:40],
+        form_key=key_of(key),
         case=case,
         received_at=now,
         page_language=page_language,
@@ -71,8 +79,17 @@ def receive(draft: Draft, whole: Whole, *, page_language: str, why_suspect: Sequ
         _acknowledge(case)
     if not case.contact.email:
         link_of(case)  # shown on the confirmation: nothing can be mailed
-    drafts.finish(draft, request)
     return request
+
+
+def key_of(key: str) -> str:
+    """The database key of a draft or a form."""
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:40]
+
+
+def received_as(key: str) -> Request | None:
+    """The request that a form already made, if any."""
+    return db.session.scalar(select(Request).where(Request.form_key == key_of(key)).options(joinedload(Request.case)))
 
 
 def _asker(whole: Whole, preferred: PreferredLanguage) -> Asker:
@@ -125,6 +142,13 @@ def _record_consents(case: Case, whole: Whole, page_language: str) -> None:
                 version=pair("intake.consent.version")[page_language],
                 language=page_language,
             )
+
+
+def notice_values() -> dict[str, object]:
+    """The programme's facts as the collection notice prints them, in the language spoken now."""
+    facts = programme_values(language())
+    organisation = str(facts["organisation"])
+    return facts | {"organisation_start": organisation[0].upper() + organisation[1:]}
 
 
 def consents_offered() -> list[Purpose]:

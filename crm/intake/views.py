@@ -104,12 +104,6 @@ def _next_page(content: Content) -> str:
     return next(iter(read(content.answers).wrong_pages()), "check")
 
 
-def _notice_values() -> dict[str, object]:
-    facts = programme_values(language())
-    organisation = str(facts["organisation"])
-    return facts | {"organisation_start": organisation[0].upper() + organisation[1:]}
-
-
 def _already_sent(sent: Request, typed: Mapping[str, list[str]] = {}) -> BaseResponse:
     """Back, refresh or another tab after sending: the same confirmation; what was typed since is given back."""
     said = text("intake.refusal.already_sent", reference=sent.case.reference)
@@ -140,7 +134,7 @@ def start(lang: str) -> str:
     begun = draft if draft is not None and draft.request_id is None else None
     return render_template(
         "intake/start.html",
-        facts=_notice_values(),
+        facts=services.notice_values(),
         begun=begun,
         kept_until=clock.local_date(drafts.expires_at(begun)) if begun else None,
     )
@@ -209,7 +203,7 @@ def _page(form: QuestionPage, *, from_check: bool) -> str:
         pages=len(ORDER),
         from_check=from_check,
         trap=TRAP,
-        facts=_notice_values(),
+        facts=services.notice_values(),
         consents=services.consents_offered() if form.page == "choices" else (),
     )
 
@@ -301,7 +295,7 @@ def _check_page(content: Content, *, errors: list[tuple[str, str, str]]) -> str:
         applies=applies,
         errors=errors,
         suggestion=suggested_email(read_email(email) or ""),
-        facts=_notice_values(),
+        facts=services.notice_values(),
         number=len(ORDER),
         consents=services.consents_offered(),
     )
@@ -330,7 +324,8 @@ def send(lang: str) -> BaseResponse:
         many = counted("request", client_network(), seconds=3600)
         suspect = services.why_suspect(draft, content, whole, from_network=many)
         try:
-            received = services.receive(draft, whole, page_language=lang, why_suspect=suspect)
+            received = services.receive(whole, key=draft.key, page_language=lang, why_suspect=suspect)
+            drafts.finish(draft, received)
             response = _to_confirmation(received)
             db.session.commit()
         except IntegrityError as error:
