@@ -52,6 +52,8 @@ class Programme:
     hosting_place: Mapping[str, str]
     retention: Mapping[str, str]
     reference_prefix: str
+    asks_newsletter: bool
+    asks_survey: bool
 
 
 @dataclass(frozen=True)
@@ -254,6 +256,12 @@ def _programme(data_dir: Path, problems: list[str]) -> Programme:
     fields: dict[str, Any] = {}
     for name, kind in Programme.__annotations__.items():
         value = facts.get(name)
+        if kind is bool:
+            right = isinstance(value, bool)
+            fields[name] = value
+            if not right:
+                problems.append(f"{own}: {name} is true or false. Example: {name} = false")
+            continue
         if kind is str:
             right = isinstance(value, str) and bool(value)
             fields[name] = value

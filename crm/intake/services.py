@@ -133,7 +133,7 @@ def _facts(whole: Whole) -> Facts:
 
 
 def _record_consents(case: Case, whole: Whole, page_language: str) -> None:
-    for purpose in Purpose:
+    for purpose in consents_offered():
         if whole.choices[purpose.value].data:
             consent(
                 case,
@@ -153,7 +153,9 @@ def notice_values() -> dict[str, object]:
 
 def consents_offered() -> list[Purpose]:
     """The optional consents that the programme asks for."""
-    return list(Purpose)
+    facts = settings().programme
+    asked = {Purpose.NEWSLETTER: facts.asks_newsletter, Purpose.SURVEY: facts.asks_survey}
+    return [purpose for purpose in Purpose if asked[purpose]]
 
 
 def consent_wording(purpose: Purpose) -> str:

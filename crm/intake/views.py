@@ -8,7 +8,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import wtforms
-from flask import Blueprint, Response, current_app, flash, make_response, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    current_app,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response as BaseResponse
@@ -44,7 +55,6 @@ SLUGS = {
     "needs": ("besoins", "needs"),
     "choices": ("choix", "choices"),
 }
-ORDER = [*PAGES, "check"]
 
 
 @bp.get("/")
@@ -97,6 +107,11 @@ def _address(page: str, **values: Any) -> str:
     if page == "check":
         return url_for("intake.check", lang=lang, **values)
     return url_for("intake.question_page", lang=lang, page=page, **values)
+
+
+def _order() -> list[str]:
+    """The pages of a request: the one of optional consents only when the programme asks for some."""
+    return [page for page in PAGES if page != "choices" or services.consents_offered()] + ["check"]
 
 
 def _next_page(content: Content) -> str:
@@ -181,6 +196,8 @@ def _in_both(methods: tuple[str, ...]) -> Callable[[View], View]:
 @public
 def question_page(lang: str, page: str) -> str | BaseResponse:
     del lang
+    if page not in _order():
+        abort(404)
     draft = _draft()
     if draft is None:
         return _lost()
@@ -194,13 +211,14 @@ def question_page(lang: str, page: str) -> str | BaseResponse:
 
 
 def _page(form: QuestionPage, *, from_check: bool) -> str:
-    place = ORDER.index(form.page)
+    order = _order()
+    place = order.index(form.page)
     return render_template(
         "intake/page.html",
         form=form,
         page=form.page,
         number=place + 1,
-        pages=len(ORDER),
+        pages=len(order),
         from_check=from_check,
         trap=TRAP,
         facts=services.notice_values(),
@@ -213,6 +231,8 @@ def _page(form: QuestionPage, *, from_check: bool) -> str:
 def save_page(lang: str, page: str) -> BaseResponse:
     """Save, then do what the button says. Answers 204 to the page's own script, which saves while one types."""
     del lang
+    if page not in _order():
+        abort(404)
     questions = PAGES[page].questions()
     typed = {name: request.form.getlist(name) for name in questions}
     in_passing = request.form.get("_save")
@@ -249,6 +269,7 @@ def _to_script(status: int) -> Response:
 
 def _after(form: QuestionPage, content: Content, *, found: bool) -> BaseResponse:
     """Where each button of a page leads, once what was typed is kept."""
+    order = _order()
     from_check = "check" in request.form
     back_to_check = {"check": "1"} if from_check else {}
     if other := request.form.get("_lang"):
@@ -258,14 +279,14 @@ def _after(form: QuestionPage, content: Content, *, found: bool) -> BaseResponse
     if request.form.get("_back"):
         if from_check:
             return redirect(_address("check"), 303)
-        place = ORDER.index(form.page)
-        return redirect(_address(ORDER[place - 1]) if place else url_for("intake.start", lang=language()), 303)
+        place = order.index(form.page)
+        return redirect(_address(order[place - 1]) if place else url_for("intake.start", lang=language()), 303)
     if form.page in content.judged:
         return make_response(_page(form, from_check=from_check), 422)
     if not found:
         flash(text("intake.refusal.lost", phone=settings().programme.phone))
         return redirect(_address(_next_page(content)), 303)
-    following = "check" if from_check else ORDER[ORDER.index(form.page) + 1]
+    following = "check" if from_check else order[order.index(form.page) + 1]
     return redirect(_address(following), 303)
 
 
@@ -286,7 +307,7 @@ def check(lang: str) -> str | BaseResponse:
 
 
 def _check_page(content: Content, *, errors: list[tuple[str, str, str]]) -> str:
-    pages = {code: page(content.answers) for code, page in PAGES.items()}
+    pages = {code: PAGES[code](content.answers) for code in _order()[:-1]}
     email = (content.answers.get("email") or [""])[0]
     return render_template(
         "intake/check.html",
@@ -296,7 +317,8 @@ def _check_page(content: Content, *, errors: list[tuple[str, str, str]]) -> str:
         errors=errors,
         suggestion=suggested_email(read_email(email) or ""),
         facts=services.notice_values(),
-        number=len(ORDER),
+        number=len(_order()),
+        last=_order()[-2],
         consents=services.consents_offered(),
     )
 

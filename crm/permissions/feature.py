@@ -1,12 +1,14 @@
 """Plugs permissions into the history; giving and withdrawing happen on the pages of referrals."""
 
 from crm.feature import Feature
+from crm.permissions import newsletter
 from crm.timeline.sentences import Sentence
 
 _KEYS = frozenset({"permission", "body"})
 
 feature = Feature(
     name="permissions",
+    blueprints=(newsletter.bp,),
     event_sentences=(
         Sentence("permission.given", "permissions.event.given", "internal", _KEYS, frozenset({"body_name"})),
         Sentence(
