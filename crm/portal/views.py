@@ -286,6 +286,8 @@ def choose_time(lang: str) -> BaseResponse:
     case = _case(lock=True)
     if case is None:
         return _lost()
+    if case.stage is Stage.CLOSED:
+        raise RefusedError(text("cases.refusal.closed_file"))
     mode = next((one for one in Mode if one == request.form.get("mode")), None)
     starts_at = _instant(request.form.get("at", ""))
     if starts_at is None or mode is None:

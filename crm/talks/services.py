@@ -13,7 +13,7 @@ from crm.accounts.services import by
 from crm.business_days import add_business_days, is_business_day
 from crm.cases.models import Case, Exchange
 from crm.cases.person import address_of_page, link_of
-from crm.cases.pipeline import Move, Refusal
+from crm.cases.pipeline import NOBODY_TO_TELL, Move, Refusal
 from crm.cases.services import assign, record_exchange
 from crm.cases.vocabulary import ExchangeDirection, ExchangeKind, ExchangeResult, Stage
 from crm.db import db
@@ -140,8 +140,8 @@ def move(talk: Talk, case: Case, *, starts_at: datetime, actor: Staff | None, mi
         _tell_adviser(talk, case, "talks.told_moved")
 
 
-def cancel(talk: Talk, case: Case, actor: Staff | None) -> None:
-    """Cancel a talk that is still to come. The person is told, and its time is free again."""
+def cancel(talk: Talk, case: Case, actor: Staff | None, *, tell: bool = True) -> None:
+    """Cancel a talk that is still to come. Its time is free again, and the person is told unless there is nobody to tell."""
     talk.state, talk.ended_at, talk.sequence = TalkState.CANCELLED, clock.now(), talk.sequence + 1
     _free_cells(talk)
     record(
@@ -150,7 +150,8 @@ def cancel(talk: Talk, case: Case, actor: Staff | None) -> None:
         actor=by(actor),
         codes={"at": talk.starts_at.isoformat()},
     )
-    _tell_person(talk, case, "talks.cancelled")
+    if tell:
+        _tell_person(talk, case, "talks.cancelled")
     if actor is None:
         _tell_adviser(talk, case, "talks.told_cancelled")
 
@@ -185,7 +186,7 @@ def moved(case: Case, move: Move, actor: Staff | None) -> None:
     """Closing cancels the talks still to come; entering discovery with one booked, recording it waits for the talk."""
     if move.to is Stage.CLOSED:
         for talk in booked(case):
-            cancel(talk, case, actor)
+            cancel(talk, case, actor, tell=move.closing_reason not in NOBODY_TO_TELL)
     elif move.to is Stage.DISCOVERY and (coming := booked(case)):
         set_rule_date(case, "record", _record_by(coming[0].starts_at))
 

@@ -44,12 +44,21 @@ def test_pages_ask_few_statements(app, asked):
     summary = re.search(r"/staff/summaries/[\w-]+", staff.get("/staff/summaries").text)[0]
     asking.begin(visitor)
     asking.fill(visitor, ANSWERS)
+    sender = Pages(app)
+    confirmation = asking.ask(sender, ANSWERS).headers["Location"]
+    sender.get(confirmation)
+    sender.post(confirmation)
     found = {}
     for name, go in {
         "start": lambda: visitor.get("/fr/demande"),
         **{page: (lambda page=page: visitor.get(asking.address(page))) for page in (*PAGES, "check")},
         "saved": lambda: visitor.post(asking.address("needs"), {"needs": "form"}),
         "accepted": lambda: visitor.post(asking.CHECK["fr"]),
+        "received": lambda: sender.get(confirmation),
+        "file": lambda: sender.get("/fr/mon-dossier"),
+        "times": lambda: sender.get("/fr/mon-dossier/moments"),
+        "requests": lambda: staff.get("/staff/requests"),
+        "hours": lambda: staff.get("/staff/hours"),
         "queue": lambda: staff.get("/staff/cases"),
         **{address: (lambda address=address: staff.get(address)) for address in files[:10]},
         "assessment": lambda: staff.get(f"{files[0]}/assessment"),

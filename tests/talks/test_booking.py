@@ -324,12 +324,14 @@ def test_a_no_show_and_a_cancellation_make_a_dated_follow_up(make, people, sessi
         session.execute(text("DELETE FROM talk_cell"))
 
 
-def test_closing_cancels_the_talk_and_frees_its_time(make, people, session):
+@pytest.mark.parametrize(("why", "told"), [(ClosingReason.OUT_SCOPE, 1), (ClosingReason.SPAM, 0)])
+def test_closing_cancels_the_talk_and_frees_its_time(make, people, session, why, told):
     case = make.case(owner=people.adviser)
     talk = book(case, people.adviser)
     session.commit()
-    advance(case, Stage.CLOSED, people.adviser, reason="x", closing_reason=ClosingReason.OUT_SCOPE, person_told="told")
+    advance(case, Stage.CLOSED, people.adviser, reason="x", closing_reason=why, person_told="told")
     session.commit()
+    assert session.scalar(select(func.count(Message.id)).where(Message.kind == "talks.cancelled")) == told
     assert talk.state is TalkState.CANCELLED
     assert session.scalar(select(func.count()).select_from(TalkCell)) == 0
 
