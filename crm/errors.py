@@ -143,7 +143,7 @@ def _http(error: HTTPException) -> Response:
         ),
         429: (gettext("Too many tries"), gettext("Wait five minutes, then try again.")),
     }.get(status, (gettext("This request could not be read"), gettext("Go back and try again.")))
-    response = page(status, title, text)
+    response = keep(status, title, text) if status == 429 and request.form else page(status, title, text)
     for name, value in getattr(error, "headers", None) or ():
         response.headers[name] = value
     if status == 405:

@@ -183,6 +183,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     helpers: dict[str, Callable[..., object]] = {
         "date": lambda day: raised(format_date(day)),
         "weekday": format_weekday_date,
+        "day": format_date,  # inside a text, where nothing can be raised
         "time": format_time,
         "instant": lambda at: raised(format_instant(at)),
         "short": short_date,

@@ -35,6 +35,15 @@ def upgrade(app: Flask, revision: str = "head") -> None:
             db.session.commit()
 
 
+def downgrade(app: Flask, revision: str) -> None:
+    """Take the database back to a revision. What only newer revisions know is lost: make a copy first."""
+    with app.app_context(), writing(), db.engine.connect() as connection, tables_made_anew(connection):
+        config = configuration()
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+        connection.commit()
+
+
 @contextlib.contextmanager
 def tables_made_anew(connection: Connection) -> Iterator[None]:
     """SQLite changes a constraint by making its table anew, which foreign keys would forbid: they are checked at the end."""

@@ -10,14 +10,17 @@ from crm.cases import vocabulary as v
 from crm.db import Base, code, one_of
 
 _OPEN = text("stage <> 'closed'")
-_QUARANTINED = text("quarantined")
 
 
 class Contact(Base):
     """The person who asks, or speaks for the team."""
 
     __tablename__ = "contact"
-    __table_args__ = (one_of("language", v.PreferredLanguage), one_of("mode", v.ContactMode))
+    __table_args__ = (
+        one_of("language", v.PreferredLanguage),
+        one_of("mode", v.ContactMode),
+        Index("ix_contact_email", "email"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(120))
@@ -73,7 +76,6 @@ class Case(Base):
         Index("ix_case_owner", "owner_id", "stage", "received_at", "id"),
         Index("ix_case_owner_open", "owner_id", "received_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
         Index("ix_case_received", "received_at", "id"),
-        Index("ix_case_quarantined", "id", postgresql_where=_QUARANTINED, sqlite_where=_QUARANTINED),
         Index("ix_case_contact", "contact_id"),
         Index("ix_case_project", "project_id"),
     )

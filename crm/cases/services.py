@@ -309,6 +309,8 @@ def advance(
         raise RefusedError(_told(Refusal("moved_meanwhile", {"stage": f"cases.stage.{case.stage}"})))
     if forced and (actor is None or actor.role not in {Role.COORDINATOR, Role.ADMIN}):
         raise RefusedError(_told(Refusal("only_coordinators_force")))
+    if case.quarantined and to is not Stage.CLOSED:
+        raise RefusedError(_told(Refusal("quarantined")))
     move = Move(
         origin=case.stage,
         to=to,
@@ -369,8 +371,6 @@ def _told(refusal: Refusal) -> str:
 
 def guard(case: Case, move: Move) -> list[Refusal]:
     """What files themselves ask before a move."""
-    if move.to is Stage.CONTACT and case.quarantined:
-        return [Refusal("quarantined")]
     if move.to is Stage.CONTACT and case.owner_id is None:
         return [Refusal("needs_owner")]
     if move.to is Stage.PLANNING and move.origin is Stage.DISCOVERY:

@@ -22,6 +22,7 @@ from crm.cases.services import advance, assign
 from crm.cases.views import case_or_404
 from crm.cases.vocabulary import ClosingReason, Source, Stage
 from crm.db import db
+from crm.errors import RefusedError
 from crm.forms import AtMost, Chosen
 from crm.i18n import gettext, lazy, ngettext, speaking
 from crm.intake import drafts, services
@@ -29,7 +30,7 @@ from crm.intake.forms import PAGES, QuestionPage, read
 from crm.intake.models import Request
 from crm.outbox.models import Message
 from crm.outbox.services import queue, settings
-from crm.texts import label
+from crm.texts import label, text
 
 bp = Blueprint("requests", __name__, url_prefix="/staff/requests")
 SHOWN = 200
@@ -65,7 +66,9 @@ class CloseForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.reason.choices = [(reason.value, label("cases.closing_reason", reason)) for reason in REASONS]
+        self.reason.choices = [("", gettext("Choose…"))] + [
+            (reason.value, label("cases.closing_reason", reason)) for reason in REASONS
+        ]
 
 
 def _waiting(staff: Staff, *, quarantined: bool) -> Sequence[Row[Any]]:
@@ -136,6 +139,8 @@ def _waited(row: Any, today: Any) -> str:
 def take(reference: str) -> BaseResponse:
     """Take a request and stay in the list."""
     case = case_or_404(reference, lock=True)
+    if case.owner_id not in {None, me().id} or case.stage is not Stage.NEW:
+        raise RefusedError(text("intake.refusal.taken_meanwhile"))
     assign(case, me(), me())
     db.session.commit()
     flash(gettext("You are responsible for the file %(reference)s.", reference=case.reference))
@@ -149,7 +154,9 @@ def release(reference: str) -> BaseResponse:
     case = case_or_404(reference, lock=True)
     services.release(case, me())
     db.session.commit()
-    flash(gettext("%(reference)s is out of quarantine; its acknowledgement is on its way.", reference=case.reference))
+    flash(
+        gettext("%(reference)s is out of quarantine. What was to leave for it is on its way.", reference=case.reference)
+    )
     to = url_for("cases.page", reference=case.reference) if request.form.get("from") else url_for("requests.requests")
     return redirect(to, 303)
 
@@ -167,6 +174,7 @@ def close(reference: str) -> BaseResponse | tuple[str, int]:
         case,
         Stage.CLOSED,
         me(),
+        seen_stage=Stage.NEW,
         reason=form.note.data or label("cases.closing_reason", reason),
         closing_reason=reason,
         person_told="told" if form.told.data else "",

@@ -165,7 +165,11 @@ def waiting() -> int:
 
 def destroy_old() -> int:
     """Destroy drafts seven days after their last save, with the links and the mail that led to them; how many."""
-    old = list(db.session.scalars(select(Draft.id).where(Draft.saved_at <= clock.now() - LIVES).limit(500)))
+    old = list(
+        db.session.scalars(
+            select(Draft.id).where(Draft.saved_at <= clock.now() - LIVES).limit(500).with_for_update(skip_locked=True)
+        )
+    )
     if old:
         links = select(Link.id).where(Link.purpose == Purpose.RESUME, Link.object_id.in_(old))
         _delete(delete(Message).where(Message.link_id.in_(links)))

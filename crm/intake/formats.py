@@ -49,9 +49,6 @@ def read_email(typed: str) -> str | None:
     return f"{local}@{domain.lower()}"
 
 
-NEQ_PREFIXES = frozenset({"11", "22", "33", "88"})
-
-
 def read_neq(typed: str) -> str | None:
     """The ten digits of a Québec enterprise number, spaces and dashes of all kinds left out; None when there are not ten.
 
@@ -59,8 +56,3 @@ def read_neq(typed: str) -> str | None:
     """
     digits = _SEPARATORS.sub("", typed)
     return digits if len(digits) == 10 and digits.isascii() and digits.isdigit() else None
-
-
-def unusual_neq(neq: str) -> bool:
-    """Whether a number begins as none that the register gives: worth a look, never a refusal."""
-    return neq[:2] not in NEQ_PREFIXES

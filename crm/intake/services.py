@@ -169,8 +169,9 @@ def opened_arrangements(case: Case, sealed: bytes | None) -> str:
 
 
 def moved(case: Case, move: Move, _actor: Staff | None) -> None:
-    """Closing destroys what was to be arranged: domain reference, section 16."""
+    """Closing destroys what was to be arranged (domain reference, section 16), and ends a quarantine: somebody looked."""
     if move.to is Stage.CLOSED:
+        case.quarantined = False
         db.session.execute(delete(Arrangements).where(Arrangements.case_id == case.id))
 
 

@@ -18,6 +18,7 @@ from flask import (
     redirect,
     render_template,
     request,
+    session,
     url_for,
 )
 from sqlalchemy.exc import IntegrityError
@@ -349,6 +350,7 @@ def send(lang: str) -> BaseResponse:
             received = services.receive(whole, key=draft.key, page_language=lang, why_suspect=suspect)
             drafts.finish(draft, received)
             response = _to_confirmation(received)
+            session["sent"] = (received.case_id, clock.now().timestamp())
             db.session.commit()
         except IntegrityError as error:
             # The reference drawn is in use: another one is drawn.
@@ -384,7 +386,7 @@ def received(lang: str, token: str) -> str | Response:
         "intake/received.html",
         case=case,
         token=token,
-        printed=services.printed_link(case),
+        printed=services.printed_link(case) if _sent_here(case) else "",
         offers=case.stage is not Stage.CLOSED and _sent_here(case),
     )
 
@@ -394,10 +396,12 @@ def _no_confirmation() -> Response:
 
 
 def _sent_here(case: Case) -> bool:
-    """Whether this browser sent that request: then it may open its page without the mailed link."""
-    draft = _draft()
-    sent = drafts.sent_as(draft) if draft is not None else None
-    return sent is not None and sent.case_id == case.id
+    """Whether this browser pressed *send* a moment ago: then it may open the page without the mailed link.
+
+    Holding the draft is not enough: it may have been begun on another device, which others use.
+    """
+    number, at = session.get("sent", (0, 0.0))
+    return bool(number == case.id and clock.now().timestamp() - at < cookies.HOURS * 3600)
 
 
 @in_both_languages(bp, "/fr/demande/recue/<token>", "/en/request/received/<token>", ("POST",))

@@ -35,12 +35,6 @@ def kept(purpose: Purpose) -> Link | None:
     return link if link is not None and link.purpose is purpose and is_live(link) else None
 
 
-def forget(response: Response, purpose: Purpose) -> Response:
-    """This browser holds no link for that purpose any more."""
-    response.delete_cookie(_name(purpose), path="/", secure=bool(current_app.config["SESSION_COOKIE_SECURE"]))
-    return response
-
-
 def _name(purpose: Purpose) -> str:
     return f"__Host-{purpose}" if current_app.config["SESSION_COOKIE_SECURE"] else f"link-{purpose}"
 

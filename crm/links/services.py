@@ -16,9 +16,10 @@ from crm.links.models import Link, Purpose
 PLACE = "[link]"
 
 
-def issue(purpose: Purpose, object_id: int, *, days: int) -> Link:
-    """A new link to one object for one purpose, for `days` days. Earlier ones for the same are revoked."""
-    revoke(purpose, object_id)
+def issue(purpose: Purpose, object_id: int, *, days: int, replacing: bool = True) -> Link:
+    """A new link to one object for one purpose, for `days` days. Earlier ones for the same are revoked when `replacing`."""
+    if replacing:
+        revoke(purpose, object_id)
     now = clock.now()
     link = Link(purpose=purpose, object_id=object_id, created_at=now, expires_at=now + timedelta(days=days), version=1)
     db.session.add(link)
@@ -43,7 +44,7 @@ def live(purpose: Purpose, object_id: int, *, at_least: int = 0) -> Link | None:
 
 def standing(purpose: Purpose, object_id: int, *, days: int, at_least: int = 0) -> Link:
     """The live link to an object, so that several messages carry the same; a new one when none lives long enough."""
-    return live(purpose, object_id, at_least=at_least) or issue(purpose, object_id, days=days)
+    return live(purpose, object_id, at_least=at_least) or issue(purpose, object_id, days=days, replacing=False)
 
 
 def revoke(purpose: Purpose, object_id: int) -> None:

@@ -35,6 +35,8 @@ class Message(Base):
         Index("ix_message_failed", "id", postgresql_where=text("status = 'failed'"),
               sqlite_where=text("status = 'failed'")),
         Index("ix_message_case", "case_id"),
+        Index("ix_message_link", "link_id", postgresql_where=text("link_id IS NOT NULL"),
+              sqlite_where=text("link_id IS NOT NULL")),
         {"sqlite_autoincrement": True},  # Message-IDs are made from ids: none is ever used twice
     )  # fmt: skip
 

@@ -4,15 +4,15 @@ from datetime import datetime
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from crm import clock
 from crm.config import Settings
 from crm.db import db
 from crm.i18n import speaking
-from crm.links.models import Link
+from crm.links.models import Link, Purpose
 from crm.outbox.kinds import find
-from crm.outbox.models import Message, Status
+from crm.outbox.models import WAITING, Message, Status
 from crm.texts import fill, pair
 
 
@@ -51,6 +51,7 @@ def queue(
     if earlier is not None:
         # It was dropped because it had stopped being true; now it is again, and nobody received it.
         earlier.subject, earlier.body = subject[:300], body
+        earlier.link_id = link.id if link else None
         earlier.status, earlier.attempts, earlier.final_at = Status.QUEUED, 0, None
         earlier.due_at = due_at or now
         return earlier
@@ -88,6 +89,17 @@ def programme_values(language: str) -> dict[str, object]:
         "place": facts.hosting_place[language],
         "retention": facts.retention[language],
     }
+
+
+def carry_instead(purpose: Purpose, link: Link) -> None:
+    """What waits to leave with an earlier link to the same object leaves with this one, or it would not leave at all."""
+    earlier = select(Link.id).where(Link.purpose == purpose, Link.object_id == link.object_id, Link.id != link.id)
+    db.session.execute(
+        update(Message)
+        .where(WAITING, Message.link_id.in_(earlier))
+        .values(link_id=link.id)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def send_again(message: Message) -> None:

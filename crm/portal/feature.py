@@ -18,7 +18,9 @@ feature = Feature(
     ),
     messages=(
         MessageKind("portal.link", "portal.mail.link", still_true=services.link_lives),
-        MessageKind("portal.written", "portal.mail.written"),
-        MessageKind("portal.request_withdrawn", "portal.mail.request_withdrawn"),
+        *(
+            MessageKind(f"portal.{kind}", f"portal.mail.{kind}", still_true=services.may_still_read)
+            for kind in ("written", "call_asked", "request_withdrawn")
+        ),
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
@@ -16,16 +16,18 @@ from crm.accounts.services import by
 from crm.business_days import add_business_days
 from crm.cases.models import Case, CaseNeed, Contact
 from crm.cases.person import DAYS, address_of_page, link_of
+from crm.cases.queries import may_see
 from crm.cases.services import advance
 from crm.cases.vocabulary import ClosingReason, Stage
 from crm.db import db
 from crm.errors import RefusedError
 from crm.i18n import speaking
-from crm.intake.models import Request
+from crm.intake.models import Arrangements, Request
+from crm.intake.services import opened_arrangements
 from crm.links.models import Link, Purpose
-from crm.links.services import issue, revoke
+from crm.links.services import issue
 from crm.outbox.models import Message
-from crm.outbox.services import queue, settings
+from crm.outbox.services import carry_instead, queue, settings
 from crm.permissions.models import Consent, Permission
 from crm.permissions.services import withdraw_consent
 from crm.portal.models import About, PersonMessage
@@ -33,8 +35,9 @@ from crm.portal.rules import Standing, standing
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
 from crm.referrals.services import withdraw_permission
-from crm.reminders.services import plan_by_rule
+from crm.reminders.services import plan_by_rule, plan_once
 from crm.talks.models import Talk
+from crm.talks.services import ask_to_be_called
 from crm.texts import label, text
 from crm.timeline.services import record
 
@@ -50,7 +53,7 @@ def case_of(link: Link, *, lock: bool = False) -> Case | None:
 
 
 def referrals_of(case: Case) -> Sequence[Referral]:
-    """What was shared, or is about to be answered, the newest first; what never left is not the person's to read yet."""
+    """Every referral of the file with its body and permission, the newest first: those not sent yet say that nothing left."""
     return db.session.scalars(
         select(Referral)
         .where(Referral.case_id == case.id)
@@ -65,11 +68,10 @@ def consents_of(case: Case) -> Sequence[Consent]:
     ).all()
 
 
-def messages_of(case: Case) -> Sequence[PersonMessage]:
-    """What the person wrote here, the newest first."""
-    return db.session.scalars(
-        select(PersonMessage).where(PersonMessage.case_id == case.id).order_by(PersonMessage.id.desc()).limit(50)
-    ).all()
+def messages_of(case: Case, most: int | None = 50) -> Sequence[PersonMessage]:
+    """What the person wrote here, the newest first: the last fifty, or all of it."""
+    theirs = select(PersonMessage).where(PersonMessage.case_id == case.id).order_by(PersonMessage.id.desc())
+    return db.session.scalars(theirs.limit(most)).all()
 
 
 def standing_of(case: Case, talks: Sequence[Talk], referrals: Sequence[Referral], language: str) -> Standing:
@@ -93,16 +95,33 @@ def write(case: Case, about: About, body: str, form_key: str) -> None:
     db.session.flush()
     record(f"person.{about}", case_id=case.id, actor=by(None), detail={"body": body})
     if case.stage is not Stage.CLOSED:
-        plan_by_rule(case, "answer_person", add_business_days(clock.today(), 1))
-    to = case.owner or duty_person()
-    if to is not None:
-        _tell_team(to, case, message)
+        plan_once(case, "answer_person", add_business_days(clock.today(), 1))
+    _tell_team("portal.written", case, f"person-message:{message.id}")
 
 
-def _tell_team(to: Staff, case: Case, message: PersonMessage) -> None:
+def was_written(sent: str, body: str) -> bool:
+    """Whether a form with this key was received before."""
+    return db.session.scalar(select(PersonMessage.id).where(PersonMessage.form_key == key_of(sent, body))) is not None
+
+
+def call(case: Case) -> None:
+    """The person prefers to be called: planned for the next business day, and told, once until it is done."""
+    if ask_to_be_called(case):
+        _tell_team("portal.call_asked", case, f"case:{case.id}:call:{clock.now().isoformat()}")
+
+
+def _reader(case: Case) -> Staff | None:
+    """Who hears of the person: the owner while they work here, otherwise the duty person."""
+    return case.owner if case.owner is not None and case.owner.active else duty_person()
+
+
+def _tell_team(kind: str, case: Case, key: str) -> None:
+    to = _reader(case)
+    if to is None:
+        return
     queue(
-        "portal.written",
-        dedupe_key=f"person-message:{message.id}",
+        kind,
+        dedupe_key=key,
         to=(to.email, to.name),
         language=to.language,
         values={
@@ -111,28 +130,40 @@ def _tell_team(to: Staff, case: Case, message: PersonMessage) -> None:
             "address_of_file": f"{settings().base_url}/staff/cases/{case.reference}",
         },
         case_id=case.id,
+        subject_ids={"staff": to.id},
     )
 
 
-def take_permission_back(case: Case, number: int) -> None:
+def may_still_read(message: Message) -> bool:
+    """Whether the colleague a mail is for still works here and may see the file, asked just before it leaves."""
+    staff = db.session.get(Staff, message.subject_ids["staff"])
+    return staff is not None and staff.active and message.case_id is not None and may_see(staff, message.case_id)
+
+
+def take_permission_back(case: Case, number: int) -> bool:
     """A permission stops at once: its link dies, the body is told today, and the adviser gets a next step."""
     permission = db.session.scalar(
         select(Permission)
         .where(Permission.id == number, Permission.case_id == case.id)
         .options(joinedload(Permission.body))
     )
-    if permission is None or permission.withdrawn_at is not None:
-        return
+    if permission is None:
+        return False
+    if permission.withdrawn_at is not None:
+        return True
     withdraw_permission(permission, case, None)
     if case.stage is not Stage.CLOSED:
         lang = case.owner.language if case.owner else "fr"
         plan_by_rule(case, "permission_back", add_business_days(clock.today(), 1), about=permission.body.short(lang))
+    return True
 
 
-def take_consent_back(case: Case, number: int) -> None:
+def take_consent_back(case: Case, number: int) -> bool:
+    """A choice is unticked; False when it is no choice of this file."""
     given = db.session.scalar(select(Consent).where(Consent.id == number, Consent.case_id == case.id))
     if given is not None:
         withdraw_consent(given, case)
+    return given is not None
 
 
 def withdraw_request(case: Case) -> None:
@@ -141,21 +172,16 @@ def withdraw_request(case: Case) -> None:
         return
     with speaking(case.owner.language if case.owner else "fr"):
         reason = label("cases.closing_reason", ClosingReason.WITHDRAWN)
+    for permission in _live_permissions(case):
+        withdraw_permission(permission, case, None)
     advance(case, Stage.CLOSED, None, reason=reason, closing_reason=ClosingReason.WITHDRAWN, person_told="told")
-    to = case.owner or duty_person()
-    if to is not None:
-        queue(
-            "portal.request_withdrawn",
-            dedupe_key=f"case:{case.id}:withdrawn:{case.stage_since.isoformat()}",
-            to=(to.email, to.name),
-            language=to.language,
-            values={
-                "name": to.name,
-                "reference": case.reference,
-                "address_of_file": f"{settings().base_url}/staff/cases/{case.reference}",
-            },
-            case_id=case.id,
-        )
+    _tell_team("portal.request_withdrawn", case, f"case:{case.id}:withdrawn:{case.stage_since.isoformat()}")
+
+
+def _live_permissions(case: Case) -> list[Permission]:
+    """What the person allowed and did not take back: with the request, it stops too, also where a body had accepted."""
+    theirs = select(Permission).where(Permission.case_id == case.id, Permission.withdrawn_at.is_(None))
+    return list(db.session.scalars(theirs.options(joinedload(Permission.body))))
 
 
 # --- a copy ----------------------------------------------------------------------------------------------------------
@@ -169,8 +195,14 @@ def copy_of(case: Case) -> dict[str, Any]:
     contact, project = case.contact, case.project
     request = db.session.scalar(select(Request).where(Request.case_id == case.id).order_by(Request.id))
     needs = db.session.scalars(select(CaseNeed.need).where(CaseNeed.case_id == case.id).order_by(CaseNeed.need))
-    permissions = db.session.scalars(select(Permission).where(Permission.case_id == case.id).order_by(Permission.id))
+    permissions = db.session.scalars(
+        select(Permission)
+        .where(Permission.case_id == case.id)
+        .options(joinedload(Permission.body))
+        .order_by(Permission.id)
+    )
     talks = db.session.scalars(select(Talk).where(Talk.case_id == case.id).order_by(Talk.starts_at))
+    sealed = select(Arrangements.sealed).where(Arrangements.case_id == case.id)
     return {
         "reference": case.reference,
         "received_at": case.received_at.isoformat(),
@@ -197,6 +229,7 @@ def copy_of(case: Case) -> dict[str, Any]:
             "needs": list(needs),
         },
         "answers_as_sent": request.answers if request else {},
+        "arrangements": opened_arrangements(case, db.session.scalar(sealed)),
         "notice": {"version": request.notice_version, "language": request.page_language} if request else {},
         "consents": [
             {
@@ -227,7 +260,8 @@ def copy_of(case: Case) -> dict[str, Any]:
             for one in talks
         ],
         "messages": [
-            {"about": one.about, "body": one.body, "sent_at": one.sent_at.isoformat()} for one in messages_of(case)
+            {"about": one.about, "body": one.body, "sent_at": one.sent_at.isoformat()}
+            for one in messages_of(case, most=None)
         ],
     }
 
@@ -240,12 +274,14 @@ def _iso(one: Consent | Permission) -> str | None:
 
 
 def send_link_again(email: str) -> None:
-    """Mail the link of each open file of this address, and say nothing of whether there is one."""
-    mine = select(Case).join(Contact).where(func.lower(Contact.email) == email.lower())
-    recent = mine.where(Case.quarantined.is_(False)).order_by(Case.received_at.desc()).limit(5)
-    for case in db.session.scalars(recent.options(joinedload(Case.contact))):
-        if case.stage is not Stage.CLOSED:
-            _mail_link(case, link_of(case))
+    """Mail the link of each open file of this address, and say nothing of whether there is one.
+
+    It is looked for as typed, in lower case, and with the capital that telephones put: an index serves these three.
+    """
+    mine = select(Case).join(Contact).where(Contact.email.in_({email, email.lower(), email.lower().capitalize()}))
+    recent = mine.where(Case.quarantined.is_(False), Case.stage != Stage.CLOSED).order_by(Case.received_at.desc())
+    for case in db.session.scalars(recent.limit(5).options(joinedload(Case.contact))):
+        _mail_link(case, link_of(case))
 
 
 def _mail_link(case: Case, link: Link) -> None:
@@ -268,8 +304,10 @@ def new_link(case: Case, actor: Staff) -> Link:
     """Staff issue another link: earlier ones stop working. It is mailed when there is an address."""
     if case.stage is Stage.CLOSED and case.closed_at and case.closed_at < clock.now() - timedelta(days=DAYS):
         raise RefusedError(text("cases.refusal.closed_file"))
-    revoke(Purpose.CASE, case.id)
+    if case.quarantined:
+        raise RefusedError(text("cases.refusal.quarantined"))
     link = issue(Purpose.CASE, case.id, days=DAYS)
+    carry_instead(Purpose.CASE, link)
     record("person.link_issued", case_id=case.id, actor=by(actor))
     if case.contact.email:
         _mail_link(case, link)
@@ -287,6 +325,6 @@ def new_form_key() -> str:
     return secrets.token_urlsafe(16)
 
 
-def key_of(sent: str) -> str:
-    """The database key of a form; one without a key is a form of its own."""
-    return hashlib.sha256((sent or new_form_key()).encode("utf-8", "replace")).hexdigest()[:40]
+def key_of(sent: str, body: str) -> str:
+    """The database key of a form and its text: another text is another message. One without a key is its own each time."""
+    return hashlib.sha256(f"{sent or new_form_key()} {body}".encode("utf-8", "replace")).hexdigest()[:40]

@@ -121,7 +121,7 @@ def page(lang: str) -> str | Response:
 
 def _page(case: Case, form: WriteForm) -> str:
     lang = language()
-    coming = talks.booked(case)
+    coming = talks.coming(case)
     referrals = services.referrals_of(case)
     return render_template(
         "portal/page.html",
@@ -129,7 +129,8 @@ def _page(case: Case, form: WriteForm) -> str:
         form=form,
         standing=services.standing_of(case, coming, referrals, lang),
         talks=[
-            (talk, talks.when(talk, lang), talks.where(talk, lang), talks.may_still_change(talk)) for talk in coming
+            (talk, talks.when(talk, lang), talks.where(talk, case, lang), talks.may_still_change(talk))
+            for talk in coming
         ],
         referrals=referrals,
         consents=services.consents_of(case),
@@ -182,24 +183,26 @@ def write(lang: str) -> BaseResponse:
     if not form.validate():
         return make_response(_page(case, form), 422)
     try:
-        services.write(case, About(form.about.data), form.body.data, services.key_of(form.form_key.data or ""))
+        services.write(
+            case, About(form.about.data), form.body.data, services.key_of(form.form_key.data or "", form.body.data)
+        )
         db.session.commit()
     except IntegrityError:
         db.session.rollback()
+        if not services.was_written(form.form_key.data or "", form.body.data):
+            raise
     flash(text("portal.said.written"))
     return redirect(url_for("portal.page", lang=lang), 303)
 
 
 @_verb("permission", "permission")
 def take_permission_back(case: Case) -> str:
-    services.take_permission_back(case, _number())
-    return text("portal.said.permission")
+    return text("portal.said.permission") if services.take_permission_back(case, _number()) else ""
 
 
 @_verb("choix", "choice")
 def take_consent_back(case: Case) -> str:
-    services.take_consent_back(case, _number())
-    return text("portal.said.consent")
+    return text("portal.said.consent") if services.take_consent_back(case, _number()) else ""
 
 
 @_verb("retirer", "withdraw")
@@ -212,7 +215,7 @@ def withdraw(case: Case) -> str:
 
 @_verb("appel", "call-me")
 def call_me(case: Case) -> str:
-    talks.ask_to_be_called(case)
+    services.call(case)
     return text("portal.said.call")
 
 
@@ -228,7 +231,7 @@ def cancel_talk(case: Case) -> str:
 
 
 def _talk(case: Case, number: int) -> Talk | None:
-    return next((talk for talk in talks.booked(case) if talk.id == number), None)
+    return next((talk for talk in talks.coming(case) if talk.id == number), None)
 
 
 @in_both_languages(bp, "/fr/mon-dossier/copie", "/en/my-file/copy")
@@ -250,19 +253,21 @@ def copy(lang: str) -> Response:
 
 @in_both_languages(bp, "/fr/mon-dossier/moments", "/en/my-file/times")
 @by_link
-def times(lang: str) -> str | Response:
+def times(lang: str) -> str | BaseResponse:
     """Times that are free now, by day; to move a talk when one is booked."""
     del lang
     case = _case()
-    return _lost() if case is None else _times(case)
+    if case is None:
+        return _lost()
+    return redirect(url_for("portal.page", lang=language())) if case.stage is Stage.CLOSED else _times(case)
 
 
 def _times(case: Case, refused: str = "", chosen_mode: str = "") -> str:
-    coming = talks.booked(case)
-    moving = coming[0] if coming else None
+    moving = _moved(case)
     modes = [moving.mode] if moving else hours.modes_offered(case)
-    mode = next((one for one in modes if one == (chosen_mode or request.args.get("mode"))), modes[0] if modes else None)
-    found = hours.offers(case, mode, but=moving.id if moving else None) if mode else []
+    wanted = (chosen_mode, request.args.get("mode"), str(case.contact.mode))
+    mode = next((one for asked in wanted for one in modes if one == asked), modes[0] if modes else None)
+    found = hours.offers(case, mode, moving=moving) if mode else []
     days: dict[Any, list[hours.Offer]] = {}
     for offer in found:
         if moving is None or offer.starts_at != moving.starts_at:
@@ -274,6 +279,7 @@ def _times(case: Case, refused: str = "", chosen_mode: str = "") -> str:
         modes=modes,
         mode=mode,
         moving=moving,
+        about=_about(moving),
         when=talks.when(moving, language()) if moving else "",
         refused=refused,
     )
@@ -292,12 +298,14 @@ def choose_time(lang: str) -> BaseResponse:
     starts_at = _instant(request.form.get("at", ""))
     if starts_at is None or mode is None:
         return make_response(_times(case, text("portal.times.choose"), mode or ""), 422)
-    coming = talks.booked(case)
-    if coming and not talks.may_still_change(coming[0]):
-        raise RefusedError(text("talks.refusal.too_late", phone=settings().programme.phone))
-    if coming and coming[0].starts_at == starts_at:  # pressed twice: it is theirs already
+    moving = _moved(case)
+    if moving is not None and moving.starts_at == starts_at:  # pressed twice: it is theirs already
         return redirect(url_for("portal.page", lang=lang), 303)
-    if not _take(case, coming[0] if coming else None, starts_at, mode):
+    if request.form.get("about", "") != _about(moving):
+        return make_response(_times(case, text("portal.times.changed"), mode), 409)
+    if moving is not None and not talks.may_still_change(moving):
+        raise RefusedError(text("talks.refusal.too_late", phone=settings().programme.phone))
+    if not _take(case, moving, starts_at, moving.mode if moving else mode):
         db.session.rollback()
         case = _case()
         if case is None:
@@ -308,18 +316,28 @@ def choose_time(lang: str) -> BaseResponse:
     return redirect(url_for("portal.page", lang=lang), 303)
 
 
+def _moved(case: Case) -> Talk | None:
+    """The talk that is being moved: the one named in the address or the form, or the next one."""
+    coming = talks.coming(case)
+    wanted = request.values.get("talk", "") or request.form.get("about", "").partition(".")[0]
+    return next((talk for talk in coming if str(talk.id) == wanted), next(iter(coming), None))
+
+
+def _about(talk: Talk | None) -> str:
+    """Which talk, as it stood when the times were shown: a later change is told rather than overwritten."""
+    return f"{talk.id}.{talk.sequence}" if talk else ""
+
+
 def _take(case: Case, moving: Talk | None, starts_at: datetime, mode: Mode) -> bool:
     """Try the advisers who are free then, one after the other; False when none is any more."""
-    offers = hours.offers(case, mode, but=moving.id if moving else None)
+    offers = hours.offers(case, mode, moving=moving)
     offer = next((one for one in offers if one.starts_at == starts_at), None)
     for adviser_id in offer.advisers if offer else ():
         rules = db.session.get_one(TalkRules, adviser_id)
         try:
             with db.session.begin_nested():
                 if moving is not None:
-                    talks.move(
-                        moving, case, starts_at=starts_at, actor=None, minutes=rules.minutes, buffer=rules.buffer
-                    )
+                    talks.move(moving, case, starts_at=starts_at, minutes=moving.minutes, buffer=rules.buffer)
                 else:
                     talks.book(
                         case,
@@ -330,7 +348,7 @@ def _take(case: Case, moving: Talk | None, starts_at: datetime, mode: Mode) -> b
                         actor=None,
                         buffer=rules.buffer,
                     )
-        except RefusedError:
+        except talks.TakenError:
             continue
         return True
     return False

@@ -97,6 +97,15 @@ def plan_by_rule(case: Case, rule: str, due_on: date, about: str = "") -> Follow
     return follow_up
 
 
+def plan_once(case: Case, rule: str, due_on: date) -> bool:
+    """What a rule plans, unless it is planned and open already; whether it was planned now."""
+    there = select(FollowUp.id).where(FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.rule == rule)
+    if db.session.scalar(there.limit(1)) is not None:
+        return False
+    plan_by_rule(case, rule, due_on)
+    return True
+
+
 def set_rule_date(case: Case, rule: str, due_on: date) -> None:
     """Move what a rule already planned to another day, or plan it."""
     moved_along = db.session.execute(

@@ -135,7 +135,6 @@ feature = Feature(
     jobs=(Job("talks", services.remind, every=300),),
     event_sentences=(
         Sentence("talk.booked", "talks.event.booked", "contact", frozenset({"mode", "at"}), formats=_AT),
-        Sentence("talk.moved", "talks.event.moved", "contact", frozenset({"from", "at"}), formats=_BOTH),
         Sentence("talk.cancelled", "talks.event.cancelled", "contact", frozenset({"at"}), formats=_AT),
         Sentence("talk.chosen", "talks.event.chosen", "incoming", frozenset({"mode", "at"}), formats=_AT),
         Sentence(

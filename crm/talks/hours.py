@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import delete, func, select
 
 from crm import clock
+from crm.access import CASE_ROLES
 from crm.accounts.models import Staff
 from crm.cases.models import Case
 from crm.db import db
@@ -25,20 +26,21 @@ class Offer:
     advisers: tuple[int, ...]
 
 
-def offers(case: Case, mode: Mode | None = None, *, but: int | None = None) -> list[Offer]:
+def offers(case: Case, mode: Mode | None = None, *, moving: Talk | None = None) -> list[Offer]:
     """Times of advisers who speak the person's language and serve their region; its owner's only, once a file has one.
 
-    `mode` keeps those who talk that way; the cells of the talk numbered `but` count as free (it is being moved).
+    `mode` keeps those who talk that way. A talk that is `moving` stays with its adviser, and its own cells count as free.
     """
     now = clock.now()
-    rules = [rule for rule in _rules(case) if mode is None or mode in rule.modes]
+    only = moving.adviser_id if moving else case.owner_id
+    rules = [rule for rule in _rules(case, only) if mode is None or mode in rule.modes]
     staff = [rule.staff_id for rule in rules]
     if not staff:
         return []
     weekly, exceptions, taken, load = (
         _weekly(staff),
         _exceptions(staff, now),
-        _taken(staff, now, but),
+        _taken(staff, now, moving),
         _load(staff, now),
     )
     found: dict[datetime, list[int]] = defaultdict(list)
@@ -47,7 +49,7 @@ def offers(case: Case, mode: Mode | None = None, *, but: int | None = None) -> l
             now=now,
             weekly=weekly[rule.staff_id],
             exceptions=exceptions[rule.staff_id],
-            minutes=rule.minutes,
+            minutes=moving.minutes if moving else rule.minutes,
             buffer=rule.buffer,
             notice_hours=rule.notice_hours,
             taken=taken[rule.staff_id],
@@ -56,14 +58,14 @@ def offers(case: Case, mode: Mode | None = None, *, but: int | None = None) -> l
     return [Offer(start, tuple(advisers)) for start, advisers in sorted(found.items())]
 
 
-def _rules(case: Case) -> list[TalkRules]:
+def _rules(case: Case, only: int | None) -> list[TalkRules]:
     statement = (
         select(TalkRules)
         .join(Staff, Staff.id == TalkRules.staff_id)
-        .where(TalkRules.offered.is_(True), Staff.active.is_(True))
+        .where(TalkRules.offered.is_(True), Staff.active.is_(True), Staff.role.in_(CASE_ROLES))
     )
-    if case.owner_id is not None:
-        statement = statement.where(TalkRules.staff_id == case.owner_id)
+    if only is not None:
+        statement = statement.where(TalkRules.staff_id == only)
     spoken = {"fr", "en"} if case.contact.language == "either" else {str(case.contact.language)}
     region = case.project.region
     return [
@@ -75,7 +77,7 @@ def _rules(case: Case) -> list[TalkRules]:
 
 def modes_offered(case: Case) -> list[Mode]:
     """The ways of talking that at least one of these advisers offers."""
-    rules = _rules(case)
+    rules = _rules(case, case.owner_id)
     return [mode for mode in Mode if any(mode in rule.modes for rule in rules)]
 
 
@@ -94,13 +96,13 @@ def _exceptions(staff: Sequence[int], now: datetime) -> Mapping[int, dict[date, 
     return found
 
 
-def _taken(staff: Sequence[int], now: datetime, but: int | None) -> Mapping[int, set[datetime]]:
+def _taken(staff: Sequence[int], now: datetime, moving: Talk | None) -> Mapping[int, set[datetime]]:
     found: dict[int, set[datetime]] = defaultdict(set)
     coming = select(TalkCell.adviser_id, TalkCell.at).where(
         TalkCell.adviser_id.in_(staff), TalkCell.at > now, TalkCell.at < now + timedelta(days=DAYS_AHEAD + 1)
     )
-    if but is not None:
-        coming = coming.where(TalkCell.talk_id != but)
+    if moving is not None:
+        coming = coming.where(TalkCell.talk_id != moving.id)
     for row in db.session.execute(coming):
         found[row.adviser_id].add(row.at)
     return found

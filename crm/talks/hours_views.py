@@ -10,10 +10,11 @@ from werkzeug.wrappers import Response as BaseResponse
 from wtforms.validators import StopValidation
 
 from crm import clock, forms
-from crm.access import by_link, case_team
+from crm.access import CASE_ROLES, by_link, case_team
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
 from crm.cases.models import Case
+from crm.cases.queries import visible
 from crm.db import db
 from crm.forms import AtMost, Chosen, DateField, Filled
 from crm.i18n import LOCALES, gettext, in_both_languages, lazy, weekdays
@@ -24,12 +25,13 @@ from crm.outbox.services import settings
 from crm.reminders.rules import may_be_due
 from crm.talks import calendars, hours
 from crm.talks.models import Mode, Talk, TalkRules, TalkState
-from crm.talks.slots import Span, read_spans
+from crm.talks.slots import Span, read_spans, write_spans
 from crm.texts import choices, text
 
 bp = Blueprint("hours", __name__, url_prefix="/staff/hours")
 feed_bp = Blueprint("feed", __name__)
 FEED_DAYS = 3650
+LONGEST_HOURS = 200
 PAST_SHOWN = timedelta(days=90)
 
 
@@ -37,11 +39,14 @@ class Hours:
     """Hours that can be read; `spans` holds them by the name of the field."""
 
     def __call__(self, form: Any, field: wtforms.Field) -> None:
-        read = read_spans(field.data or "")
+        typed = field.data or ""
+        read = read_spans(typed) if len(typed) <= LONGEST_HOURS else None
         if read is None:
             raise StopValidation(
                 gettext("Write the hours like %(example)s, without overlap", example="9:00-12:00, 13:30-17:00")
             )
+        if len(write_spans(read)) > LONGEST_HOURS:
+            raise StopValidation(gettext("Write fewer hours"))
         form.spans[field.name] = read
 
 
@@ -182,7 +187,8 @@ def add_exception() -> BaseResponse | tuple[str, int]:
     form = ExceptionForm(request.form)
     if not form.validate() or form.day.day is None:
         return _page(_filled(), form), 422
-    hours.save_exception(me(), form.day.day, form.spans["hours"])
+    staff = db.session.get_one(Staff, me().id, with_for_update=True)  # two presses follow each other
+    hours.save_exception(staff, form.day.day, form.spans["hours"])
     db.session.commit()
     flash(gettext("That day is noted. Talks already booked on it stay: move them if need be."))
     return redirect(url_for("hours.mine"), 303)
@@ -229,12 +235,12 @@ def feed(lang: str, token: str) -> Response:
     """An adviser's talks, for Outlook, Google and Apple calendars. Reading it changes nothing."""
     link = opened(token, Purpose.FEED)
     staff = db.session.get(Staff, link.object_id) if link else None
-    if staff is None or not staff.active:
+    if staff is None or not staff.active or staff.role not in CASE_ROLES:
         abort(404)
     rows = db.session.execute(
         select(Talk, Case)
         .join(Case, Case.id == Talk.case_id)
-        .where(Talk.adviser_id == staff.id, Talk.starts_at > clock.now() - PAST_SHOWN)
+        .where(visible(staff), Talk.adviser_id == staff.id, Talk.starts_at > clock.now() - PAST_SHOWN)
         .where(Talk.state.in_((TalkState.BOOKED, TalkState.HELD, TalkState.CANCELLED)))
         .order_by(Talk.starts_at)
         .limit(1000)

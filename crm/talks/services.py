@@ -18,11 +18,11 @@ from crm.cases.services import assign, record_exchange
 from crm.cases.vocabulary import ExchangeDirection, ExchangeKind, ExchangeResult, Stage
 from crm.db import db
 from crm.errors import RefusedError
-from crm.i18n import format_time, format_weekday_date, speaking
+from crm.i18n import format_phone, format_time, format_weekday_date, speaking
 from crm.outbox.kinds import Attachment
 from crm.outbox.models import Message
 from crm.outbox.services import queue, settings
-from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, set_rule_date
+from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, plan_once, set_rule_date
 from crm.talks import calendars
 from crm.talks.hours import DEFAULT
 from crm.talks.models import Mode, Talk, TalkCell, TalkRules, TalkState
@@ -31,6 +31,10 @@ from crm.texts import text
 from crm.timeline.services import record
 
 REMIND_AT_HOUR = 8  # local time
+
+
+class TakenError(RefusedError):
+    """A quarter of an hour that a talk needs is another talk's."""
 
 
 def holds(case: Any, at: datetime) -> ColumnElement[bool]:
@@ -46,6 +50,12 @@ def holds(case: Any, at: datetime) -> ColumnElement[bool]:
 def booked(case: Case) -> list[Talk]:
     """Talks of a file that are booked, the next one first."""
     return list(db.session.scalars(_booked(), {"case_id": case.id}))
+
+
+def coming(case: Case) -> list[Talk]:
+    """The booked talks of a file that have not begun, the next one first."""
+    now = clock.now()
+    return [talk for talk in booked(case) if talk.starts_at > now]
 
 
 @cache
@@ -65,7 +75,7 @@ def book(
     _may_change(case)
     if starts_at <= clock.now():
         raise RefusedError(text("talks.refusal.past"))
-    if actor is None and booked(case):
+    if actor is None and coming(case):
         raise RefusedError(text("talks.refusal.one_already"))
     talk = Talk(
         case_id=case.id,
@@ -107,15 +117,15 @@ def _take_cells(talk: Talk, minutes: int) -> None:
             db.session.add_all(TalkCell(adviser_id=talk.adviser_id, at=at, talk_id=talk.id) for at in wanted)
             db.session.flush()
     except IntegrityError:
-        raise RefusedError(text("talks.refusal.taken")) from None
+        raise TakenError(text("talks.refusal.taken")) from None
 
 
 def _free_cells(talk: Talk) -> None:
     db.session.execute(delete(TalkCell).where(TalkCell.talk_id == talk.id))
 
 
-def move(talk: Talk, case: Case, *, starts_at: datetime, actor: Staff | None, minutes: int, buffer: int) -> None:
-    """The same talk at another time, with the same adviser. The time it had is free again, unless the new one is refused."""
+def move(talk: Talk, case: Case, *, starts_at: datetime, minutes: int, buffer: int) -> None:
+    """The person takes the same talk at another time, with the same adviser. The time it had is free again, unless the new one is refused."""
     _may_change(case)
     if talk.state is not TalkState.BOOKED:
         raise RefusedError(text("talks.refusal.ended"))
@@ -129,15 +139,14 @@ def move(talk: Talk, case: Case, *, starts_at: datetime, actor: Staff | None, mi
     talk.reminded_for = _reminded_already(starts_at)
     _take_cells(talk, minutes + buffer)
     record(
-        "talk.moved" if actor else "talk.moved_by_person",
+        "talk.moved_by_person",
         case_id=case.id,
-        actor=by(actor),
+        actor=by(None),
         codes={"from": before.isoformat(), "at": starts_at.isoformat()},
     )
     set_rule_date(case, "record", _record_by(starts_at))
     _tell_person(talk, case, "talks.moved")
-    if actor is None:
-        _tell_adviser(talk, case, "talks.told_moved")
+    _tell_adviser(talk, case, "talks.told_moved")
 
 
 def cancel(talk: Talk, case: Case, actor: Staff | None, *, tell: bool = True) -> None:
@@ -150,6 +159,8 @@ def cancel(talk: Talk, case: Case, actor: Staff | None, *, tell: bool = True) ->
         actor=by(actor),
         codes={"at": talk.starts_at.isoformat()},
     )
+    if talk.starts_at <= clock.now():
+        return
     if tell:
         _tell_person(talk, case, "talks.cancelled")
     if actor is None:
@@ -166,9 +177,13 @@ def cancel_by_person(talk: Talk, case: Case) -> None:
     keep_from_being_forgotten(case)
 
 
-def ask_to_be_called(case: Case) -> None:
-    """The person prefers to be called: their adviser, or the duty person, reads it in the history."""
+def ask_to_be_called(case: Case) -> bool:
+    """The person prefers to be called: a follow-up for the next business day. False when they had asked already."""
+    _may_change(case)
+    if not plan_once(case, "call_person", add_business_days(clock.today(), 1)):
+        return False
     record("talk.call_asked", case_id=case.id, actor=by(None))
+    return True
 
 
 def may_still_change(talk: Talk) -> bool:
@@ -187,8 +202,8 @@ def moved(case: Case, move: Move, actor: Staff | None) -> None:
     if move.to is Stage.CLOSED:
         for talk in booked(case):
             cancel(talk, case, actor, tell=move.closing_reason not in NOBODY_TO_TELL)
-    elif move.to is Stage.DISCOVERY and (coming := booked(case)):
-        set_rule_date(case, "record", _record_by(coming[0].starts_at))
+    elif move.to is Stage.DISCOVERY and (talks := booked(case)):
+        set_rule_date(case, "record", _record_by(talks[0].starts_at))
 
 
 def settle(talk: Talk, case: Case, state: TalkState, actor: Staff, summary: str) -> None:
@@ -232,8 +247,11 @@ def when(talk: Talk, lang: str) -> str:
         )
 
 
-def where(talk: Talk, lang: str) -> str:
-    """How the talk is held, with the video address or the place of its adviser."""
+def where(talk: Talk, case: Case, lang: str) -> str:
+    """How the talk is held: who calls whom, the video address, or the place."""
+    if talk.mode is Mode.PHONE and case.contact.phone:
+        with speaking(lang):
+            return text("talks.call_at", number=format_phone(case.contact.phone, case.contact.phone_extension))
     rules = db.session.get(TalkRules, talk.adviser_id)
     with speaking(lang):
         return calendars.where_of(
@@ -255,7 +273,7 @@ def _tell_person(talk: Talk, case: Case, kind: str) -> None:
         values={
             "name": case.contact.name,
             "when": when(talk, lang),
-            "where": where(talk, lang),
+            "where": where(talk, case, lang),
             "adviser": adviser.name,
             "reference": case.reference,
             "address_of_page": address_of_page(lang),
@@ -286,7 +304,7 @@ def _tell_adviser(talk: Talk, case: Case, kind: str) -> None:
 
 def tell_of_coming(case: Case) -> None:
     """A file was released from quarantine: its talk is confirmed now."""
-    for talk in booked(case):
+    for talk in coming(case):
         _tell_person(talk, case, "talks.confirmed")
 
 
@@ -295,7 +313,7 @@ def still_so(message: Message) -> bool:
     talk = db.session.get(Talk, message.subject_ids["talk"])
     if talk is None or talk.sequence != message.subject_ids["sequence"]:
         return False
-    return talk.state is TalkState.CANCELLED or (talk.state is TalkState.BOOKED and talk.starts_at > clock.now())
+    return talk.state in {TalkState.CANCELLED, TalkState.BOOKED} and talk.starts_at > clock.now()
 
 
 def calendar_file(message: Message) -> Attachment:
@@ -304,7 +322,7 @@ def calendar_file(message: Message) -> Attachment:
     case = db.session.get_one(Case, talk.case_id)
     cancelled = talk.state is TalkState.CANCELLED
     content = calendars.file_of(
-        talk, case, where=where(talk, message.language), cancelled=cancelled, language=message.language
+        talk, case, where=where(talk, case, message.language), cancelled=cancelled, language=message.language
     )
     method = "CANCEL" if cancelled else "REQUEST"
     with speaking(message.language):
@@ -329,14 +347,14 @@ def remind() -> int:
     now = clock.now()
     if clock.local(now).hour < REMIND_AT_HOUR:
         return 0
-    coming = (
+    soon = (
         select(Talk)
         .where(Talk.state == TalkState.BOOKED, Talk.starts_at > now, Talk.starts_at < now + timedelta(days=8))
         .where(or_(Talk.reminded_for.is_(None), Talk.reminded_for != Talk.starts_at))
         .with_for_update(skip_locked=True)
     )
     reminded = 0
-    for talk in db.session.scalars(coming).all():
+    for talk in db.session.scalars(soon).all():
         if _remind_on(talk.starts_at) <= clock.local_date(now):
             talk.reminded_for = talk.starts_at
             _tell_person(talk, db.session.get_one(Case, talk.case_id), "talks.reminder")

@@ -33,8 +33,9 @@ def upgrade() -> None:
     for table, columns in ASKED.items():
         for name, kind, empty in columns:
             op.add_column(table, sa.Column(name, kind, nullable=empty is None, server_default=empty))
-    here = sa.text('quarantined')
-    op.create_index('ix_case_quarantined', 'case_file', ['id'], postgresql_where=here, sqlite_where=here)
+    linked = sa.text('link_id IS NOT NULL')
+    op.create_index('ix_message_link', 'message', ['link_id'], postgresql_where=linked, sqlite_where=linked)
+    op.create_index('ix_contact_email', 'contact', ['email'])
     purposes_of_links("'referral'", PURPOSES)
     op.create_table('draft',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -169,10 +170,13 @@ def downgrade() -> None:
     op.drop_table('consent')
     op.drop_table('arrangements')
     op.drop_table('draft')
-    op.execute("DELETE FROM message WHERE link_id IN (SELECT id FROM link WHERE purpose <> 'referral')")
+    op.execute("DELETE FROM message WHERE kind IN ('intake.resume', 'intake.quarantine') OR kind LIKE 'portal.%' "
+               "OR kind LIKE 'talks.%'")
+    op.execute("UPDATE message SET link_id = NULL WHERE link_id IN (SELECT id FROM link WHERE purpose <> 'referral')")
     op.execute("DELETE FROM link WHERE purpose <> 'referral'")
     purposes_of_links(PURPOSES, "'referral'")
-    op.drop_index('ix_case_quarantined', 'case_file')
+    op.drop_index('ix_contact_email', 'contact')
+    op.drop_index('ix_message_link', 'message')
     for table, columns in reversed(ASKED.items()):
         for name, _kind, _empty in reversed(columns):
             op.drop_column(table, name)
@@ -185,9 +189,13 @@ def purposes_of_links(before: str, after: str) -> None:
         op.drop_constraint(name, 'link', type_='check')
         op.create_check_constraint(name, 'link', f'purpose IN ({after})')
         return
+    # The numbers given so far are kept: tokens are made from them, and none may be given twice.
+    given = op.get_bind().scalar(sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'link'")) or 0
     with op.batch_alter_table('link', copy_from=link(before), recreate='always') as batch_op:
         batch_op.drop_constraint(name, type_='check')
         batch_op.create_check_constraint(name, f'purpose IN ({after})')
+    op.execute("DELETE FROM sqlite_sequence WHERE name = 'link'")
+    op.execute(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('link', {int(given)})")
 
 
 def link(purposes: str) -> sa.Table:

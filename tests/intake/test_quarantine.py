@@ -10,8 +10,10 @@ from sqlalchemy import func, select, update
 from crm import clock
 from crm.business_days import add_business_days, next_business_day
 from crm.cases.models import Case
+from crm.cases.services import advance
 from crm.cases.vocabulary import ClosingReason, Stage
 from crm.db import db
+from crm.errors import RefusedError
 from crm.intake import desk
 from crm.intake.models import Draft, Request
 from crm.intake.robots import Suspicion, suspicions
@@ -225,3 +227,32 @@ def test_the_list_shows_who_waits_longest_first_and_taking_one_removes_it(make, 
     assert f"/staff/cases/{references[0]}" not in staff.get(LIST).text
     session.expire_all()
     assert db.session.get_one(Case, old.id).owner_id == people.adviser.id
+
+
+def test_nothing_but_closing_moves_it_and_a_closed_one_is_counted_by_its_reason(pages, people, session):
+    suspect(pages)
+    case = session.scalars(select(Case)).one()
+    for forced in (False, True):
+        with pytest.raises(RefusedError):
+            advance(case, Stage.CONTACT, people.coordinator, reason="x", forced=forced)
+    advance(
+        case, Stage.CLOSED, people.coordinator, reason="x", closing_reason=ClosingReason.OUT_SCOPE, person_told="told"
+    )
+    session.commit()
+    today = clock.today()
+    assert figures(Period(today.year, (today.month - 1) // 3 + 1)).received == 1
+    advance(case, Stage.DISCOVERY, people.coordinator, reason="x")
+    assert case.quarantined is False
+
+
+def test_the_list_does_nothing_to_a_file_that_went_on_in_the_meantime(make, people, session, signed_in):
+    taken, planned = make.case(owner=people.other_adviser), make.case_at(Stage.PLANNING)
+    references = taken.reference, planned.reference
+    session.commit()
+    staff = signed_in(people.adviser)
+    staff.get(LIST)
+    staff.post(f"{LIST}/{references[0]}/take", status=409)
+    staff.get(LIST)
+    staff.post(f"{LIST}/{references[1]}/close", {"reason": "spam"}, status=409)
+    session.expire_all()
+    assert (taken.owner_id, planned.stage) == (people.other_adviser.id, Stage.PLANNING)

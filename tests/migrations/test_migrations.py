@@ -1,7 +1,6 @@
 """Migrations make the database of the models, go up and down, and guard history, on SQLite and PostgreSQL."""
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, select, text
@@ -71,11 +70,7 @@ def things(app) -> set[str]:
 
 
 def downgrade(app, revision="base") -> None:
-    with app.app_context(), writing(), db.engine.connect() as connection:
-        config = schema.configuration()
-        config.attributes["connection"] = connection
-        command.downgrade(config, revision)
-        connection.commit()
+    schema.downgrade(app, revision)
 
 
 def test_an_empty_database_becomes_what_the_models_say(empty):
@@ -216,4 +211,23 @@ def test_what_was_landed_is_kept_and_still_points_where_it_did(empty):
         db.session.commit()
         given = issue(Purpose.RESUME, 1, days=7).id
         assert given == 42 or db.engine.dialect.name != "sqlite"
+        db.session.commit()
+
+
+def test_going_back_keeps_what_was_landed_and_never_gives_a_number_of_a_link_twice(empty):
+    schema.upgrade(empty, LANDED)
+    with empty.app_context(), writing():
+        for statement in A_FILE.split(";\n"):
+            db.session.connection().exec_driver_sql(statement)
+        db.session.commit()
+    schema.upgrade(empty)
+    with empty.app_context(), writing():
+        last = issue(Purpose.CASE, 7, days=7).id
+        db.session.commit()
+    schema.downgrade(empty, LANDED)
+    schema.upgrade(empty)
+    with empty.app_context(), writing():
+        assert db.session.get_one(Message, 9).link_id == 41
+        again = issue(Purpose.CASE, 7, days=7).id
+        assert again > last or db.engine.dialect.name != "sqlite"
         db.session.commit()

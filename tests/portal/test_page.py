@@ -12,23 +12,28 @@ from crm import clock
 from crm.cases.models import Case
 from crm.cases.person import link_of
 from crm.cases.queries import forgotten
-from crm.cases.services import add_note
+from crm.cases.services import add_note, advance
 from crm.cases.vocabulary import ClosingReason, Stage
 from crm.i18n import speaking
 from crm.links.models import Link, Purpose
 from crm.links.services import revoke
 from crm.links.services import token as token_of
+from crm.outbox.deliver import send_due
 from crm.outbox.models import Message
+from crm.outbox.models import Status as MailStatus
 from crm.permissions.models import Consent, Permission
+from crm.portal import services
 from crm.portal.models import PersonMessage
 from crm.portal.rules import Standing, Turn, standing
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
+from crm.referrals.services import accept, opened_by
 from crm.reminders.models import FollowUp, State
+from crm.talks import hours
 from crm.talks.models import Talk, TalkState
 from crm.texts import pair
 from crm.timeline.models import ActorKind, Event
-from tests.support.asking import ask
+from tests.support.asking import CHECK, ask, begin, fill
 from tests.support.factories import ANSWERS
 from tests.support.pages import Pages, words
 from tests.support.typed import form_with
@@ -323,8 +328,13 @@ def test_a_time_is_chosen_from_the_confirmation_moved_and_cancelled(app, pages, 
     pages.post(TIMES, {"mode": "phone", "at": times[0]})  # the same press again
     (talk,) = session.scalars(select(Talk)).all()
     assert talk.starts_at.isoformat() == times[0]
+    # A form shown before the talk was booked says so, and moves nothing.
     pages.get(TIMES)
-    pages.post(TIMES, {"mode": "phone", "at": times[5]})
+    pages.post(TIMES, {"mode": "phone", "at": times[5], "about": ""}, status=409)
+    session.expire_all()
+    assert talk.sequence == 0
+    about = form_with(pages.get(TIMES).text, "about")[1]["about"][0]
+    pages.post(TIMES, {"mode": "phone", "at": times[5], "about": about})
     session.expire_all()
     assert (talk.starts_at.isoformat(), talk.sequence) == (times[5], 1)
     press(pages, "annuler-echange", {"number": talk.id})
@@ -391,9 +401,109 @@ def test_within_the_notice_the_talk_is_no_longer_changed_here(app, make, people,
     assert talk.state is TalkState.BOOKED
 
 
-def test_being_called_is_noted_for_the_team(app, make, people, session, signed_in):
+def test_being_called_is_planned_and_told_once(app, make, people, session, signed_in):
     case = make.case(owner=people.adviser)
     browser = inside(app, session, case)
-    press(browser, "appel")
+    for _ in range(3):
+        press(browser, "appel")
+    assert count(session, FollowUp, FollowUp.rule == "call_person", FollowUp.state == State.TODO) == 1
+    assert count(session, Message, Message.kind == "portal.call_asked") == 1
     shown = words(signed_in(people.adviser).get(f"/staff/cases/{case.reference}").text)
     assert pair("talks.event.call_asked")["fr"] in shown
+
+
+def test_whoever_only_held_the_draft_does_not_open_the_page(app, pages, people, session):
+    """Begun on a shared computer, sent from a phone: the computer's next user learns nothing."""
+    begin(pages)
+    fill(pages, ANSWERS)
+    other = Pages(app)
+    code = re.search(r"(?:\d[A-Z]){2}(?:-(?:\d[A-Z]){2}){2}", words(pages.get("/fr/demande/plus-tard").text))[0]
+    other.get("/fr/demande/reprendre")
+    other.post("/fr/demande/reprendre", {"code": code})
+    other.get(CHECK["fr"])
+    confirmation = other.post(CHECK["fr"]).headers["Location"]
+    pages.get(CHECK["fr"], 303)
+    pages.get(confirmation)
+    assert pages.post(confirmation).headers["Location"] == HOME["fr"]
+    pages.get(HOME["fr"], 404)
+    other.get(confirmation)
+    assert other.post(confirmation).headers["Location"] == TIMES
+    with time_machine.travel(clock.now() + timedelta(hours=3), tick=False):
+        other.get(confirmation)
+        assert other.post(confirmation).headers["Location"] == HOME["fr"]
+
+
+def test_a_talk_is_moved_with_its_own_adviser_whoever_owns_the_file(app, make, people, session):
+    open_hours(session, people.adviser, people.other_adviser)
+    case = make.case(owner=people.adviser)
+    talk = book(case, people.other_adviser, actor=people.coordinator)
+    hours.rules_of(people.other_adviser).offered = False
+    session.commit()
+    browser = inside(app, session, case)
+    assert 'name="at"' not in browser.get(TIMES).text
+    hours.rules_of(people.other_adviser).offered = True
+    session.commit()
+    page = browser.get(TIMES).text
+    about = form_with(page, "about")[1]["about"][0]
+    browser.post(TIMES, {"mode": "phone", "at": re.findall(r'name="at" value="([^"]+)"', page)[9], "about": about})
+    session.expire_all()
+    assert (talk.sequence, talk.adviser_id) == (1, people.other_adviser.id)
+
+
+def test_a_past_talk_whose_outcome_nobody_recorded_stands_in_nobodys_way(app, make, people, session):
+    open_hours(session, people.adviser)
+    case = make.case(owner=people.adviser)
+    talk = book(case, people.adviser)
+    session.commit()
+    with time_machine.travel(talk.starts_at + timedelta(days=1), tick=False):
+        browser = inside(app, session, case)
+        assert pair("portal.page.talk_none")["fr"] in words(browser.get(HOME["fr"]).text)
+        page = browser.get(TIMES).text
+        browser.post(TIMES, {"mode": "phone", "at": re.findall(r'name="at" value="([^"]+)"', page)[5], "about": ""})
+        assert count(session, Talk) == 2
+        # Closing says nothing of a talk that is past.
+        advance(
+            case, Stage.CLOSED, people.adviser, reason="x", closing_reason=ClosingReason.WITHDRAWN, person_told="told"
+        )
+        session.commit()
+    assert count(session, Message, Message.kind == "talks.cancelled") == 1
+
+
+def test_a_new_link_takes_along_what_was_waiting_to_leave(app, make, people, session, tmp_path):
+    case = make.case(owner=people.adviser)
+    book(case, people.adviser)
+    session.commit()
+    services.new_link(case, people.adviser)
+    session.commit()
+    send_due()
+    session.expire_all()
+    sent = set(session.scalars(select(Message.kind).where(Message.status == MailStatus.SENT)))
+    assert sent == {"talks.confirmed", "talks.told_chosen", "portal.link"}
+
+
+def test_withdrawing_stops_a_body_that_had_accepted_from_reading(app, make, people, session):
+    referral = make.referral(body=make.body("cdrq"))
+    link = session.scalars(select(Link).where(Link.purpose == Purpose.REFERRAL)).one()
+    accept(referral, "Oui")
+    session.commit()
+    browser = inside(app, session, referral.case)
+    press(browser, "retirer", {"sure": "y"})
+    session.expire_all()
+    assert opened_by(link.id) is None
+
+
+def test_a_message_on_a_closed_file_goes_to_somebody_who_still_works_here(app, make, people, session):
+    case = make.case(owner=people.adviser)
+    advance(case, Stage.CLOSED, people.adviser, reason="x", closing_reason=ClosingReason.WITHDRAWN, person_told="told")
+    people.adviser.active = False
+    session.commit()
+    browser = inside(app, session, case)
+    browser.get(HOME["fr"])
+    browser.post(f"{HOME['fr']}/message", {"about": "message", "body": "Je reviens"})
+    message = session.scalars(select(Message).where(Message.kind == "portal.written")).one()
+    assert message.to_address == people.coordinator.email
+    assert pages_redirect(browser, TIMES) == HOME["fr"]
+
+
+def pages_redirect(browser, address) -> str:
+    return browser.get(address, 302).headers["Location"]

@@ -424,7 +424,7 @@ def test_every_follow_up_that_a_rule_plans_has_its_words():
     planned = {
         key
         for file, tree in modules().items()
-        for call in calls(tree, "Planned", "plan_by_rule")
+        for call in calls(tree, "Planned", "plan_by_rule", "plan_once")
         for key in patterns(call.args[0 if name_of(call) == "Planned" else 1], tree)
         if key != "*"  # passed on by `set_rule_date`, whose own calls name it
         if file.parent.name in {"reminders", "talks", "referrals", "portal"}

@@ -105,7 +105,7 @@ def test_fifty_people_pressing_the_same_time_make_one_talk_and_49_kind_answers(
 
         def press(browser):
             together.wait(LONGEST_WAIT)
-            answers.append(browser.post("/fr/mon-dossier/moments", {"mode": "phone", "at": wanted}))
+            answers.append(browser.post("/fr/mon-dossier/moments", {"mode": "phone", "at": wanted, "about": ""}))
 
         threads = [threading.Thread(target=press, args=(browser,)) for browser in browsers]
         for thread in threads:
@@ -142,11 +142,11 @@ def test_moving_frees_the_old_time_and_a_refused_move_keeps_it(make, people, ses
     book(two, people.adviser, at_ten() + timedelta(hours=1))
     session.commit()
     with pytest.raises(RefusedError):
-        services.move(talk, one, starts_at=at_ten() + timedelta(hours=1), actor=None, minutes=30, buffer=15)
+        services.move(talk, one, starts_at=at_ten() + timedelta(hours=1), minutes=30, buffer=15)
     session.rollback()
     assert talk.starts_at == at_ten()
     assert session.scalar(select(func.count()).where(TalkCell.talk_id == talk.id)) == 3
-    services.move(talk, one, starts_at=at_ten() + timedelta(hours=2), actor=None, minutes=30, buffer=15)
+    services.move(talk, one, starts_at=at_ten() + timedelta(hours=2), minutes=30, buffer=15)
     session.commit()
     book(make.case(), people.adviser)
     session.commit()
@@ -229,7 +229,7 @@ def test_calendars_agree_when_a_talk_is_fixed_moved_and_cancelled(make, people, 
     assert zone in fixed.body
     assert services.calendar_file(fixed).name == name
     first = calendar_of(fixed)
-    services.move(talk, case, starts_at=at_ten() + timedelta(hours=1), actor=None, minutes=30, buffer=15)
+    services.move(talk, case, starts_at=at_ten() + timedelta(hours=1), minutes=30, buffer=15)
     session.commit()
     second = calendar_of(last("talks.moved"))
     services.cancel_by_person(talk, case)
@@ -286,7 +286,7 @@ def test_the_person_is_reminded_once_the_business_day_before(make, people, sessi
     assert session.scalar(select(func.count()).where(Message.kind == "talks.reminder")) == 1
     # Moved afterwards: reminded anew, of the new time.
     talk = session.scalars(select(Talk)).one()
-    services.move(talk, case, starts_at=clock.at_local(next_business_day(monday + timedelta(days=7)), 10), actor=None,
+    services.move(talk, case, starts_at=clock.at_local(next_business_day(monday + timedelta(days=7)), 10),
                   minutes=30, buffer=15)  # fmt: skip
     session.commit()
     later = next_business_day(monday + timedelta(days=6))
