@@ -233,9 +233,9 @@ def test_a_lost_network_is_told_and_what_was_typed_leaves_when_it_is_back(window
     begin(visit, "fr")
     visit.page.route("**/demande/vous", lambda route: route.abort())
     visit.page.locator("#contact_name").fill("Zoé")
-    expect(visit.page.locator(".saved")).to_contain_text("ne sont pas encore conservées")
+    expect(visit.page.locator(".saved")).to_have_text(visit.w.text("intake.form.not_saved"), use_inner_text=False)
     visit.page.unroute("**/demande/vous")
-    expect(visit.page.locator(".saved")).to_contain_text("Réponses conservées")
+    expect(visit.page.locator(".saved")).to_have_text(visit.w.text("intake.form.saved"), use_inner_text=False)
     visit.problems.clear()  # the failed request itself, which the browser reports
     visit.go(address("you"))
     expect(visit.page.locator("#contact_name")).to_have_value("Zoé")
