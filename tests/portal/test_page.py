@@ -258,8 +258,11 @@ def test_a_message_is_received_once_and_makes_somebody_answer(app, make, people,
     for _ in range(3):
         browser.post(f"{HOME['fr']}/message", typed)
     assert count(session, PersonMessage) == 1
+    # The same form with another text, after the back button: another message, and still one follow-up.
+    browser.post(f"{HOME['fr']}/message", typed | {"body": "Et mon prénom, Nadya."})
+    assert count(session, PersonMessage) == 2
     assert count(session, FollowUp, FollowUp.rule == "answer_person") == 1
-    message = session.scalars(select(Message).where(Message.kind == "portal.written")).one()
+    message = session.scalars(select(Message).where(Message.kind == "portal.written")).first()
     assert message.to_address == people.adviser.email
     assert "Benalli" not in message.body
     shown = signed_in(people.adviser).get(f"/staff/cases/{case.reference}")

@@ -14,7 +14,7 @@ from crm import clock
 from crm.business_days import next_business_day
 from crm.cases.models import Case
 from crm.cases.queries import forgotten
-from crm.cases.services import advance
+from crm.cases.services import advance, restrict
 from crm.cases.vocabulary import ClosingReason, Stage
 from crm.errors import RefusedError
 from crm.intake.services import release
@@ -409,3 +409,41 @@ def test_a_quarantined_file_gets_its_confirmation_when_released(make, people, se
     kinds = set(session.scalars(select(Message.kind).where(Message.to_address == case.contact.email)))
     assert kinds == {"intake.received", "talks.confirmed"}
     assert session.scalars(select(Message.status)).first() is Status.QUEUED
+
+
+def test_hours_too_long_to_keep_or_to_read_are_refused_on_both_databases(people, session, signed_in):
+    adviser = signed_in(people.adviser)
+    day = next_business_day(clock.today() + timedelta(days=5)).isoformat()
+    for typed in (",".join(f"{hour}-{hour + 1}" for hour in range(24)), "9" + " " * 3000 + "-9" + " " * 3000 + "x"):
+        adviser.get(HOURS)
+        adviser.post(f"{HOURS}/exceptions", {"day": day, "hours": typed}, status=422)
+        adviser.get(HOURS)
+        adviser.post(HOURS, RULES | WEEK | {"monday": typed}, status=422)
+
+
+def test_the_feed_leaves_out_a_file_restricted_without_its_adviser(app, make, people, session, signed_in):
+    case = make.case(owner=people.other_adviser)
+    book(case, people.adviser, actor=people.coordinator)
+    reference = case.reference
+    session.commit()
+    adviser = signed_in(people.adviser)
+    adviser.get(HOURS)
+    address = re.search(r"/fr/agenda/[\w-]+", adviser.post(f"{HOURS}/feed", status=200).text)[0]
+    reader = Pages(app).client
+    assert reference in reader.get(address, headers={"Host": "127.0.0.1:8000"}).text
+    restrict(case, restricted=True, readers=[people.other_adviser.id], actor=people.coordinator)
+    session.commit()
+    assert reference not in reader.get(address, headers={"Host": "127.0.0.1:8000"}).text
+
+
+def test_times_to_move_to_are_long_enough_for_the_talk_as_it_is(make, people, session):
+    open_hours(session, people.adviser)
+    case = make.case(owner=people.adviser)
+    talk = book(case, people.adviser, actor=people.adviser, minutes=90)
+    session.commit()
+    offered = hours.offers(case, Mode.PHONE, moving=talk)
+    assert offered
+    assert all(
+        clock.local(offer.starts_at).hour * 60 + clock.local(offer.starts_at).minute <= 12 * 60 - 90
+        for offer in offered
+    )
