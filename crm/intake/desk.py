@@ -6,7 +6,7 @@ from typing import Any
 
 import wtforms
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import Row, Select, exists, select
+from sqlalchemy import Row, Select, exists, func, select
 from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -240,8 +240,10 @@ def tell_of_quarantine() -> int:
     if not is_business_day(today) or clock.local(now).hour < TELL_AT_HOUR:
         return 0
     start, _ = clock.day_bounds(today, today)
-    old = select(Case.id).where(Case.quarantined.is_(True), Case.stage == Stage.NEW, Case.received_at < start)
-    many = len(list(db.session.scalars(old.limit(1000))))
+    old = select(func.count(Case.id)).where(
+        Case.quarantined.is_(True), Case.stage == Stage.NEW, Case.received_at < start
+    )
+    many = db.session.scalar(old) or 0
     duty = duty_person() if many else None
     if duty is None:
         return 0

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
@@ -23,7 +23,7 @@ from crm.db import db
 from crm.i18n import format_date
 from crm.intake.models import Draft, Request
 from crm.links.models import Link, Purpose
-from crm.links.services import PLACE, issue, opened
+from crm.links.services import PLACE, issue
 from crm.outbox.models import Message
 from crm.outbox.services import queue, settings
 from crm.sealing import seal, unseal
@@ -66,13 +66,18 @@ def begin() -> Draft:
 def save(draft: Draft, content: Content) -> None:
     """Keep a draft's content; its seven days begin anew."""
     written = json.dumps(asdict(content))
-    draft.sealed, draft.saved_at = seal(written, f"draft {draft.key}"), clock.now()
+    draft.sealed, draft.saved_at = seal(written, _row(draft)), clock.now()
 
 
 def content_of(draft: Draft) -> Content:
     """What a draft holds; nothing when it was sent or cannot be opened any more."""
-    written = unseal(draft.sealed, f"draft {draft.key}") if draft.sealed else None
+    written = unseal(draft.sealed, _row(draft)) if draft.sealed else None
     return Content(**json.loads(written)) if written else Content()
+
+
+def _row(draft: Draft) -> str:
+    """The row that a seal belongs to."""
+    return f"draft {draft.key}"
 
 
 def finish(draft: Draft, request: Request) -> None:
@@ -113,9 +118,8 @@ def of_code(typed: str) -> Draft | None:
     return _live(Draft.code_hash == _hash_of(code)) if len(signs) == CODE_SIGNS else None
 
 
-def of_link(token: str) -> Draft | None:
-    """The live draft of a link that was mailed; reading it changes nothing."""
-    link = opened(token, Purpose.RESUME)
+def of_link(link: Link | None) -> Draft | None:
+    """The live draft of a live link that was mailed."""
     return _live(Draft.id == link.object_id) if link else None
 
 
@@ -135,10 +139,9 @@ def mail_link(draft: Draft, address: str, language: str) -> None:
     )
 
 
-def link_is_live(message: Message) -> bool:
-    """Whether there is still something to open, asked just before the mail leaves."""
-    link = db.session.get(Link, message.link_id) if message.link_id else None
-    return link is not None and link.revoked_at is None and _live(Draft.id == link.object_id) is not None
+def still_there(message: Message) -> bool:
+    """Whether the draft is still there, asked just before the mail leaves; the link itself is the sender's to ask about."""
+    return of_link(db.session.get(Link, message.link_id)) is not None
 
 
 def expires_at(draft: Draft) -> datetime:
@@ -160,7 +163,7 @@ def sent_as(draft: Draft) -> Request | None:
 
 def waiting() -> int:
     """How many requests are being written now."""
-    return len(list(db.session.scalars(select(Draft.id).where(Draft.request_id.is_(None)).limit(1000))))
+    return db.session.scalar(select(func.count(Draft.id)).where(Draft.request_id.is_(None))) or 0
 
 
 def destroy_old() -> int:

@@ -24,7 +24,7 @@ feature = Feature(
     case_moved=(services.moved,),
     messages=(
         MessageKind("intake.received", "intake.mail.received", on_final=services.note_acknowledged),
-        MessageKind("intake.resume", "intake.mail.resume", still_true=drafts.link_is_live),
+        MessageKind("intake.resume", "intake.mail.resume", still_true=drafts.still_there),
         MessageKind("intake.quarantine", "intake.mail.quarantine", still_true=desk.still_waiting),
     ),
 )

@@ -16,8 +16,8 @@ from wtforms.validators import StopValidation
 
 from crm import forms
 from crm.cases.vocabulary import ContactMode, LegalForm
-from crm.forms import AtMost, Boxes, Pick, Radio
-from crm.i18n import language
+from crm.forms import AtMost, Boxes, Filled, Pick, Radio
+from crm.i18n import language, lazy
 from crm.intake.formats import read_email, read_neq, read_phone
 from crm.partners.queries import directory
 from crm.texts import choices, text
@@ -225,6 +225,24 @@ def applies(question: str, answers: Answers) -> bool:
         return True
     other, calling = CALLED_FOR[question]
     return calling in answers.get(other, ())
+
+
+class AddressForm(forms.Form):
+    """An e-mail address to which a link is mailed; `address` is how it was read."""
+
+    email = wtforms.StringField(
+        lazy("Email address"),
+        [Filled(lazy("Enter your email address"))],
+        render_kw={"autocomplete": "email", "type": "email", "inputmode": "email", "spellcheck": "false"},
+    )
+
+    address: str = ""
+
+    def validate_email(self, field: wtforms.Field) -> None:
+        read = read_email(field.data)
+        if read is None:
+            raise StopValidation(text("intake.question.email.wrong"))
+        self.address = read
 
 
 @dataclass(frozen=True)

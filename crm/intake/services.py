@@ -11,8 +11,8 @@ from sqlalchemy.orm import joinedload
 from crm import clock
 from crm.accounts.models import Staff
 from crm.accounts.services import by
+from crm.cases.addresses import address_of_page, link_of
 from crm.cases.models import Case
-from crm.cases.person import address_of_page, link_of
 from crm.cases.pipeline import Move
 from crm.cases.services import Asker, Facts, open_case
 from crm.cases.vocabulary import ContactMode, Need, PreferredLanguage, ProjectStage, Source, Stage
@@ -73,7 +73,7 @@ def receive(
     )
     db.session.add(request)
     if wanted := whole.reach.arrangements.data:
-        db.session.add(Arrangements(case_id=case.id, sealed=seal(wanted, f"arrangements {case.id}")))
+        db.session.add(Arrangements(case_id=case.id, sealed=seal(wanted, _row(case))))
     _record_consents(case, whole, page_language)
     if not case.quarantined:
         _acknowledge(case)
@@ -165,7 +165,12 @@ def consent_wording(purpose: Purpose) -> str:
 
 def opened_arrangements(case: Case, sealed: bytes | None) -> str:
     """What the person asked us to plan, read from its seal; only the file's owner is shown it."""
-    return (unseal(sealed, f"arrangements {case.id}") or "") if sealed else ""
+    return (unseal(sealed, _row(case)) or "") if sealed else ""
+
+
+def _row(case: Case) -> str:
+    """The row that a seal belongs to."""
+    return f"arrangements {case.id}"
 
 
 def moved(case: Case, move: Move, _actor: Staff | None) -> None:

@@ -12,7 +12,6 @@ from flask import (
     Blueprint,
     Response,
     abort,
-    current_app,
     flash,
     make_response,
     redirect,
@@ -27,8 +26,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from crm import clock, forms
 from crm.access import by_link, public
+from crm.cases.addresses import link_of
 from crm.cases.models import Case
-from crm.cases.person import link_of
 from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.errors import page as error_page
@@ -37,11 +36,13 @@ from crm.i18n import View, format_date, gettext, in_both_languages, language, la
 from crm.intake import drafts, services
 from crm.intake.drafts import Content
 from crm.intake.formats import read_email
-from crm.intake.forms import PAGE_OF, PAGES, QuestionPage, applies, read, suggested_email
+from crm.intake.forms import PAGE_OF, PAGES, AddressForm, QuestionPage, applies, read, suggested_email
 from crm.intake.models import Draft, Request
 from crm.links import cookies
-from crm.outbox.services import programme_values, settings
-from crm.security import client_network, counted, too_often
+from crm.links.models import Purpose
+from crm.links.services import opened
+from crm.outbox.services import settings
+from crm.security import client_network, counted, own_cookie, set_own_cookie, too_often
 from crm.texts import text
 
 bp = Blueprint("intake", __name__)
@@ -69,30 +70,32 @@ def root() -> BaseResponse:
 @public
 def home(lang: str) -> str:
     del lang
-    return render_template("intake/home.html", facts=programme_values(language()))
+    return render_template("intake/home.html")
 
 
 # --- the draft of this browser ---------------------------------------------------------------------------------------
 
 
-def _cookie_name() -> str:
-    return "__Host-draft" if current_app.config["SESSION_COOKIE_SECURE"] else "draft"
+def _held() -> str:
+    """What this browser holds of a draft."""
+    return request.cookies.get(own_cookie("draft"), "")
 
 
 def _draft(*, lock: bool = False) -> Draft | None:
-    return drafts.of_cookie(request.cookies.get(_cookie_name(), ""), lock=lock)
+    return drafts.of_cookie(_held(), lock=lock)
+
+
+def _under_way() -> Draft | BaseResponse:
+    """The draft being written in this browser; without one, or once it is sent, where to go instead."""
+    draft = _draft()
+    if draft is None:
+        return _lost()
+    sent = drafts.sent_as(draft)
+    return _already_sent(sent) if sent else draft
 
 
 def _with_cookie(response: BaseResponse, draft: Draft) -> BaseResponse:
-    response.set_cookie(
-        _cookie_name(),
-        drafts.cookie_of(draft),
-        max_age=drafts.LIVES,
-        secure=bool(current_app.config["SESSION_COOKIE_SECURE"]),
-        httponly=True,
-        samesite="Lax",
-        path="/",
-    )
+    set_own_cookie(response, "draft", drafts.cookie_of(draft), lives=drafts.LIVES)
     return response
 
 
@@ -133,7 +136,7 @@ def _already_sent(sent: Request, typed: Mapping[str, list[str]] = {}) -> BaseRes
 
 def _lost() -> BaseResponse:
     """A page of the request without its draft: say so where one begins."""
-    if request.cookies.get(_cookie_name()):
+    if _held():
         flash(text("intake.refusal.lost", phone=settings().programme.phone))
     return redirect(url_for("intake.start", lang=language()), 303)
 
@@ -199,11 +202,9 @@ def question_page(lang: str, page: str) -> str | BaseResponse:
     del lang
     if page not in _order():
         abort(404)
-    draft = _draft()
-    if draft is None:
-        return _lost()
-    if sent := drafts.sent_as(draft):
-        return _already_sent(sent)
+    draft = _under_way()
+    if not isinstance(draft, Draft):
+        return draft
     content = drafts.content_of(draft)
     form = PAGES[page](content.answers)
     if page in content.judged:
@@ -224,6 +225,7 @@ def _page(form: QuestionPage, *, from_check: bool) -> str:
         trap=TRAP,
         facts=services.notice_values(),
         consents=services.consents_offered() if form.page == "choices" else (),
+        wording=services.consent_wording,
     )
 
 
@@ -298,17 +300,16 @@ def _after(form: QuestionPage, content: Content, *, found: bool) -> BaseResponse
 @public
 def check(lang: str) -> str | BaseResponse:
     del lang
-    draft = _draft()
-    if draft is None:
-        return _lost()
-    if sent := drafts.sent_as(draft):
-        return _already_sent(sent)
+    draft = _under_way()
+    if not isinstance(draft, Draft):
+        return draft
     content = drafts.content_of(draft)
     return _check_page(content, errors=[])
 
 
 def _check_page(content: Content, *, errors: list[tuple[str, str, str]]) -> str:
-    pages = {code: PAGES[code](content.answers) for code in _order()[:-1]}
+    *asked, _check = _order()
+    pages = {code: PAGES[code](content.answers) for code in asked}
     email = (content.answers.get("email") or [""])[0]
     return render_template(
         "intake/check.html",
@@ -318,8 +319,8 @@ def _check_page(content: Content, *, errors: list[tuple[str, str, str]]) -> str:
         errors=errors,
         suggestion=suggested_email(read_email(email) or ""),
         facts=services.notice_values(),
-        number=len(_order()),
-        last=_order()[-2],
+        number=len(asked) + 1,
+        last=asked[-1],
         consents=services.consents_offered(),
     )
 
@@ -382,12 +383,13 @@ def received(lang: str, token: str) -> str | Response:
     case = services.case_of_receipt(token)
     if case is None:
         return _no_confirmation()
+    here = _sent_here(case)
     return render_template(
         "intake/received.html",
         case=case,
         token=token,
-        printed=services.printed_link(case) if _sent_here(case) else "",
-        offers=case.stage is not Stage.CLOSED and _sent_here(case),
+        printed=services.printed_link(case) if here else "",
+        offers=here and case.stage is not Stage.CLOSED,
     )
 
 
@@ -401,7 +403,7 @@ def _sent_here(case: Case) -> bool:
     Holding the draft is not enough: it may have been begun on another device, which others use.
     """
     number, at = session.get("sent", (0, 0.0))
-    return bool(number == case.id and clock.now().timestamp() - at < cookies.HOURS * 3600)
+    return bool(number == case.id and clock.now().timestamp() - at < cookies.LIVES.seconds)
 
 
 @in_both_languages(bp, "/fr/demande/recue/<token>", "/en/request/received/<token>", ("POST",))
@@ -419,18 +421,6 @@ def open_page(lang: str, token: str) -> BaseResponse:
 
 
 # --- later, or on another device -------------------------------------------------------------------------------------
-
-
-class LinkForm(forms.Form):
-    email = wtforms.StringField(
-        lazy("Email address"),
-        [Filled(lazy("Enter your email address"))],
-        render_kw={"autocomplete": "email", "type": "email", "inputmode": "email", "spellcheck": "false"},
-    )
-
-    def validate_email(self, field: wtforms.Field) -> None:
-        if read_email(field.data) is None:
-            raise wtforms.ValidationError(text("intake.question.email.wrong"))
 
 
 class CodeForm(forms.Form):
@@ -451,22 +441,19 @@ def _back_page() -> str:
 @public
 def later(lang: str) -> str | BaseResponse:
     del lang
-    draft = _draft()
-    if draft is None:
-        return _lost()
-    if sent := drafts.sent_as(draft):
-        return _already_sent(sent)
-    return _later_page(draft, LinkForm(data={"email": (drafts.content_of(draft).answers.get("email") or [""])[0]}))
+    draft = _under_way()
+    if not isinstance(draft, Draft):
+        return draft
+    return _later_page(draft, AddressForm(data={"email": (drafts.content_of(draft).answers.get("email") or [""])[0]}))
 
 
-def _later_page(draft: Draft, form: LinkForm) -> str:
+def _later_page(draft: Draft, form: AddressForm) -> str:
     return render_template(
         "intake/later.html",
         form=form,
         code=drafts.code_of(draft),
         kept_until=clock.local_date(drafts.expires_at(draft)),
         page=_back_page(),
-        facts=programme_values(language()),
     )
 
 
@@ -474,17 +461,15 @@ def _later_page(draft: Draft, form: LinkForm) -> str:
 @public
 def mail_link(lang: str) -> BaseResponse:
     """A link to this draft, mailed on demand to the address typed here."""
-    draft = _draft()
-    if draft is None:
-        return _lost()
-    if sent := drafts.sent_as(draft):
-        return _already_sent(sent)
-    form = LinkForm(request.form)
+    draft = _under_way()
+    if not isinstance(draft, Draft):
+        return draft
+    form = AddressForm(request.form)
     if request.form.get("_lang"):
         return make_response(_later_page(draft, form))
     if not form.validate():
         return make_response(_later_page(draft, form), 422)
-    address = read_email(form.email.data or "") or ""
+    address = form.address
     if too_often("resume-mail", client_network(), limit=10, seconds=3600) or too_often(
         "resume-mail-to", address.lower(), limit=3, seconds=6 * 3600
     ):
@@ -529,7 +514,7 @@ def resume_by_code(lang: str) -> BaseResponse:
 def resume_landing(lang: str, token: str) -> str | Response:
     """Says what the link opens; reading it, however often and by whatever scanner, changes nothing."""
     del lang
-    draft = drafts.of_link(token)
+    draft = drafts.of_link(opened(token, Purpose.RESUME))
     if draft is None:
         return _dead_link()
     here = _draft()
@@ -546,9 +531,7 @@ def resume_landing(lang: str, token: str) -> str | Response:
 @by_link
 def resume_by_link(lang: str, token: str) -> BaseResponse:
     del lang
-    if too_often("link", client_network(), limit=30, seconds=60):
-        raise TooManyRequests
-    draft = drafts.of_link(token)
+    draft = drafts.of_link(cookies.pressed(token, Purpose.RESUME))
     return _dead_link() if draft is None else _go_on_with(draft)
 
 

@@ -1,34 +1,38 @@
 """After the first page of a link: the token leaves the address, and a cookie of two hours stands for it."""
 
+from datetime import timedelta
+
 from flask import current_app, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
 from crm.db import db
 from crm.links.models import Link, Purpose
-from crm.links.services import is_live
+from crm.links.services import is_live, opened
+from crm.security import client_network, own_cookie, set_own_cookie, too_often
 
-HOURS = 2
+LIVES = timedelta(hours=2)
+
+
+def pressed(token: str, purpose: Purpose) -> Link | None:
+    """The live link of a token whose button was pressed, or None. Raises TooManyRequests when one network presses too many."""
+    if too_often("link", client_network(), limit=30, seconds=60):
+        raise TooManyRequests
+    return opened(token, purpose)
 
 
 def keep(response: Response, link: Link) -> Response:
     """This browser may use the link for two hours, without its token."""
-    response.set_cookie(
-        _name(link.purpose),
-        _serializer(link.purpose).dumps(link.id),
-        max_age=HOURS * 3600,
-        secure=bool(current_app.config["SESSION_COOKIE_SECURE"]),
-        httponly=True,
-        samesite="Lax",
-        path="/",
-    )
+    set_own_cookie(response, _name(link.purpose), str(_serializer(link.purpose).dumps(link.id)), lives=LIVES)
     return response
 
 
 def kept(purpose: Purpose) -> Link | None:
     """The link this browser holds for a purpose; None when it is over, forged, revoked or expired."""
+    held = request.cookies.get(own_cookie(_name(purpose)), "")
     try:
-        number = _serializer(purpose).loads(request.cookies.get(_name(purpose), ""), max_age=HOURS * 3600)
+        number = _serializer(purpose).loads(held, max_age=LIVES.seconds)
     except BadSignature:
         return None
     link = db.session.get(Link, number) if isinstance(number, int) else None
@@ -36,7 +40,7 @@ def kept(purpose: Purpose) -> Link | None:
 
 
 def _name(purpose: Purpose) -> str:
-    return f"__Host-{purpose}" if current_app.config["SESSION_COOKIE_SECURE"] else f"link-{purpose}"
+    return f"link-{purpose}"
 
 
 def _serializer(purpose: Purpose) -> URLSafeTimedSerializer:

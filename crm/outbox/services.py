@@ -10,7 +10,7 @@ from crm import clock
 from crm.config import Settings
 from crm.db import db
 from crm.i18n import speaking
-from crm.links.models import Link, Purpose
+from crm.links.models import Link
 from crm.outbox.kinds import find
 from crm.outbox.models import WAITING, Message, Status
 from crm.texts import fill, pair
@@ -91,9 +91,9 @@ def programme_values(language: str) -> dict[str, object]:
     }
 
 
-def carry_instead(purpose: Purpose, link: Link) -> None:
+def carry_instead(link: Link) -> None:
     """What waits to leave with an earlier link to the same object leaves with this one, or it would not leave at all."""
-    earlier = select(Link.id).where(Link.purpose == purpose, Link.object_id == link.object_id, Link.id != link.id)
+    earlier = select(Link.id).where(Link.purpose == link.purpose, Link.object_id == link.object_id, Link.id != link.id)
     db.session.execute(
         update(Message)
         .where(WAITING, Message.link_id.in_(earlier))

@@ -17,7 +17,7 @@ feature = Feature(
         Sentence("person.link_issued", "portal.event.link_issued", "internal"),
     ),
     messages=(
-        MessageKind("portal.link", "portal.mail.link", still_true=services.link_lives),
+        MessageKind("portal.link", "portal.mail.link"),
         *(
             MessageKind(f"portal.{kind}", f"portal.mail.{kind}", still_true=services.may_still_read)
             for kind in ("written", "call_asked", "request_withdrawn")

@@ -14,8 +14,8 @@ from crm.accounts.models import Staff
 from crm.accounts.queries import duty_person
 from crm.accounts.services import by
 from crm.business_days import add_business_days
+from crm.cases.addresses import DAYS, address_of_file, address_of_page, link_of
 from crm.cases.models import Case, CaseNeed, Contact
-from crm.cases.person import DAYS, address_of_page, link_of
 from crm.cases.queries import may_see
 from crm.cases.services import advance
 from crm.cases.vocabulary import ClosingReason, Stage
@@ -27,7 +27,7 @@ from crm.intake.services import opened_arrangements
 from crm.links.models import Link, Purpose
 from crm.links.services import issue
 from crm.outbox.models import Message
-from crm.outbox.services import carry_instead, queue, settings
+from crm.outbox.services import carry_instead, queue
 from crm.permissions.models import Consent, Permission
 from crm.permissions.services import withdraw_consent
 from crm.portal.models import About, PersonMessage
@@ -127,7 +127,7 @@ def _tell_team(kind: str, case: Case, key: str) -> None:
         values={
             "name": to.name,
             "reference": case.reference,
-            "address_of_file": f"{settings().base_url}/staff/cases/{case.reference}",
+            "address_of_file": address_of_file(case),
         },
         case_id=case.id,
         subject_ids={"staff": to.id},
@@ -307,17 +307,11 @@ def new_link(case: Case, actor: Staff) -> Link:
     if case.quarantined:
         raise RefusedError(text("cases.refusal.quarantined"))
     link = issue(Purpose.CASE, case.id, days=DAYS)
-    carry_instead(Purpose.CASE, link)
+    carry_instead(link)
     record("person.link_issued", case_id=case.id, actor=by(actor))
     if case.contact.email:
         _mail_link(case, link)
     return link
-
-
-def link_lives(message: Message) -> bool:
-    """Whether the link a mail carries still opens something."""
-    link = db.session.get(Link, message.link_id) if message.link_id else None
-    return link is not None and link.revoked_at is None
 
 
 def new_form_key() -> str:

@@ -15,8 +15,8 @@ from crm import clock, forms
 from crm.access import by_link, case_team, public
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
+from crm.cases.addresses import address_of_page
 from crm.cases.models import Case
-from crm.cases.person import address_of_page
 from crm.cases.views import case_or_404
 from crm.cases.vocabulary import Stage
 from crm.db import db
@@ -24,7 +24,7 @@ from crm.errors import RefusedError
 from crm.errors import page as error_page
 from crm.forms import AtMost, Chosen, Filled
 from crm.i18n import gettext, in_both_languages, language, lazy
-from crm.intake.formats import read_email
+from crm.intake.forms import AddressForm
 from crm.links import cookies
 from crm.links.models import Purpose
 from crm.links.services import opened
@@ -54,18 +54,6 @@ class WriteForm(forms.Form):
         self.about.choices = choices("portal.about")
 
 
-class LostForm(forms.Form):
-    email = wtforms.StringField(
-        lazy("Email address"),
-        [Filled(lazy("Enter your email address"))],
-        render_kw={"autocomplete": "email", "type": "email", "inputmode": "email", "spellcheck": "false"},
-    )
-
-    def validate_email(self, field: wtforms.Field) -> None:
-        if read_email(field.data) is None:
-            raise wtforms.ValidationError(text("intake.question.email.wrong"))
-
-
 # --- the link --------------------------------------------------------------------------------------------------------
 
 
@@ -83,16 +71,14 @@ def landing(lang: str, token: str) -> str | Response:
 @by_link
 def enter(lang: str, token: str) -> BaseResponse:
     """The button was pressed: a cookie of two hours, and an address without a secret."""
-    if too_often("link", client_network(), limit=30, seconds=60):
-        raise TooManyRequests
-    link = opened(token, Purpose.CASE)
+    link = cookies.pressed(token, Purpose.CASE)
     if link is None:
         return _dead()
     return cookies.keep(redirect(url_for("portal.page", lang=lang), 303), link)
 
 
 def _dead() -> Response:
-    return make_response(render_template("portal/lost.html", form=LostForm(), dead=True), 404)
+    return make_response(render_template("portal/lost.html", form=AddressForm(), dead=True), 404)
 
 
 def _case(*, lock: bool = False) -> Case | None:
@@ -102,7 +88,7 @@ def _case(*, lock: bool = False) -> Case | None:
 
 def _lost(typed: str = "") -> Response:
     """No link in this browser: what was typed is given back, and the link can be asked for again."""
-    body = render_template("portal/lost.html", form=LostForm(), dead=False, typed=typed)
+    body = render_template("portal/lost.html", form=AddressForm(), dead=False, typed=typed)
     return make_response(body, 404)
 
 
@@ -369,10 +355,10 @@ def _instant(value: str) -> datetime | None:
 @public
 def send_again(lang: str) -> BaseResponse:
     """Mail the link again to the address on file; the answer is the same whether or not there is one."""
-    form = LostForm(request.form)
+    form = AddressForm(request.form)
     if not form.validate():
         return make_response(render_template("portal/lost.html", form=form, dead=False), 422)
-    address = read_email(form.email.data or "") or ""
+    address = form.address
     if too_often("case-link", client_network(), limit=10, seconds=3600):
         raise TooManyRequests
     if not too_often("case-link-to", address.lower(), limit=3, seconds=6 * 3600):

@@ -17,7 +17,6 @@ from flask import (
 )
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
-from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response as BaseResponse
 from wtforms.validators import StopValidation
 
@@ -33,7 +32,6 @@ from crm.errors import page as error_page
 from crm.forms import AtMost, Chosen, DateField, Filled
 from crm.i18n import gettext, in_both_languages, language, lazy, speaking
 from crm.links import cookies
-from crm.links import services as links
 from crm.links.models import Purpose
 from crm.partners.models import Body
 from crm.partners.queries import directory
@@ -43,7 +41,6 @@ from crm.permissions.services import live, wording
 from crm.referrals import services
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import DeclineReason, Status, may_become
-from crm.security import client_network, too_often
 from crm.texts import choices, text
 
 bp = Blueprint("referrals", __name__)
@@ -292,16 +289,13 @@ def landing(lang: str, token: str) -> str | Response:
 @by_link
 def enter(lang: str, token: str) -> BaseResponse:
     """Continue was pressed: the token becomes a cookie of two hours, and the address holds no secret any more."""
-    if too_often("link", client_network(), limit=30, seconds=60):
-        raise TooManyRequests
-    referral = services.opened_by(token)
-    if referral is None:
+    link = cookies.pressed(token, Purpose.REFERRAL)
+    referral = services.opened_by(link.id) if link else None
+    if link is None or referral is None:
         return _neutral()
     services.note_seen(referral)
     db.session.commit()
-    link = links.opened(token, Purpose.REFERRAL)
-    response = redirect(url_for("referrals.answer_page", lang=lang), 303)
-    return cookies.keep(response, link) if link else _neutral()
+    return cookies.keep(redirect(url_for("referrals.answer_page", lang=lang), 303), link)
 
 
 def _referral_of_cookie() -> Referral | None:

@@ -18,6 +18,7 @@ from crm.accounts.queries import duty_person
 from crm.accounts.services import by
 from crm.business_days import add_business_days, next_business_day
 from crm.cases import pipeline
+from crm.cases.addresses import address_of_file
 from crm.cases.models import Case
 from crm.cases.pipeline import Move, Refusal
 from crm.cases.queries import is_held, may_see
@@ -26,7 +27,7 @@ from crm.db import db
 from crm.errors import RefusedError
 from crm.i18n import format_date, speaking
 from crm.outbox.models import Message, Status
-from crm.outbox.services import queue, settings
+from crm.outbox.services import queue
 from crm.reminders import rules
 from crm.reminders.models import FollowUp, State
 from crm.texts import label, text
@@ -322,7 +323,7 @@ def _queue_one(follow_up: FollowUp, now: datetime) -> None:
             "reference": case.reference,
             "project": f" – {case.project.name}" if case.project.name else "",
             "due_on": format_date(follow_up.due_on),
-            "address_of_file": f"{settings().base_url}/staff/cases/{case.reference}",
+            "address_of_file": address_of_file(case),
         }
     queue(
         "reminders.due",

@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 from icalendar import Alarm, Calendar, Event, vCalAddress, vText
 
 from crm import clock
+from crm.cases.addresses import address_of_file
 from crm.cases.models import Case
 from crm.i18n import speaking
 from crm.outbox.services import settings
-from crm.talks.models import Mode, Talk, TalkState
+from crm.talks.models import Talk, TalkState
 from crm.texts import label, text
 
 
@@ -53,20 +54,10 @@ def feed(talks: Iterable[tuple[Talk, Case]], *, language: str, name: str) -> byt
         calendar.add("x-wr-calname", text("talks.calendar.feed", name=name))
         for talk, case in talks:
             event = _event(talk, f"{text('talks.calendar.title')} {case.reference}", label("talks.mode", talk.mode))
-            event.add("url", f"{settings().base_url}/staff/cases/{case.reference}")
+            event.add("url", address_of_file(case))
             event["status"] = vText("CANCELLED" if talk.state is TalkState.CANCELLED else "CONFIRMED")
             calendar.add_component(event)
     return _written(calendar)
-
-
-def where_of(talk: Talk, *, video_address: str, place: str) -> str:
-    """How the talk is held, in the language spoken now: the video address or the place goes along."""
-    details = {Mode.PHONE: "", Mode.VIDEO: video_address, Mode.IN_PERSON: place}
-    return (
-        f"{label('talks.mode', talk.mode)} – {details[talk.mode]}"
-        if details[talk.mode]
-        else label("talks.mode", talk.mode)
-    )
 
 
 def _calendar(method: str) -> Calendar:

@@ -100,7 +100,7 @@ class ExceptionForm(forms.Form):
     day = DateField(lazy("Date"), [Filled(lazy("Choose a date"))], render_kw={"type": "date"})
     hours = wtforms.StringField(
         lazy("Hours"),
-        [Hours(), AtMost(200)],
+        [Hours()],
         render_kw={"optional": True},
         description=lazy("Blank: the day is closed."),
     )

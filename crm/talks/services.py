@@ -11,8 +11,8 @@ from crm import clock
 from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.business_days import add_business_days, is_business_day
+from crm.cases.addresses import address_of_file, address_of_page, link_of
 from crm.cases.models import Case, Exchange
-from crm.cases.person import address_of_page, link_of
 from crm.cases.pipeline import NOBODY_TO_TELL, Move, Refusal
 from crm.cases.services import assign, record_exchange
 from crm.cases.vocabulary import ExchangeDirection, ExchangeKind, ExchangeResult, Stage
@@ -21,13 +21,13 @@ from crm.errors import RefusedError
 from crm.i18n import format_phone, format_time, format_weekday_date, speaking
 from crm.outbox.kinds import Attachment
 from crm.outbox.models import Message
-from crm.outbox.services import queue, settings
+from crm.outbox.services import queue
 from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, plan_once, set_rule_date
 from crm.talks import calendars
 from crm.talks.hours import DEFAULT
 from crm.talks.models import Mode, Talk, TalkCell, TalkRules, TalkState
 from crm.talks.slots import cells
-from crm.texts import text
+from crm.texts import label, text
 from crm.timeline.services import record
 
 REMIND_AT_HOUR = 8  # local time
@@ -102,9 +102,12 @@ def book(
     return talk
 
 
-def _may_change(case: Case) -> None:
+def _may_change(case: Case, talk: Talk | None = None) -> None:
+    """Refuse on a closed file, and when the talk is settled already."""
     if case.stage is Stage.CLOSED:
         raise RefusedError(text("cases.refusal.closed_file"))
+    if talk is not None and talk.state is not TalkState.BOOKED:
+        raise RefusedError(text("talks.refusal.ended"))
 
 
 def _take_cells(talk: Talk, minutes: int) -> None:
@@ -126,9 +129,7 @@ def _free_cells(talk: Talk) -> None:
 
 def move(talk: Talk, case: Case, *, starts_at: datetime, minutes: int, buffer: int) -> None:
     """The person takes the same talk at another time, with the same adviser. The time it had is free again, unless the new one is refused."""
-    _may_change(case)
-    if talk.state is not TalkState.BOOKED:
-        raise RefusedError(text("talks.refusal.ended"))
+    _may_change(case, talk)
     if starts_at <= clock.now():
         raise RefusedError(text("talks.refusal.past"))
     before = talk.starts_at
@@ -169,9 +170,7 @@ def cancel(talk: Talk, case: Case, actor: Staff | None, *, tell: bool = True) ->
 
 def cancel_by_person(talk: Talk, case: Case) -> None:
     """The person does not come: a follow-up to agree on another time is planned for the next business day."""
-    _may_change(case)
-    if talk.state is not TalkState.BOOKED:
-        raise RefusedError(text("talks.refusal.ended"))
+    _may_change(case, talk)
     cancel(talk, case, None)
     plan_by_rule(case, "no_show", add_business_days(clock.today(), 1))
     keep_from_being_forgotten(case)
@@ -208,9 +207,7 @@ def moved(case: Case, move: Move, actor: Staff | None) -> None:
 
 def settle(talk: Talk, case: Case, state: TalkState, actor: Staff, summary: str) -> None:
     """Record whether a talk was held, missed by the person, or cancelled. A missed one makes a dated follow-up."""
-    _may_change(case)
-    if talk.state is not TalkState.BOOKED:
-        raise RefusedError(text("talks.refusal.ended"))
+    _may_change(case, talk)
     if state is not TalkState.CANCELLED and talk.starts_at > clock.now():
         raise RefusedError(text("talks.refusal.not_yet"))
     if state is TalkState.CANCELLED:
@@ -249,14 +246,14 @@ def when(talk: Talk, lang: str) -> str:
 
 def where(talk: Talk, case: Case, lang: str) -> str:
     """How the talk is held: who calls whom, the video address, or the place."""
-    if talk.mode is Mode.PHONE and case.contact.phone:
-        with speaking(lang):
-            return text("talks.call_at", number=format_phone(case.contact.phone, case.contact.phone_extension))
-    rules = db.session.get(TalkRules, talk.adviser_id)
     with speaking(lang):
-        return calendars.where_of(
-            talk, video_address=rules.video_address if rules else "", place=rules.place if rules else ""
-        )
+        way = label("talks.mode", talk.mode)
+        if talk.mode is Mode.PHONE:
+            number = format_phone(case.contact.phone, case.contact.phone_extension)
+            return text("talks.call_at", number=number) if number else way
+        rules = db.session.get(TalkRules, talk.adviser_id)
+        there = (rules.video_address if talk.mode is Mode.VIDEO else rules.place) if rules else ""
+        return f"{way} – {there}" if there else way
 
 
 def _tell_person(talk: Talk, case: Case, kind: str) -> None:
@@ -295,7 +292,7 @@ def _tell_adviser(talk: Talk, case: Case, kind: str) -> None:
             "name": adviser.name,
             "when": when(talk, adviser.language),
             "reference": case.reference,
-            "address_of_file": f"{settings().base_url}/staff/cases/{case.reference}",
+            "address_of_file": address_of_file(case),
         },
         case_id=case.id,
         subject_ids={"talk": talk.id, "sequence": talk.sequence},

@@ -15,9 +15,7 @@ from crm.business_days import holidays
 CELL = timedelta(minutes=15)
 DAYS_AHEAD = 28
 Span = tuple[int, int]  # minutes after midnight: from, to
-_SPAN = re.compile(
-    r"\s*(\d{1,2})\s*(?:[:h]\s*(\d{2})?)?\s*(?:-|–|—|à|to)\s*(\d{1,2})\s*(?:[:h]\s*(\d{2})?)?\s*", re.IGNORECASE
-)
+_SPAN = re.compile(r"(\d{1,2}) ?(?:[:h] ?(\d{2})?)? ?(?:-|–|—|à|to) ?(\d{1,2}) ?(?:[:h] ?(\d{2})?)?", re.IGNORECASE)
 
 
 def cells(starts_at: datetime, minutes: int) -> list[datetime]:
@@ -68,7 +66,7 @@ def read_spans(typed: str) -> list[Span] | None:
     """
     found: list[Span] = []
     for part in filter(str.strip, re.split(r"[,;]| et | and ", typed)):
-        read = _SPAN.fullmatch(part)
+        read = _SPAN.fullmatch(" ".join(part.split()))  # one blank at most: a run of them would cost its cube
         if read is None:
             return None
         begins, ends = (int(read[i]) * 60 + int(read[i + 1] or 0) for i in (1, 3))

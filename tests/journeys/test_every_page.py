@@ -10,7 +10,7 @@ from crm import clock
 from crm.access import Role
 from crm.accounts.queries import by_email
 from crm.cases import services as cases
-from crm.cases.person import link_of
+from crm.cases.addresses import link_of
 from crm.cases.vocabulary import Stage
 from crm.intake.forms import PAGES as QUESTIONS
 from crm.links.services import token as token_of

@@ -9,8 +9,8 @@ import time_machine
 from sqlalchemy import func, select, text
 
 from crm import clock
+from crm.cases.addresses import link_of
 from crm.cases.models import Case
-from crm.cases.person import link_of
 from crm.cases.queries import forgotten
 from crm.cases.services import add_note, advance
 from crm.cases.vocabulary import ClosingReason, Stage

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from crm.cases.person import link_of
+from crm.cases.addresses import link_of
 from crm.intake.forms import PAGES
 from crm.links.services import token
 from tests.support.asking import CHECK, START, address, ask, begin, fill
