@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from crm.db import SAFE_METHODS, db, is_busy, writing
-from crm.forms import chosen_names
+from crm.forms import typed_names
 from crm.i18n import gettext, use_language
 
 log = logging.getLogger(__name__)
@@ -35,14 +35,14 @@ def page(
 ) -> Response:
     """A page that explains a refusal. With `kept`, what was typed is shown and can be sent again, to `action`.
 
-    What was chosen from a list goes along unseen: its code would mean nothing to the reader.
+    What was chosen goes along unseen: its code would mean nothing to the reader.
     """
     body = render_template(
         "errors/page.html",
         title=title,
         paragraphs=paragraphs,
         kept=kept,
-        typed=[value for name, value in kept or () if value and name not in chosen_names()],
+        typed=[value for name, value in kept or () if value and name in typed_names()],
         action=action or request.full_path.rstrip("?"),
     )
     response = make_response(body, status)

@@ -93,23 +93,27 @@ class Form(wtforms.Form):
             if field.errors:
                 yield field.id, " ".join(str(error) for error in field.errors)
 
+    def error_links(self, number: int = 0) -> list[tuple[str, str]]:
+        """The same, each with its address on the page; `number` tells apart rows that hold the same form."""
+        row = f"-{number}" if number else ""
+        return [(f"#{target}{row}", message) for target, message in self.error_list()]
+
 
 @cache
-def chosen_names() -> frozenset[str]:
-    """Names of fields that nobody types: lists, boxes and hidden values, in every form that has them."""
+def typed_names() -> frozenset[str]:
+    """Names of the fields that people type in, in every form; all other values are chosen, or carried unseen."""
     typed: set[str] = set()
-    chosen = {"to", "kept", "_lang"}
     waiting: list[type[Form]] = [Form]
     while waiting:
         form = waiting.pop()
         waiting += form.__subclasses__()
-        for name, field in vars(form).items():
-            if isinstance(field, UnboundField):
-                by_hand = issubclass(field.field_class, StringField) and not issubclass(
-                    field.field_class, wtforms.HiddenField
-                )
-                (typed if by_hand else chosen).add(name)
-    return frozenset(chosen - typed)
+        typed |= {name for name, field in vars(form).items() if isinstance(field, UnboundField) and _by_hand(field)}
+    return frozenset(typed)
+
+
+def _by_hand(field: UnboundField) -> bool:
+    kind = field.field_class
+    return issubclass(kind, StringField) and not issubclass(kind, wtforms.HiddenField)
 
 
 @lru_cache(maxsize=512)

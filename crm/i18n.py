@@ -23,6 +23,7 @@ from crm.config import LANGUAGES, ROOT, Settings
 
 CATALOGUES = ROOT / "crm" / "translations"
 LOCALES = {"fr": "fr-CA", "en": "en-CA"}
+NAMES = {"fr": "Français", "en": "English"}  # each in its own language
 NBSP = "\u00a0"
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -192,7 +193,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         "local_date": clock.local_date,
     }
     app.jinja_env.filters.update(helpers)
-    app.jinja_env.globals.update(LOCALES=LOCALES, languages=settings.languages)
+    app.jinja_env.globals.update(LOCALES=LOCALES, LANGUAGE_NAMES=NAMES, languages=settings.languages)
 
     @app.context_processor
     def _language_of_the_page() -> dict[str, str]:

@@ -194,7 +194,7 @@ def new() -> str:
 
 
 def _entry_page(form: EntryForm, pages: Mapping[str, QuestionPage]) -> str:
-    errors = [*form.error_list(), *(pair for page in pages.values() for pair in page.error_list())]
+    errors = [link for one in (form, *pages.values()) for link in one.error_links()]
     return render_template("intake/entry.html", form=form, pages=pages, errors=errors, facts=services.notice_values())
 
 

@@ -5,7 +5,7 @@ answer calls for. A draft keeps what was typed, right or wrong; `read` judges al
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -257,12 +257,6 @@ class Whole:
 
     def wrong_pages(self) -> list[str]:
         return [code for code, form in self.pages.items() if form.errors]
-
-    def error_list(self) -> Iterator[tuple[str, str, str]]:
-        """(page, id of the field, message), one per field, in the order of the form."""
-        for code, form in self.pages.items():
-            for field_id, message in form.error_list():
-                yield code, field_id, message
 
     @property
     def you(self) -> You:

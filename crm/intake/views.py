@@ -31,12 +31,12 @@ from crm.cases.models import Case
 from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.errors import page as error_page
-from crm.forms import Filled
+from crm.forms import Filled, typed_names
 from crm.i18n import View, format_date, gettext, in_both_languages, language, lazy
 from crm.intake import drafts, services
 from crm.intake.drafts import Content
 from crm.intake.formats import read_email
-from crm.intake.forms import PAGE_OF, PAGES, AddressForm, QuestionPage, applies, read, suggested_email
+from crm.intake.forms import PAGE_OF, PAGES, AddressForm, QuestionPage, Whole, applies, read, suggested_email
 from crm.intake.models import Draft, Request
 from crm.links import cookies
 from crm.links.models import Purpose
@@ -126,7 +126,9 @@ def _next_page(content: Content) -> str:
 def _already_sent(sent: Request, typed: Mapping[str, list[str]] = {}) -> BaseResponse:
     """Back, refresh or another tab after sending: the same confirmation; what was typed since is given back."""
     said = text("intake.refusal.already_sent", reference=sent.case.reference)
-    words = [one for name, values in typed.items() for one in values if one and PAGE_OF.get(name) and len(one) > 1]
+    words = [
+        one for name, values in typed.items() for one in values if one and PAGE_OF.get(name) and name in typed_names()
+    ]
     if words:
         mend = text("intake.refusal.already_sent_typed", email=settings().programme.email)
         return error_page(409, gettext("This cannot be done now"), said, mend, *words)
@@ -307,7 +309,7 @@ def check(lang: str) -> str | BaseResponse:
     return _check_page(content, errors=[])
 
 
-def _check_page(content: Content, *, errors: list[tuple[str, str, str]]) -> str:
+def _check_page(content: Content, *, errors: list[tuple[str, str]]) -> str:
     *asked, _check = _order()
     pages = {code: PAGES[code](content.answers) for code in asked}
     email = (content.answers.get("email") or [""])[0]
@@ -344,7 +346,7 @@ def send(lang: str) -> BaseResponse:
                 content.judge(page, wrong=True)
             drafts.save(draft, content)
             db.session.commit()
-            return make_response(_check_page(content, errors=list(whole.error_list())), 422)
+            return make_response(_check_page(content, errors=_mending(whole)), 422)
         many = counted("request", client_network(), seconds=3600)
         suspect = services.why_suspect(draft, content, whole, from_network=many)
         try:
@@ -360,6 +362,15 @@ def send(lang: str) -> BaseResponse:
         else:
             return response
     raise refused
+
+
+def _mending(whole: Whole) -> list[tuple[str, str]]:
+    """Each fault with the address of its question, from where one comes back to the check."""
+    return [
+        (_address(code, check=1) + link, message)
+        for code, form in whole.pages.items()
+        for link, message in form.error_links()
+    ]
 
 
 def _take_suggestion(draft: Draft, content: Content) -> BaseResponse:

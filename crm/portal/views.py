@@ -281,7 +281,7 @@ def choose_time(lang: str) -> BaseResponse:
     if case.stage is Stage.CLOSED:
         raise RefusedError(text("cases.refusal.closed_file"))
     mode = next((one for one in Mode if one == request.form.get("mode")), None)
-    starts_at = _instant(request.form.get("at", ""))
+    starts_at = _instant(request.form.get("start", ""))
     if starts_at is None or mode is None:
         return make_response(_times(case, text("portal.times.choose"), mode or ""), 422)
     moving = _moved(case)

@@ -12,8 +12,8 @@ from crm.intake.forms import PAGES
 from crm.intake.models import Draft, Request
 from crm.outbox.models import Message
 from crm.reminders.models import FollowUp
-from tests.intake.test_requests import Browser
 from tests.support import asking
+from tests.support.browser import Browser
 from tests.support.factories import ANSWERS
 from tests.support.server import LONGEST_WAIT, Product
 

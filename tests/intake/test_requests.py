@@ -1,6 +1,5 @@
 """Asking to talk: one request however it is pressed, nothing typed is lost, everything in the page's language."""
 
-import http.client
 import re
 import threading
 from urllib.parse import quote_plus, urlencode
@@ -17,6 +16,7 @@ from crm.permissions.models import Consent, Purpose
 from crm.texts import pair
 from tests.support import asking
 from tests.support.asking import CHECK, START, address, ask, begin, fill, own
+from tests.support.browser import Browser, over_the_wire
 from tests.support.factories import ANSWERS
 from tests.support.pages import HOST, words
 from tests.support.server import LONGEST_WAIT, Product
@@ -172,7 +172,7 @@ def test_twenty_presses_at_once_make_one_request_with_one_reference(session, peo
 
         def press():
             together.wait(LONGEST_WAIT)
-            answers.append(_ask(port, "POST", CHECK["fr"], body, {"Cookie": cookie}))
+            answers.append(over_the_wire(port, "POST", CHECK["fr"], body, {"Cookie": cookie}))
 
         threads = [threading.Thread(target=press) for _ in range(20)]
         for thread in threads:
@@ -181,51 +181,14 @@ def test_twenty_presses_at_once_make_one_request_with_one_reference(session, peo
             thread.join()
         assert [status for status, _, _ in answers] == [303] * 20
         (where,) = {headers["Location"] for _, headers, _ in answers}
-        confirmation = _ask(port, "GET", where)
+        confirmation = over_the_wire(port, "GET", where)
         reference = re.search(r"PCC-\w{4}-\w{4}", confirmation[2])[0]
-        again = _ask(port, "POST", CHECK["fr"], body, {"Cookie": cookie})
+        again = over_the_wire(port, "POST", CHECK["fr"], body, {"Cookie": cookie})
         assert again[1]["Location"] == where
     finally:
         product.stop()
     assert session.scalars(select(Case.reference)).all() == [reference]
     assert (count(session, Request), count(session, Message)) == (1, 1)
-
-
-class Browser:
-    """A browser of its own, over a real connection."""
-
-    def __init__(self, port: int) -> None:
-        self.port, self.cookies, self.token = port, {}, ""
-        self.get(START["fr"])
-
-    def cookie(self) -> str:
-        return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-
-    def get(self, path):
-        return self._note(_ask(self.port, "GET", path, headers={"Cookie": self.cookie()}))
-
-    def post(self, path, data):
-        body = urlencode({**data, "csrf_token": self.token}, doseq=True)
-        return self._note(_ask(self.port, "POST", path, body, {"Cookie": self.cookie()}))
-
-    def _note(self, answer):
-        for value in answer[1].get_all("Set-Cookie") or ():
-            name, _, rest = value.partition("=")
-            self.cookies[name] = rest.partition(";")[0]
-        if found := re.search(r'name="csrf_token" value="([^"]+)"', answer[2]):
-            self.token = found[1]
-        return answer
-
-
-def _ask(port, method, path, body=None, headers=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LONGEST_WAIT)
-    sent = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
-    try:
-        connection.request(method, path, body, sent | (headers or {}))
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read().decode()
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize("lang", ["fr", "en"])

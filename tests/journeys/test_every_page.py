@@ -25,7 +25,7 @@ from tests.journeys.site import REFUSED, body_of
 from tests.journeys.test_entrepreneur import answers, begin, fill, fill_all
 from tests.journeys.test_referral import LINK
 from tests.support.asking import CHECK, START, address
-from tests.talks.test_booking import open_hours
+from tests.support.talking import open_hours
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 

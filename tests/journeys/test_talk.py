@@ -11,7 +11,7 @@ from crm.accounts.queries import by_email
 from tests.journeys.conftest import TWO
 from tests.journeys.site import Words, body_of, plain
 from tests.journeys.test_entrepreneur import RECEIVED, begin, fill_all, go_on, some_email
-from tests.talks.test_booking import open_hours
+from tests.support.talking import open_hours
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 in_two_settings = pytest.mark.parametrize("setting", TWO, indirect=True, ids=str)
@@ -45,7 +45,7 @@ def test_a_talk_is_chosen_moved_and_cancelled(window, setting, site, post, javas
     if javascript:
         visit.check("talk-times")
     visit.says(w.text("portal.times.zone"))
-    page.locator('input[name="at"]').nth(2).check()
+    page.locator('input[name="start"]').nth(2).check()
     go_on(visit)
     page.wait_for_url(PAGE)
     visit.says(w.text("portal.page.talk_move"))
@@ -70,7 +70,7 @@ def test_a_talk_is_chosen_moved_and_cancelled(window, setting, site, post, javas
     phone.page.wait_for_url(PAGE)
     phone.link(w.text("portal.page.talk_move")).click()
     phone.page.wait_for_url(TIMES)
-    phone.page.locator('input[name="at"]').nth(6).check()
+    phone.page.locator('input[name="start"]').nth(6).check()
     phone.button(w.text("portal.times.book")).click()
     phone.page.wait_for_url(PAGE)
     phone.page.locator("summary", has_text=w.text("portal.page.talk_cancel")).click()

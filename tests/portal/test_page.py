@@ -36,8 +36,8 @@ from crm.timeline.models import ActorKind, Event
 from tests.support.asking import CHECK, ask, begin, fill
 from tests.support.factories import ANSWERS
 from tests.support.pages import Pages, words
+from tests.support.talking import at_ten, book, open_hours
 from tests.support.typed import form_with
-from tests.talks.test_booking import at_ten, book, open_hours
 
 HOME = {"fr": "/fr/mon-dossier", "en": "/en/my-file"}
 OPEN = {"fr": "/fr/mon-dossier/ouvrir", "en": "/en/my-file/open"}
@@ -324,20 +324,20 @@ def test_a_time_is_chosen_from_the_confirmation_moved_and_cancelled(app, pages, 
     confirmation = ask(pages, ANSWERS).headers["Location"]
     pages.get(confirmation)
     assert pages.post(confirmation).headers["Location"] == TIMES
-    times = re.findall(r'name="at" value="([^"]+)"', pages.get(TIMES).text)
+    times = re.findall(r'name="start" value="([^"]+)"', pages.get(TIMES).text)
     assert len(times) > 10
-    pages.post(TIMES, {"mode": "phone", "at": times[0]})
+    pages.post(TIMES, {"mode": "phone", "start": times[0]})
     pages.get(TIMES)
-    pages.post(TIMES, {"mode": "phone", "at": times[0]})  # the same press again
+    pages.post(TIMES, {"mode": "phone", "start": times[0]})  # the same press again
     (talk,) = session.scalars(select(Talk)).all()
     assert talk.starts_at.isoformat() == times[0]
     # A form shown before the talk was booked says so, and moves nothing.
     pages.get(TIMES)
-    pages.post(TIMES, {"mode": "phone", "at": times[5], "about": ""}, status=409)
+    pages.post(TIMES, {"mode": "phone", "start": times[5], "about": ""}, status=409)
     session.expire_all()
     assert talk.sequence == 0
     about = form_with(pages.get(TIMES).text, "about")[1]["about"][0]
-    pages.post(TIMES, {"mode": "phone", "at": times[5], "about": about})
+    pages.post(TIMES, {"mode": "phone", "start": times[5], "about": about})
     session.expire_all()
     assert (talk.starts_at.isoformat(), talk.sequence) == (times[5], 1)
     press(pages, "annuler-echange", {"number": talk.id})
@@ -375,13 +375,13 @@ def test_a_time_that_is_not_offered_is_answered_kindly_with_others(app, make, pe
     open_hours(session, people.adviser)
     browser = inside(app, session, make.case())
     browser.get(TIMES)
-    answer = browser.post(TIMES, {"mode": "phone", "at": WRONG_TIMES[moment]().isoformat()}, status=409)
-    assert answer.text.count('name="at"') > 5
+    answer = browser.post(TIMES, {"mode": "phone", "start": WRONG_TIMES[moment]().isoformat()}, status=409)
+    assert answer.text.count('name="start"') > 5
     assert count(session, Talk) == 0
 
 
 @pytest.mark.parametrize(
-    "typed", [{"at": ""}, {"at": "demain"}, {"at": "2026-11-25T10:00"}, {"mode": "pigeon", "at": "x"}]
+    "typed", [{"start": ""}, {"start": "demain"}, {"start": "2026-11-25T10:00"}, {"mode": "pigeon", "start": "x"}]
 )
 def test_what_is_no_time_is_asked_for_again(app, make, people, session, typed):
     open_hours(session, people.adviser)
@@ -399,7 +399,12 @@ def test_within_the_notice_the_talk_is_no_longer_changed_here(app, make, people,
         browser = inside(app, session, case)
         page = words(browser.get(HOME["fr"]).text)
         assert "trop proche" in page
-        press(browser, "annuler-echange", {"number": talk.id}, status=409)
+        refused = press(browser, "annuler-echange", {"number": talk.id}, status=409)
+        moved = browser.post(
+            TIMES, {"mode": "phone", "start": at_ten(5).isoformat(), "about": f"{talk.id}.0"}, status=409
+        )
+    for answer in (refused, moved):
+        assert re.findall(r'class="kept">(.*?)<', answer.text) == [], "what was chosen is a code that nobody can read"
     session.expire_all()
     assert talk.state is TalkState.BOOKED
 
@@ -443,12 +448,14 @@ def test_a_talk_is_moved_with_its_own_adviser_whoever_owns_the_file(app, make, p
     hours.rules_of(people.other_adviser).offered = False
     session.commit()
     browser = inside(app, session, case)
-    assert 'name="at"' not in browser.get(TIMES).text
+    assert 'name="start"' not in browser.get(TIMES).text
     hours.rules_of(people.other_adviser).offered = True
     session.commit()
     page = browser.get(TIMES).text
     about = form_with(page, "about")[1]["about"][0]
-    browser.post(TIMES, {"mode": "phone", "at": re.findall(r'name="at" value="([^"]+)"', page)[9], "about": about})
+    browser.post(
+        TIMES, {"mode": "phone", "start": re.findall(r'name="start" value="([^"]+)"', page)[9], "about": about}
+    )
     session.expire_all()
     assert (talk.sequence, talk.adviser_id) == (1, people.other_adviser.id)
 
@@ -462,7 +469,9 @@ def test_a_past_talk_whose_outcome_nobody_recorded_stands_in_nobodys_way(app, ma
         browser = inside(app, session, case)
         assert pair("portal.page.talk_none")["fr"] in words(browser.get(HOME["fr"]).text)
         page = browser.get(TIMES).text
-        browser.post(TIMES, {"mode": "phone", "at": re.findall(r'name="at" value="([^"]+)"', page)[5], "about": ""})
+        browser.post(
+            TIMES, {"mode": "phone", "start": re.findall(r'name="start" value="([^"]+)"', page)[5], "about": ""}
+        )
         assert count(session, Talk) == 2
         # Closing says nothing of a talk that is past.
         advance(

@@ -10,7 +10,7 @@ from crm.links.services import token
 from tests.support.asking import CHECK, START, address, ask, begin, fill
 from tests.support.factories import ANSWERS
 from tests.support.pages import HOST, Pages
-from tests.talks.test_booking import open_hours
+from tests.support.talking import open_hours
 
 FIRST, AFTERWARDS = 60_000, 15_000
 KEPT = re.compile(r'(?:href|src)="(/static/[^"]+)"')

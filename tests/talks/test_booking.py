@@ -25,9 +25,10 @@ from crm.outbox.models import Message, Status
 from crm.reminders.models import FollowUp, State
 from crm.talks import hours, services
 from crm.talks.models import Mode, Talk, TalkCell, TalkState
-from tests.intake.test_requests import Browser
+from tests.support.browser import Browser
 from tests.support.pages import Pages
 from tests.support.server import LONGEST_WAIT, Product
+from tests.support.talking import at_ten, book, open_hours
 
 HOURS = "/staff/hours"
 WEEK = {"monday": "9-12", "tuesday": "9-12", "wednesday": "9-12", "thursday": "9-12", "friday": "9-12"}
@@ -35,28 +36,6 @@ RULES = {
     "version": "0", "offered": "y", "minutes": "30", "buffer": "15", "notice_hours": "24", "languages": ["fr", "en"],
     "modes": ["phone", "video"], "video_address": "https://visio.example/salle", "saturday": "", "sunday": "", "place": "",
 }  # fmt: skip
-
-
-def open_hours(session, *advisers, **changes):
-    """Advisers who offer every weekday morning."""
-    for adviser in advisers:
-        rules = hours.rules_of(adviser)
-        rules.offered, rules.languages, rules.modes = True, ["fr", "en"], ["phone", "video"]
-        rules.video_address, rules.version = "https://visio.example/salle", 1
-        for name, value in changes.items():
-            setattr(rules, name, value)
-        session.add(rules)
-        hours.save_weekly(adviser, {day: [(9 * 60, 12 * 60)] for day in range(7)})
-    session.commit()
-
-
-def at_ten(days=3):
-    return clock.at_local(next_business_day(clock.today() + timedelta(days=days)), 10)
-
-
-def book(case, adviser, starts_at=None, actor=None, **extra):
-    wanted = {"minutes": 30, "mode": Mode.PHONE, "buffer": 15} | extra
-    return services.book(case, adviser=adviser, starts_at=starts_at or at_ten(), actor=actor, **wanted)
 
 
 def calendar_of(message) -> icalendar.Calendar:
@@ -105,7 +84,7 @@ def test_fifty_people_pressing_the_same_time_make_one_talk_and_49_kind_answers(
 
         def press(browser):
             together.wait(LONGEST_WAIT)
-            answers.append(browser.post("/fr/mon-dossier/moments", {"mode": "phone", "at": wanted, "about": ""}))
+            answers.append(browser.post("/fr/mon-dossier/moments", {"mode": "phone", "start": wanted, "about": ""}))
 
         threads = [threading.Thread(target=press, args=(browser,)) for browser in browsers]
         for thread in threads:
@@ -119,7 +98,7 @@ def test_fifty_people_pressing_the_same_time_make_one_talk_and_49_kind_answers(
     for status, _headers, body in answers:
         if status == 409:
             assert "vient d’être pris" in body
-            assert body.count('name="at"') > 5, "other times are offered"
+            assert body.count('name="start"') > 5, "other times are offered"
             assert wanted not in body
     session.expire_all()
     (talk,) = session.scalars(select(Talk)).all()
