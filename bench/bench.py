@@ -32,6 +32,7 @@ HOST = "127.0.0.1:8000"
 BATCHES, SECONDS = 11, 0.6
 AIMS = {"form": 10, "saved": 15, "accepted": 25, "queue": 15, "case": 20, "summary": 10}
 SQL_AT_MOST, GROWTH_AT_MOST = 12, 1.25
+MATCH_AT_MOST = 50  # ms, 95 of 100
 
 
 def main() -> int:
@@ -207,7 +208,57 @@ def measure(folder: Path) -> dict[str, Any]:
         for figure in ("cpu", "wall", "ratio"):
             page[figure] = statistics.median(page.pop(f"{figure}s"))
     _count_sql(found, folder, about)
-    return {"pages": found}
+    return {"pages": found, "match": _match(), "durable": _durable(found)}
+
+
+def _match() -> dict[str, float]:
+    """Milliseconds to find the files that look like a new request, over files drawn from the whole demonstration."""
+    from sqlalchemy import select  # noqa: PLC0415
+
+    from crm.app import create_app  # noqa: PLC0415
+    from crm.cases.models import Case  # noqa: PLC0415
+    from crm.db import db  # noqa: PLC0415
+    from crm.duplicates import services  # noqa: PLC0415
+    from crm.duplicates.matching import keys  # noqa: PLC0415
+
+    with create_app().app_context():
+        ids = list(db.session.scalars(select(Case.id).order_by(Case.id)))
+        step = max(1, len(ids) // 300)
+        rows = db.session.execute(services.facts().where(Case.id.in_(ids[::step]))).all()
+        walls, found = [], 0
+        for row in rows:
+            wall = time.perf_counter()
+            traits = services.traits_of(row)
+            found += len(services.look(traits, keys(traits), but=row.id))
+            walls.append((time.perf_counter() - wall) * 1000)
+    walls.sort()
+    return {
+        "median": statistics.median(walls), "p95": walls[len(walls) * 95 // 100], "worst": walls[-1],
+        "found": found / len(rows), "files": len(rows),
+    }  # fmt: skip
+
+
+def _durable(found: dict[str, Any]) -> dict[str, float]:
+    """Durable inserts per second of one row as large as a request, beside requests accepted per second."""
+    from sqlalchemy import text  # noqa: PLC0415
+
+    from crm.app import create_app  # noqa: PLC0415
+    from crm.db import db, writing  # noqa: PLC0415
+    from tests.support.factories import ANSWERS  # noqa: PLC0415
+
+    size = len(json.dumps(ANSWERS))
+    with create_app().app_context(), writing(), db.engine.connect() as connection:
+        connection.execute(text("CREATE TABLE bench_floor (id INTEGER PRIMARY KEY, body TEXT)"))
+        connection.commit()
+        count, wall = 0, time.perf_counter()
+        while time.perf_counter() - wall < BATCHES * SECONDS:
+            count += 1
+            connection.execute(text("INSERT INTO bench_floor VALUES (:id, :body)"), {"id": count, "body": "x" * size})
+            connection.commit()
+        inserts = count / (time.perf_counter() - wall)
+        connection.execute(text("DROP TABLE bench_floor"))
+        connection.commit()
+    return {"bytes": size, "inserts": inserts, "accepted": 1000 / found["accepted"]["wall"]}
 
 
 def _batch(served: Served, call: Callable[[], tuple[int, bytes]], seconds: float) -> tuple[float, float]:
@@ -353,6 +404,15 @@ def _print_one(database: str, size: int, result: dict[str, Any]) -> None:
             f"{name:10} {page['cpu']:8.2f} {page['ratio']:7.1f} {aim:>5} {page['wall']:8.2f} {page['bytes']:8,} "
             f"{page['sql']:4} {bare:>23}"
         )
+    match, durable = result["match"], result["durable"]
+    print(
+        f"match      one request against {size:,} files: median {match['median']:.1f} ms, p95 {match['p95']:.1f}, worst "
+        f"{match['worst']:.1f} (aim {MATCH_AT_MOST}); {match['found']:.1f} alike each, over {match['files']} files"
+    )
+    print(
+        f"durable    {durable['accepted']:.0f} requests accepted a second, one connection; "
+        f"{durable['inserts']:.0f} durable inserts of {durable['bytes']} bytes: {durable['inserts'] / durable['accepted']:.1f} x"
+    )
     sys.stdout.flush()
 
 
@@ -361,6 +421,10 @@ def _verdict(results: dict[tuple[str, int], dict[str, Any]], options: argparse.N
     print()
     misses = []
     for (database, size), result in results.items():
+        if result["match"]["p95"] > MATCH_AT_MOST:
+            misses.append(
+                f"{database} {size:,}: a match takes {result['match']['p95']:.0f} ms (at most {MATCH_AT_MOST})"
+            )
         for name, page in result["pages"].items():
             if name in AIMS and page["ratio"] > AIMS[name]:
                 misses.append(f"{database} {size:,}: {name} costs {page['ratio']:.1f} bare pages (aim {AIMS[name]})")

@@ -11,6 +11,7 @@ from crm import access, config, db, errors, i18n, security
 from crm.accounts import feature as accounts
 from crm.cases.feature import feature as cases
 from crm.config import Settings
+from crm.duplicates.feature import feature as duplicates
 from crm.feature import Feature, plug
 from crm.intake.feature import feature as intake
 from crm.jobs import worker_is_late
@@ -35,6 +36,7 @@ FEATURES: tuple[Feature, ...] = (
     reminders,
     talks,
     referrals,
+    duplicates,
     intake,
     summaries,
     portal,

@@ -35,6 +35,19 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class MergePart:
+    """What becomes of one kind of row when two files become one.
+
+    `move(gone, kept)` gives what is worth keeping to the kept file and returns what undoing needs, as JSON; `undo(gone, kept, journal)`
+    takes it back, leaving alone what was changed since.
+    """
+
+    name: str
+    move: "Callable[[Case, Case], Any]"
+    undo: "Callable[[Case, Case, Any], None]"
+
+
+@dataclass(frozen=True)
 class Feature:
     """A feature's offer to the rest. Each field has one consumer, named in its comment."""
 
@@ -45,6 +58,7 @@ class Feature:
     event_sentences: "tuple[Sentence, ...]" = ()  # timeline
     case_guards: "tuple[Callable[[Case, Move], Iterable[Refusal]], ...]" = ()  # cases: reasons against a move
     case_moved: "tuple[Callable[[Case, Move, Staff | None], None], ...]" = ()  # cases: what a move sets off
+    merge: tuple[MergePart, ...] = ()  # duplicates: two files become one
     handoff: "tuple[Callable[[Case, int | None, Staff], None], ...]" = ()  # cases: a file changes hands
     case_holds: "tuple[Callable[[Any, datetime], ColumnElement[bool]], ...]" = ()  # cases: what keeps a file from being forgotten
     messages: "tuple[MessageKind, ...]" = ()  # outbox

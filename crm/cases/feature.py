@@ -1,6 +1,6 @@
 """Plugs files into the product."""
 
-from crm.cases import services
+from crm.cases import merging, services
 from crm.cases.mail import bp as mail_bp
 from crm.cases.views import bp
 from crm.feature import Feature
@@ -23,6 +23,7 @@ feature = Feature(
     name="cases",
     blueprints=(bp, mail_bp),
     case_guards=(services.guard,),
+    merge=merging.PARTS,
     event_sentences=(
         Sentence("case.opened", "cases.event.opened", "incoming", codes=frozenset({"source"})),
         Sentence("case.taken", "cases.event.owner_taken", "move"),

@@ -10,6 +10,8 @@ from crm.cases import vocabulary as v
 from crm.db import Base, code, one_of
 
 _OPEN = text("stage <> 'closed'")
+_MERGED = text("merged_into_id IS NOT NULL")
+_UNMATCHED = text("matched_at IS NULL")
 
 
 class Contact(Base):
@@ -78,6 +80,8 @@ class Case(Base):
         Index("ix_case_received", "received_at", "id"),
         Index("ix_case_contact", "contact_id"),
         Index("ix_case_project", "project_id"),
+        Index("ix_case_merged", "merged_into_id", postgresql_where=_MERGED, sqlite_where=_MERGED),
+        Index("ix_case_unmatched", "id", postgresql_where=_UNMATCHED, sqlite_where=_UNMATCHED),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -98,6 +102,9 @@ class Case(Base):
     closed_at: Mapped[datetime | None]
     closing_reason: Mapped[v.ClosingReason | None] = mapped_column(code(v.ClosingReason))
     restricted: Mapped[bool] = mapped_column(default=False)
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("case_file.id"))  # the file that goes on in its place
+    has_merged: Mapped[bool] = mapped_column(default=False, server_default=false())  # others were merged into it
+    matched_at: Mapped[datetime | None]  # when it was compared with the others; none after its facts changed
     # Set aside as a robot's until somebody looks: no mail leaves for it.
     quarantined: Mapped[bool] = mapped_column(default=False, server_default=false())
 

@@ -28,11 +28,14 @@ LONGEST_KEY, LARGEST_ID = 100, 2**31 - 1
 HISTORY = 20
 
 
-def visible(staff: Staff) -> ColumnElement[bool]:
-    """The filter of every read: staff see the files of their team, a restricted file only when named on it."""
+def visible(staff: Staff, file: Any = Case) -> ColumnElement[bool]:
+    """The filter of every read: staff see the files of their team, a restricted file only when named on it.
+
+    `file` is an alias of the table, where a statement reads two files.
+    """
     if staff.role not in CASE_ROLES:
         return false()
-    return _visible_to(staff.id)
+    return _visible_to(staff.id, file)
 
 
 def may_see(staff: Staff, case_id: int) -> bool:
@@ -40,9 +43,9 @@ def may_see(staff: Staff, case_id: int) -> bool:
     return db.session.scalar(select(Case.id).where(Case.id == case_id, visible(staff))) is not None
 
 
-def _visible_to(staff_id: Any) -> ColumnElement[bool]:
-    named = exists().where(CaseReader.case_id == Case.id, CaseReader.staff_id == staff_id)
-    return or_(Case.restricted.is_(False), Case.owner_id == staff_id, named)
+def _visible_to(staff_id: Any, file: Any = Case) -> ColumnElement[bool]:
+    named = exists().where(CaseReader.case_id == file.id, CaseReader.staff_id == staff_id)
+    return or_(file.restricted.is_(False), file.owner_id == staff_id, named)
 
 
 def find(reference: str, staff: Staff, *, lock: bool = False) -> Case | None:
@@ -197,9 +200,12 @@ class HistoryPage:
 
 
 def history(case: Case, before: str = "", limit: int = HISTORY) -> HistoryPage:
-    """Events of a file with their detail, author, note and exchange, in one statement."""
+    """Events of a file, and of those merged into it, with their detail, author, note and exchange."""
     key = _read_key(before)
-    asked: dict[str, Any] = {"case_id": case.id, "at_most": limit + 1}
+    files = [case.id]
+    if case.has_merged:
+        files += db.session.scalars(select(Case.id).where(Case.merged_into_id == case.id))
+    asked: dict[str, Any] = {"files": files, "at_most": limit + 1}
     if key is not None:
         asked |= {"at": key[0], "event_id": key[1]}
     rows = db.session.execute(_history(first=key is None), asked).all()
@@ -212,6 +218,7 @@ def _history(*, first: bool) -> Select[*tuple[Any, ...]]:
         select(
             Event.id,
             Event.at,
+            Event.case_id,
             Event.kind,
             Event.codes,
             Event.actor_kind,
@@ -224,7 +231,7 @@ def _history(*, first: bool) -> Select[*tuple[Any, ...]]:
         .outerjoin(Staff, and_(Staff.id == Event.actor_id, Event.actor_kind == ActorKind.STAFF))
         .outerjoin(Note, Note.event_id == Event.id)
         .outerjoin(Exchange, Exchange.event_id == Event.id)
-        .where(Event.case_id == bindparam("case_id"))
+        .where(Event.case_id.in_(bindparam("files", expanding=True)))
         .order_by(Event.at.desc(), Event.id.desc())
         .limit(bindparam("at_most", type_=Integer))
     )

@@ -269,6 +269,7 @@ def assess(
     if changed.rowcount != 1:  # type: ignore[attr-defined]
         raise StaleError
     db.session.expire(project)
+    case.matched_at = None
     wanted = set(needs)
     had = set(db.session.scalars(select(CaseNeed.need).where(CaseNeed.case_id == case.id)))
     if had - wanted:
@@ -311,6 +312,8 @@ def advance(
         raise RefusedError(_told(Refusal("only_coordinators_force")))
     if case.quarantined and to is not Stage.CLOSED:
         raise RefusedError(_told(Refusal("quarantined")))
+    if case.merged_into_id is not None:
+        raise RefusedError(_told(Refusal("merged")))
     move = Move(
         origin=case.stage,
         to=to,
@@ -355,6 +358,32 @@ def _set_stage(case: Case, move: Move) -> None:
     case.stage, case.stage_since = move.to, now
     case.closed_at = now if move.to is Stage.CLOSED else None
     case.closing_reason = move.closing_reason
+
+
+def close_into(gone: Case, kept: Case, actor: Staff) -> dict[str, Any]:
+    """Close a file that is merged into another, and say where it stood, for `reopen_merged`."""
+    before = {"stage": gone.stage, "paused_from": gone.paused_from, "closing_reason": gone.closing_reason}
+    if gone.stage is Stage.CLOSED:
+        gone.closing_reason = ClosingReason.DUPLICATE  # one project counts once
+    else:
+        reason = text("cases.merged_into", reference=kept.reference)
+        advance(gone, Stage.CLOSED, actor, reason=reason, closing_reason=ClosingReason.DUPLICATE)
+    gone.merged_into_id = kept.id
+    kept.has_merged = True
+    return before
+
+
+def reopen_merged(gone: Case, kept: Case, before: dict[str, Any]) -> None:
+    """Put a file that had been merged back where it stood. What was planned on it is put back by its own feature."""
+    gone.merged_into_id = None
+    others = select(Case.id).where(Case.merged_into_id == kept.id, Case.id != gone.id).limit(1)
+    kept.has_merged = db.session.scalar(others) is not None
+    former = Stage(before["stage"])
+    if former is Stage.CLOSED:
+        gone.closing_reason = ClosingReason(before["closing_reason"])
+        return
+    _set_stage(gone, Move(origin=gone.stage, to=former, today=clock.today()))
+    gone.paused_from = Stage(before["paused_from"]) if before["paused_from"] else None
 
 
 def _entered(case: Case, move: Move, actor: Staff | None) -> None:

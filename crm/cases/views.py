@@ -76,8 +76,14 @@ def queue() -> str:
 
 @bp.get("/<reference>")
 @case_team
-def page(reference: str) -> Response:
-    return case_page(case_or_404(reference))
+def page(reference: str) -> BaseResponse:
+    """The file; of one that was merged, the file that goes on in its place."""
+    case = case_or_404(reference)
+    if case.merged_into_id is not None and queries.may_see(me(), case.merged_into_id):
+        kept = db.session.get_one(Case, case.merged_into_id)
+        flash(text("cases.was_merged", reference=case.reference, kept=kept.reference))
+        return redirect(url_for("cases.page", reference=kept.reference))
+    return case_page(case)
 
 
 def case_page(case: Case, status: int = 200, *, number: int = 0, **filled: Any) -> Response:
@@ -105,7 +111,7 @@ def case_page(case: Case, status: int = 200, *, number: int = 0, **filled: Any) 
         order={stage: place for place, stage in enumerate(Stage)},
         today=clock.today(),
         trouble=mail_trouble(),
-        history=[_told(row) for row in events.rows],
+        history=[_told(row, case) for row in events.rows],
         older=events.before,
         **context,
     )
@@ -122,9 +128,10 @@ class Entry(NamedTuple):
     sentence: str
     tone: str
     body: str
+    merged: bool  # it happened on a file that was merged into this one
 
 
-def _told(row: Any) -> Entry:
+def _told(row: Any, case: Case) -> Entry:
     said = tell(row.kind, row.codes, row.detail)
     return Entry(
         row.at.isoformat(),
@@ -135,6 +142,7 @@ def _told(row: Any) -> Entry:
         said.sentence,
         said.tone,
         row.note or row.exchange or said.body,
+        row.case_id != case.id,
     )
 
 

@@ -4,6 +4,7 @@ from random import Random
 from typing import Any
 
 from crm.demo.words import Idea, address, idea, in_words, person, said, stray
+from crm.duplicates.matching import Traits
 
 BOROUGHS = (
     "ahuntsic-cartierville", "cote-des-neiges-notre-dame-de-grace", "lachine", "lasalle", "le-plateau-mont-royal",
@@ -25,6 +26,9 @@ STAGES = (("idea", 24), ("exploration", 30), ("planning", 18), ("incorporation",
           ("conversion", 2), ("unknown", 3))  # fmt: skip
 INCORPORATED = frozenset({"launch", "operating", "conversion"})
 NEEDS = ("model", "form", "governance", "market", "plan", "tech", "legal", "funding", "network", "incubation")
+
+
+AREAS = (514, 438, 450, 579, 354, 263, 418, 581, 367, 819, 873, 468)
 
 
 def _one(rng: Random, shares: tuple[tuple[str, int], ...]) -> str:
@@ -53,7 +57,11 @@ class Asked:
         self.role = _one(rng, (("lead", 48), ("team", 28), ("org", 16), ("behalf", 6), ("other", 2)))
         self.mode = _one(rng, (("email", 48), ("phone", 32), ("video", 20)))
         self.email = address(rng, self.person, words.name) if self.mode != "phone" or rng.random() < 0.7 else ""
-        self.phone_end = rng.randrange(100) if self.mode == "phone" or rng.random() < 0.55 else None
+        # Numbers kept for examples end in 0100 to 0199: each file its own for as long as there are some.
+        self.area = AREAS[number // 100 % len(AREAS)]
+        self.phone_end: int | None = None
+        if self.mode == "phone" or rng.random() < 0.55:
+            self.phone_end = number % 100
         self.extension = (
             str(rng.randint(10, 299))
             if self.phone_end is not None and self.role == "org" and rng.random() < 0.4
@@ -99,7 +107,7 @@ class Asked:
             "behalf_known": "yes" if self.role == "behalf" else "",
             "contact_mode": self.mode,
             "email": self.email,
-            "phone": "" if self.phone_end is None else f"514 555-01{self.phone_end:02d}{extension}",
+            "phone": "" if self.phone_end is None else f"{self.area} 555-01{self.phone_end:02d}{extension}",
             "project_name": self.name,
             "description": self.description,
             "sector": self.idea.sector,
@@ -123,11 +131,19 @@ class Asked:
 
     @property
     def phone(self) -> str:
-        return "" if self.phone_end is None else f"+151455501{self.phone_end:02d}"
+        return "" if self.phone_end is None else f"+1{self.area}55501{self.phone_end:02d}"
 
-    def contact(self) -> tuple[object, ...]:
+    def contact(self) -> tuple[str, ...]:
         """Columns of a contact, after its id."""
         return self.person, self.role, self.preferred, self.mode, self.email, self.phone, self.extension
+
+    def traits(self) -> Traits:
+        """What the file is compared by."""
+        _person, _role, _language, _mode, email, phone, extension = self.contact()
+        return Traits(
+            name=self.person, email=email, phone=phone, extension=extension, project=self.name, sector=self.idea.sector,
+            place=self.locality or (self.region if self.region != "06" else ""),
+        )  # fmt: skip
 
     def project(self) -> tuple[object, ...]:
         """Columns of a project, from its name to its locality."""

@@ -8,6 +8,7 @@ from sqlalchemy import Column, Connection, Dialect, Table, func, select, text
 
 from crm.cases.models import Case, CaseNeed, CaseReader, Contact, Exchange, Note, Project, StageSpell
 from crm.db import Base
+from crm.duplicates.models import MatchKey
 from crm.intake.models import Request
 from crm.links.models import Link
 from crm.permissions.models import Permission
@@ -23,7 +24,7 @@ COLUMNS: dict[type[Base], str] = {
     Project: "id name description sector sector_other stage legal_form incorporated region locality summary"
     " assessed_at assessed_by_id version",
     Case: "id reference stage stage_since paused_from owner_id contact_id project_id language source received_at"
-    " reply_due_on first_reply_at next_step_on closed_at closing_reason restricted",
+    " reply_due_on first_reply_at next_step_on closed_at closing_reason restricted matched_at",
     CaseReader: "case_id staff_id",
     CaseNeed: "case_id need since",
     StageSpell: "id case_id stage entered_at left_at",
@@ -39,6 +40,7 @@ COLUMNS: dict[type[Base], str] = {
     " expires_on withdrawn_at",
     Referral: "id case_id body_id permission_id status purpose shared created_by_id created_at sent_at seen_at"
     " answered_at decline_reason answer_note",
+    MatchKey: "key case_id",
     Link: "id purpose object_id version created_at expires_at revoked_at",
 }
 Convert = Callable[[Any], Any] | None

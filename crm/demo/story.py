@@ -19,6 +19,8 @@ from crm.demo.rows import Rows
 from crm.demo.words import said, words
 from crm.demo.workdays import DAY, after
 from crm.demo.world import MOST_UNREMINDED, Mate, World
+from crm.duplicates.matching import keys
+from crm.duplicates.models import MatchKey
 from crm.intake.models import Request
 from crm.reminders import rules
 from crm.reminders.models import FollowUp
@@ -348,7 +350,10 @@ class Story:
             None if self.first_reply is None else self.at(self.first_reply),
             min((step.due_on for step in self.todo), default=None),
             self.at(self.since) if closed else None, self.closing, self.restricted,
+            self.received_at if closed else None,  # files still open are compared by the job, as in real life
         )  # fmt: skip
+        for found_under in dict.fromkeys(keys(asked.traits()).every):
+            add(MatchKey, found_under, self.case_id)
         for reader in self.readers:
             add(CaseReader, self.case_id, reader)
         for need in asked.needs:

@@ -22,6 +22,7 @@ from crm.cases.services import advance, assign
 from crm.cases.views import case_or_404
 from crm.cases.vocabulary import ClosingReason, Source, Stage
 from crm.db import db
+from crm.duplicates import views as duplicates
 from crm.errors import RefusedError
 from crm.forms import AtMost, Chosen
 from crm.i18n import gettext, lazy, ngettext, speaking
@@ -120,7 +121,9 @@ def _page(refused: str = "", form: CloseForm | None = None) -> str:
         waited={row.id: _waited(row, today) for row in fresh},
         today=today,
         most=SHOWN,
+        most_alike=duplicates.SHOWN,
         drafts=drafts.waiting(),
+        alike=duplicates.waiting(staff),
         form=CloseForm(),
         refused=refused,
         refused_form=form,

@@ -1,6 +1,6 @@
 """Plugs the public pages, the destruction of drafts, and what the history says of requests."""
 
-from crm.feature import Feature, Panel
+from crm.feature import Feature, MergePart, Panel
 from crm.intake import desk, drafts, services
 from crm.intake.panel import load
 from crm.intake.views import bp
@@ -21,6 +21,7 @@ feature = Feature(
         Sentence("request.not_acknowledged", "intake.event.not_acknowledged", "failed", frozenset({"message"})),
         Sentence("request.released", "intake.event.released", "internal"),
     ),
+    merge=(MergePart("arrangements", services.move_arrangements, services.return_arrangements),),
     case_moved=(services.moved,),
     messages=(
         MessageKind("intake.received", "intake.mail.received", on_final=services.note_acknowledged),

@@ -1,5 +1,6 @@
 """What the request says that only the case page shows: what to arrange, who supports the project, what was agreed to."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -19,10 +20,16 @@ def load(case: Case, staff: Staff) -> dict[str, Any]:
     rows = db.session.execute(_of_case(), {"case_id": case.id}).all()
     return {
         "arrangements": opened_arrangements(case, rows[0].sealed) if rows and case.owner_id == staff.id else "",
-        "agreed": {row.purpose: row.withdrawn_at is None for row in rows if row.purpose is not None},
+        "agreed": _agreed(rows),
         "purposes": list(Purpose),
         "supports": [*_named(case.project.supports), *filter(None, [case.project.supports_other])],
     }
+
+
+def _agreed(rows: Sequence[Any]) -> dict[Purpose, bool]:
+    """What was agreed to, and whether it still is: a file that took another in may hold two answers."""
+    given = [row for row in rows if row.purpose is not None]
+    return {row.purpose: any(r.purpose == row.purpose and r.withdrawn_at is None for r in given) for row in given}
 
 
 @cache

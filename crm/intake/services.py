@@ -1,6 +1,7 @@
 """Receiving a request: one draft makes one request, one file, one acknowledgement, however often it is pressed."""
 
 import hashlib
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -178,6 +179,31 @@ def moved(case: Case, move: Move, _actor: Staff | None) -> None:
     if move.to is Stage.CLOSED:
         case.quarantined = False
         db.session.execute(delete(Arrangements).where(Arrangements.case_id == case.id))
+
+
+def move_arrangements(gone: Case, kept: Case) -> dict[str, str]:
+    """Merging: what both people asked us to plan is read together. The journal keeps what each file had, sealed."""
+    had = {case.id: db.session.get(Arrangements, case.id) for case in (gone, kept)}
+    theirs, ours = had[gone.id], had[kept.id]
+    if theirs is None or kept.stage is Stage.CLOSED:
+        return {}
+    journal = {str(number): b64encode(row.sealed).decode() for number, row in had.items() if row}
+    wanted = [opened_arrangements(case, row.sealed) for case, row in ((kept, ours), (gone, theirs)) if row]
+    sealed = seal("\n".join(filter(None, wanted)), _row(kept))
+    if ours is None:
+        db.session.add(Arrangements(case_id=kept.id, sealed=sealed))
+    else:
+        ours.sealed = sealed
+    return journal
+
+
+def return_arrangements(gone: Case, kept: Case, journal: dict[str, str]) -> None:
+    """Undoing: each open file has its own again; a closed one has none, as closing destroys it."""
+    for case in (gone, kept) if journal else ():
+        db.session.execute(delete(Arrangements).where(Arrangements.case_id == case.id))
+        sealed = journal.get(str(case.id))
+        if sealed and case.stage is not Stage.CLOSED:
+            db.session.add(Arrangements(case_id=case.id, sealed=b64decode(sealed)))
 
 
 def why_suspect(draft: Draft, content: Content, whole: Whole, *, from_network: int) -> list[Suspicion]:

@@ -29,6 +29,7 @@ class Referral(Base):
             ["permission_id", "case_id", "body_id"],
             ["permission.id", "permission.case_id", "permission.body_id"],
             name="fk_referral_permission_for_this_file_and_body",
+            onupdate="CASCADE",  # when two files become one, a permission takes its referral along
         ),
         Index("ix_referral_case", "case_id"),
         Index("ix_referral_body", "body_id", "status"),

@@ -16,7 +16,7 @@ from crm.accounts.queries import People, active_case_team
 from crm.cases.models import Case
 from crm.cases.views import back_to, case_or_404, case_page
 from crm.db import db
-from crm.feature import Feature, Panel
+from crm.feature import Feature, MergePart, Panel
 from crm.forms import AtMost, Chosen, DateField, Filled
 from crm.i18n import gettext, lazy
 from crm.jobs import Job
@@ -177,6 +177,7 @@ feature = Feature(
     ),
     case_guards=(services.guard,),
     case_moved=(services.moved,),
+    merge=(MergePart("follow_up", services.move_on, services.move_back),),
     handoff=(services.hand_over,),
     case_holds=(services.holds,),
     messages=(

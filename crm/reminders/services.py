@@ -19,6 +19,7 @@ from crm.accounts.services import by
 from crm.business_days import add_business_days, next_business_day
 from crm.cases import pipeline
 from crm.cases.addresses import address_of_file
+from crm.cases.merging import move_rows, return_rows
 from crm.cases.models import Case
 from crm.cases.pipeline import Move, Refusal
 from crm.cases.queries import is_held, may_see
@@ -266,6 +267,34 @@ def _start_reaching(case: Case, owner: Staff) -> None:
         first = rules.plan(Stage.CONTACT, clock.today(), reply_due_on=case.reply_due_on)[0]
         _make(case, due_on=first.due_on, owner=owner, rule=first.rule)
     _refresh(case)
+
+
+def move_on(gone: Case, kept: Case) -> dict[str, list[int]]:
+    """Merging: all that was done or typed goes along, and what outlives a stage; the plan of the stage it leaves does not.
+
+    The kept file has a plan of its own: the other's is cancelled when it closes, and named here for `move_back`.
+    """
+    plan = select(FollowUp.id).where(
+        FollowUp.case_id == gone.id, FollowUp.state == State.TODO, FollowUp.rule.not_in(rules.OUTLIVE_A_STAGE)
+    )
+    planned = list(db.session.scalars(plan))
+    moved = move_rows(FollowUp, gone.id, kept.id, "case_id", FollowUp.id.not_in(planned))
+    _refresh(kept)
+    return {"moved": moved, "planned": planned}
+
+
+def move_back(gone: Case, kept: Case, journal: dict[str, list[int]]) -> None:
+    """Undoing: each goes back, and the plan that closing cancelled is open again."""
+    return_rows(FollowUp, gone.id, kept.id, journal["moved"])
+    if gone.stage is not Stage.CLOSED and journal["planned"]:
+        db.session.execute(
+            update(FollowUp)
+            .where(FollowUp.id.in_(journal["planned"]), FollowUp.state == State.CANCELLED)
+            .values(state=State.TODO, ended_at=None, ended_by_id=None, reminded_on=None)
+            .execution_options(synchronize_session="fetch")
+        )
+    _refresh(gone)
+    _refresh(kept)
 
 
 def adopt_from(leaver: Staff, to: Staff | None) -> None:

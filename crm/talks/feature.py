@@ -14,6 +14,7 @@ from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
 from crm.accounts.queries import People, active_case_team
+from crm.cases.merging import rows_of
 from crm.cases.models import Case
 from crm.cases.views import back_to, case_or_404, case_page
 from crm.db import db
@@ -145,6 +146,7 @@ feature = Feature(
         ),
         Sentence("talk.call_asked", "talks.event.call_asked", "incoming"),
     ),
+    merge=(rows_of(Talk),),
     case_guards=(services.guard,),
     case_moved=(services.moved,),
     case_holds=(services.holds,),

@@ -14,7 +14,7 @@ from flask import Blueprint
 
 from crm.app import FEATURES
 from crm.config import ROOT
-from crm.feature import Feature, Panel
+from crm.feature import Feature, MergePart, Panel
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
 from crm.timeline.sentences import Sentence
@@ -30,6 +30,7 @@ ASKED_BY = {
     "event_sentences": "timeline",
     "case_guards": "cases",
     "case_moved": "cases",
+    "merge": "duplicates",
     "handoff": "cases",
     "case_holds": "cases",
     "messages": "outbox",
@@ -49,6 +50,8 @@ def said(offer: object) -> str:
             return f"`{offer.kind}`"
         case MessageKind():
             return f"`{offer.kind}`"
+        case MergePart():
+            return f"`{offer.name}`"
     return f"`{offer.__module__.removeprefix('crm.')}.{offer.__qualname__}`"
 
 

@@ -183,6 +183,7 @@ def arguments(make, session, people):
     session.commit()
     values = {
         "reference": case.reference,
+        "other": make.case(email="autre@exemple.ca").reference,
         "message_id": session.scalars(select(Message.id)).first(),
         "token": "1-forged",
     }

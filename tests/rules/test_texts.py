@@ -357,6 +357,8 @@ VOCABULARIES = {
     "crm.cases.vocabulary.ExchangeKind": "cases.exchange_kind",
     "crm.cases.vocabulary.ExchangeDirection": "cases.exchange_direction",
     "crm.cases.vocabulary.ExchangeResult": "cases.exchange_result",
+    "crm.duplicates.matching.Reason": "duplicates.reason",
+    "crm.duplicates.models.Verdict": None,  # each has its own sentence where it is told
     "crm.intake.robots.Suspicion": "intake.suspicion",
     "crm.links.models.Purpose": None,
     "crm.outbox.models.Status": None,

@@ -1,0 +1,157 @@
+"""What a merge does to each kind of row: the tools that features build their part with, and the parts of files themselves.
+
+A part moves its rows from the file that goes to the file that is kept, and says what it did; given that back, it undoes it.
+The history is not moved: events never change, so the kept file's history reads those of the files merged into it.
+"""
+
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from crm.cases.models import Case, CaseNeed, CaseReader, Exchange, Note
+from crm.cases.vocabulary import Need
+from crm.db import db
+from crm.feature import MergePart
+from crm.links.models import Link, Purpose
+from crm.outbox.models import Message
+
+# Blanks of the kept file that the other one fills: (attribute of the file, columns that go together).
+BLANKS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("contact", ("email",)),
+    ("contact", ("phone", "phone_extension")),
+    ("contact", ("availability",)),
+    ("project", ("name",)),
+    ("project", ("neq",)),
+    ("project", ("incorporated",)),
+    ("project", ("locality",)),
+    ("project", ("team_size",)),
+    ("project", ("funding_band",)),
+    ("project", ("supports",)),
+    ("project", ("supports_other",)),
+    ("project", ("summary",)),
+)
+
+
+def rows_of(model: Any, *only: Any, column: str = "case_id", persons_own: bool = False) -> MergePart:
+    """The part of a table whose rows belong to a file by a column.
+
+    `only` narrows which rows; `persons_own` are a person's: they move only when both files are surely one person's.
+    """
+
+    def move(gone: Case, kept: Case) -> list[int]:
+        if persons_own and not same_person(gone, kept):
+            return []
+        return move_rows(model, gone.id, kept.id, column, *only)
+
+    def undo(gone: Case, kept: Case, moved: list[int]) -> None:
+        return_rows(model, gone.id, kept.id, moved, column)
+
+    return MergePart(model.__tablename__, move, undo)
+
+
+def move_rows(model: Any, gone_id: int, kept_id: int, column: str = "case_id", *only: Any) -> list[int]:
+    """Give the rows of one file to another; their numbers."""
+    place = getattr(model, column)
+    ids = list(db.session.scalars(select(model.id).where(place == gone_id, *only)))
+    if ids:
+        db.session.execute(_giving(model, column, kept_id).where(model.id.in_(ids)))
+    return ids
+
+
+def return_rows(model: Any, gone_id: int, kept_id: int, ids: list[int], column: str = "case_id") -> None:
+    """Give back those of the rows that are still where a merge put them."""
+    if ids:
+        still_there = getattr(model, column) == kept_id
+        db.session.execute(_giving(model, column, gone_id).where(model.id.in_(ids), still_there))
+
+
+def _giving(model: Any, column: str, case_id: int) -> Any:
+    return update(model).values({column: case_id}).execution_options(synchronize_session="fetch")
+
+
+# --- the parts of files ----------------------------------------------------------------------------------------------
+
+
+def _fill(gone: Case, kept: Case) -> dict[str, Any]:
+    """What the kept file lacks comes from the other; what both have stays as the kept one says."""
+    filled: dict[str, Any] = {}
+    for of, columns in BLANKS:
+        ours, theirs = getattr(kept, of), getattr(gone, of)
+        if getattr(ours, columns[0]) in (None, "", []) and getattr(theirs, columns[0]) not in (None, "", []):
+            for column in columns:
+                filled[f"{of}.{column}"] = [getattr(ours, column), getattr(theirs, column)]
+                setattr(ours, column, getattr(theirs, column))
+    if filled:
+        kept.project.version += 1
+    reply = gone.first_reply_at
+    if reply is not None and (kept.first_reply_at is None or reply < kept.first_reply_at):
+        former = kept.first_reply_at
+        filled["first_reply_at"] = [former.isoformat() if former else None, None]
+        kept.first_reply_at = reply
+    return filled
+
+
+def _empty(_gone: Case, kept: Case, filled: dict[str, Any]) -> None:
+    """Take out what came from the other file, unless somebody changed it since."""
+    for name, (before, put) in filled.items():
+        of, _, column = name.rpartition(".")
+        if column == "first_reply_at":
+            continue  # the person was answered: undoing a merge does not take that back
+        if getattr(getattr(kept, of), column) == put:
+            setattr(getattr(kept, of), column, before)
+    if filled:
+        kept.project.version += 1
+
+
+def _add_needs(gone: Case, kept: Case) -> list[str]:
+    ours = set(db.session.scalars(select(CaseNeed.need).where(CaseNeed.case_id == kept.id)))
+    theirs = db.session.execute(select(CaseNeed.need, CaseNeed.since).where(CaseNeed.case_id == gone.id)).all()
+    new = [row for row in theirs if row.need not in ours]
+    db.session.add_all(CaseNeed(case_id=kept.id, need=row.need, since=row.since) for row in new)
+    return [row.need.value for row in new]
+
+
+def _drop_needs(_gone: Case, kept: Case, added: list[str]) -> None:
+    if added:
+        mine = CaseNeed.need.in_([Need(need) for need in added])
+        db.session.execute(delete(CaseNeed).where(CaseNeed.case_id == kept.id, mine))
+
+
+def _restrict(gone: Case, kept: Case) -> dict[str, Any]:
+    """When either file is kept to some people, the whole is kept to those who could see both or own it."""
+    before = {"restricted": kept.restricted, "added": []}
+    if gone.restricted and not kept.restricted:
+        kept.restricted = True
+        readers = set(db.session.scalars(select(CaseReader.staff_id).where(CaseReader.case_id == gone.id)))
+        readers |= {owner for owner in (gone.owner_id,) if owner}
+        db.session.add_all(CaseReader(case_id=kept.id, staff_id=reader) for reader in readers)
+        before["added"] = sorted(readers)
+    return before
+
+
+def _unrestrict(_gone: Case, kept: Case, before: dict[str, Any]) -> None:
+    if before["added"]:
+        kept.restricted = before["restricted"]
+        db.session.execute(
+            delete(CaseReader).where(CaseReader.case_id == kept.id, CaseReader.staff_id.in_(before["added"]))
+        )
+
+
+def same_person(one: Case, other: Case) -> bool:
+    """Whether two files are surely one person's: same e-mail address or, where one has none, same telephone."""
+    mine, theirs = one.contact, other.contact
+    if mine.email and theirs.email:
+        return mine.email.casefold() == theirs.email.casefold()
+    return bool(mine.phone) and (mine.phone, mine.phone_extension) == (theirs.phone, theirs.phone_extension)
+
+
+PARTS = (
+    # Another person's link opens only what that person answered.
+    rows_of(Link, Link.purpose == Purpose.CASE, column="object_id", persons_own=True),
+    MergePart("needs", _add_needs, _drop_needs),
+    MergePart("restriction", _restrict, _unrestrict),
+    rows_of(Note),
+    rows_of(Exchange),
+    rows_of(Message),
+)
+LAST = MergePart("blanks", _fill, _empty)  # after the parts that compare the two people as they are
