@@ -9,8 +9,10 @@ from werkzeug.wrappers import Response
 
 from crm import access, config, db, errors, i18n, security
 from crm.accounts import feature as accounts
+from crm.activities.feature import feature as activities
 from crm.cases.feature import feature as cases
 from crm.config import Settings
+from crm.content.feature import feature as content
 from crm.duplicates.feature import feature as duplicates
 from crm.feature import Feature, plug
 from crm.intake.feature import feature as intake
@@ -31,6 +33,8 @@ FEATURES: tuple[Feature, ...] = (
     outbox,
     accounts.feature,
     partners,
+    activities,
+    content,
     cases,
     permissions,
     reminders,
@@ -75,7 +79,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["static"] = address_of(app)
-    app.jinja_env.globals["programme"] = settings.programme
     app.jinja_env.globals["mail_to_files"] = settings.smtp is None
     plug(app, FEATURES)
     i18n.init_app(app, settings)

@@ -52,8 +52,10 @@ class Programme:
     hosting_place: Mapping[str, str]
     retention: Mapping[str, str]
     reference_prefix: str
+    sender: str  # the address mail leaves from; CRM_MAIL_FROM when empty
     asks_newsletter: bool
     asks_survey: bool
+    form_open: bool
 
 
 @dataclass(frozen=True)
@@ -245,29 +247,34 @@ def _languages(env: Mapping[str, str], problems: list[str]) -> tuple[str, ...]:
 
 
 def _programme(data_dir: Path, problems: list[str]) -> Programme:
-    """The shipped facts, overridden line by line by `programme.toml` in the data folder."""
+    """The shipped facts, overridden line by line by `programme.toml` in the data folder.
+
+    A fact may be empty: coordinators fill it in on the settings page, and the form stays closed meanwhile. One of the wrong kind is refused.
+    """
     facts: dict[str, Any] = tomllib.loads((ROOT / "crm" / "programme.toml").read_text(encoding="utf-8"))
     own = data_dir / "programme.toml"
     if own.exists():
         try:
-            facts |= tomllib.loads(own.read_text(encoding="utf-8"))
+            facts |= {"form_open": True} | tomllib.loads(own.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            problems.append(f"{own}: {error}. Example: crm/programme.toml")
+            problems.append(f"{own}: {error}. Example: crm/demo/programme.toml")
     fields: dict[str, Any] = {}
     for name, kind in Programme.__annotations__.items():
         value = facts.get(name)
+        fields[name] = value
         if kind is bool:
-            right = isinstance(value, bool)
-            fields[name] = value
-            if not right:
+            if not isinstance(value, bool):
                 problems.append(f"{own}: {name} is true or false. Example: {name} = false")
-            continue
-        if kind is str:
-            right = isinstance(value, str) and bool(value)
-            fields[name] = value
+        elif kind is str:
+            if not isinstance(value, str):
+                problems.append(f'{own}: {name} is one text. Example: {name} = "…"')
+        elif isinstance(value, list) and len(value) == len(LANGUAGES) and all(isinstance(v, str) for v in value):
+            fields[name] = dict(zip(LANGUAGES, value, strict=True))
+            if not all(value) and any(value):
+                problems.append(
+                    f'{own}: {name} is missing in a language. Example: {name} = ["…", "…"] (French, English)'
+                )
         else:
-            right = isinstance(value, list) and len(value) == 2 and all(isinstance(v, str) and v for v in value)
-            fields[name] = dict(zip(LANGUAGES, value, strict=True)) if right and isinstance(value, list) else {}
-        if not right:
-            problems.append(f'{own}: {name} is missing or empty. Example: {name} = ["…", "…"] (French, English)')
+            fields[name] = {}
+            problems.append(f'{own}: {name} is a pair. Example: {name} = ["…", "…"] (French, English)')
     return Programme(**fields)

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 import wtforms
-from flask import render_template
+from flask import current_app, has_app_context, render_template
 from markupsafe import Markup
 from wtforms import Field, StringField
 from wtforms.fields.core import UnboundField
@@ -80,12 +80,12 @@ class Form(wtforms.Form):
 
     @classmethod
     def blank(cls, **made_with: Hashable) -> Markup:
-        """The fields before anything is typed, drawn once a day for each language and `made_with`.
+        """The fields before anything is typed, drawn once a day for each language, state of the texts and `made_with`.
 
         Pages of staff hold many forms and hardly ever a filled one.
         """
         form: Any = cls
-        return _blank(form, language(), clock.today(), tuple(made_with.items()))
+        return _blank(form, language(), clock.today(), _texts(), tuple(made_with.items()))
 
     def error_list(self) -> Iterator[tuple[str, str]]:
         """Pairs of (id of the field to go to, message), one per field, in the order of the form."""
@@ -116,8 +116,14 @@ def _by_hand(field: UnboundField) -> bool:
     return issubclass(kind, StringField) and not issubclass(kind, wtforms.HiddenField)
 
 
+def _texts() -> str:
+    """Which texts are read now: labels are among them. They are kept a layer above, on the app."""
+    read = current_app.extensions.get("texts") if has_app_context() else None
+    return str(read().stamp) if read else ""
+
+
 @lru_cache(maxsize=512)
-def _blank(form: Any, _lang: str, _today: date, made_with: tuple[tuple[str, Any], ...]) -> Markup:
+def _blank(form: Any, _lang: str, _today: date, _texts: str, made_with: tuple[tuple[str, Any], ...]) -> Markup:
     drawn: Markup = form(**dict(made_with)).__html__()
     return drawn
 

@@ -99,6 +99,12 @@ def format_date(day: date, lang: str | None = None) -> str:
     return f"{month}{NBSP}{day.day}, {day.year}"
 
 
+def format_month(day: date, lang: str | None = None) -> str:
+    """novembre 2026; November 2026."""
+    lang = lang or _language.get()
+    return f"{_names(lang)[0][day.month]}{NBSP}{day.year}"
+
+
 def format_weekday_date(day: date, lang: str | None = None) -> str:
     """le mercredi 25 novembre 2026 (without the article); Wednesday, November 25, 2026."""
     lang = lang or _language.get()

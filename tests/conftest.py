@@ -14,6 +14,7 @@ from crm.accounts import passwords
 from crm.accounts.models import Staff
 from crm.accounts.services import create_staff
 from crm.app import create_app
+from crm.config import ROOT
 from crm.db import db, writing
 from tests.support import factories
 from tests.support.pages import Pages
@@ -81,7 +82,16 @@ def migrated(request, tmp_path_factory):
     return get
 
 
+def filled_in(folder: Path) -> None:
+    """The demonstration's facts in a data folder that has none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "programme.toml").exists():
+        shutil.copy(ROOT / "crm" / "demo" / "programme.toml", folder / "programme.toml")
+
+
 def settings_for(folder: Path, url: str, **extra: str) -> config.Settings:
+    """What the product is told, with the facts of a programme that filled them in."""
+    filled_in(folder)
     return config.read({"CRM_DATA_DIR": str(folder), "CRM_DATABASE_URL": url, "CRM_SECRET_KEY": KEY, **extra})
 
 

@@ -33,7 +33,7 @@ from crm.db import db
 from crm.errors import RefusedError
 from crm.feature import plugged
 from crm.i18n import language
-from crm.texts import everything, text
+from crm.texts import book, text
 from crm.timeline.models import ActorKind
 from crm.timeline.services import record
 
@@ -393,7 +393,7 @@ def _entered(case: Case, move: Move, actor: Staff | None) -> None:
 
 def _told(refusal: Refusal) -> str:
     """A refusal in the language spoken now; values that are keys of texts are translated."""
-    known = everything()
+    known = book().pairs
     values = {name: known[value][language()] if value in known else value for name, value in refusal.values.items()}
     return text(f"{refusal.feature}.refusal.{refusal.key}", **values)
 

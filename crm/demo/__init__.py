@@ -8,6 +8,7 @@ import contextlib
 import os
 import secrets
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -35,7 +36,8 @@ from crm.summaries.services import frozen
 from crm.talks.hours import rules_of, save_weekly
 from crm.talks.models import Talk, TalkCell, TalkState
 from crm.talks.slots import cells
-from crm.texts import pair
+from crm.texts.facts import FACTS, PREFIX
+from crm.texts.published import newest, publish, version_of
 from crm.timeline.models import ActorKind, Event
 
 DAYS = 548  # eighteen months
@@ -97,6 +99,7 @@ def _load(settings: Settings, cases: int, seed: int, say: Say) -> str:
     span = clock.at_local(first, 0), clock.at_local(today, 0)
     team, sign_ins = _team(first)
     _contacts(today)
+    _facts(team[0])
     db.session.flush()
     world = World(
         seed=seed,
@@ -106,8 +109,8 @@ def _load(settings: Settings, cases: int, seed: int, say: Say) -> str:
         mix=PROGRAMME if cases < 5000 else CROWD,
         team=tuple(Mate(staff.id, staff.name, staff.role, staff.language) for staff in team),
         bodies=_bodies(),
-        notice_version=pair("intake.notice.version"),
-        permission_version=pair("permissions.version"),
+        notice_version=version_of("intake.notice"),
+        permission_version=version_of("permissions"),
     )
     _write_private(settings.data_dir / SIGN_INS, sign_ins)
     rows = Rows(db.session.connection())
@@ -153,6 +156,17 @@ def _team(since: date) -> tuple[list[Staff], str]:
         team.append(mate)
         lines.append(f"{mate.role:<12} {mate.email:<42} {password}\n")
     return team, "".join(lines)
+
+
+def _facts(admin: Staff) -> None:
+    """The programme's facts, as a coordinator would have saved them; those that somebody saved stay."""
+    facts = tomllib.loads((Path(__file__).parent / "programme.toml").read_text(encoding="utf-8"))
+    for fact in FACTS:
+        value, key = facts.get(fact.name, ""), f"{PREFIX}.{fact.name}"
+        pair_of = value if isinstance(value, list) else [("no", "yes")[value] if isinstance(value, bool) else value] * 2
+        known = value == "" or newest(key) is not None
+        if not known and (made := publish(key, *pair_of, by_id=admin.id, both_agree=True)):
+            made.at = made.fr_at = made.en_at = admin.created_at
 
 
 def _offer_times(team: list[Staff]) -> None:

@@ -134,7 +134,7 @@ class Paper:
         if self.permission is not None:
             fields = list(SHARED)
             rows.add(
-                Permission, self.permission, case_id, self.partner.id, story.world.permission_version[lang],
+                Permission, self.permission, case_id, self.partner.id, story.world.permission_version,
                 story.world.permission_text(self.partner, lang, self.purpose, fields, until), lang, self.purpose,
                 fields, self.how, given_at, story.mate().id, until,
                 story.at(self.withdrawn or 0) if self.taken_back else None,

@@ -371,7 +371,7 @@ class Story:
             )
         if asked.source == "web":
             key = hashlib.sha256(f"demo:{self.world.seed}:{self.case_id}".encode()).hexdigest()[:40]
-            version = self.world.notice_version[asked.lang]
+            version = self.world.notice_version
             add(
                 Request,
                 new_id(Request),

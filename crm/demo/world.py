@@ -89,8 +89,8 @@ class World:
     mix: Mix
     team: tuple[Mate, ...]
     bodies: tuple[Partner, ...]
-    notice_version: Mapping[str, str]
-    permission_version: Mapping[str, str]
+    notice_version: str
+    permission_version: str
     unreminded: int = 0
     booked: dict[int, Iterator[datetime]] = field(default_factory=dict)
 

@@ -15,6 +15,7 @@ from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
 from crm.accounts.queries import duty_person
+from crm.activities import services as activities
 from crm.business_days import business_days_between, is_business_day
 from crm.cases.models import Case, Contact, Project
 from crm.cases.queries import visible
@@ -124,6 +125,7 @@ def _page(refused: str = "", form: CloseForm | None = None) -> str:
         most_alike=duplicates.SHOWN,
         drafts=drafts.waiting(),
         alike=duplicates.waiting(staff),
+        activities=activities.waiting(),
         form=CloseForm(),
         refused=refused,
         refused_form=form,

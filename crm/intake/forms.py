@@ -4,7 +4,6 @@ Labels, helps and messages come from `texts.toml`; this module says which answer
 answer calls for. A draft keeps what was typed, right or wrong; `read` judges all of it again at sending.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, cast
@@ -16,9 +15,9 @@ from wtforms.validators import StopValidation
 
 from crm import forms
 from crm.cases.vocabulary import ContactMode, LegalForm
+from crm.formats import read_email, read_neq, read_phone
 from crm.forms import AtMost, Boxes, Filled, Pick, Radio
 from crm.i18n import language, lazy
-from crm.intake.formats import read_email, read_neq, read_phone
 from crm.partners.queries import directory
 from crm.texts import choices, text
 
@@ -312,39 +311,3 @@ def read(answers: Answers) -> Whole:
     for form in pages.values():
         form.validate()
     return Whole(pages)
-
-
-_WELL_KNOWN = (
-    "gmail.com", "hotmail.com", "outlook.com", "yahoo.ca", "yahoo.com", "icloud.com", "videotron.ca", "live.ca",
-    "sympatico.ca", "bell.net", "hotmail.ca", "outlook.fr", "proton.me", "protonmail.com", "umontreal.ca", "uqam.ca",
-    "mcgill.ca", "concordia.ca", "desjardins.com", "cooptel.qc.ca", "hotmail.fr", "yahoo.fr", "me.com", "live.com",
-)  # fmt: skip
-
-
-def suggested_email(email: str) -> str | None:
-    """The address with a well-known domain one slip away from the one typed, or None. It never blocks anything.
-
-    >>> suggested_email("zoe@gmial.com")
-    'zoe@gmail.com'
-    """
-    local, at, domain = email.rpartition("@")
-    domain = domain.lower()
-    if not at or domain in _WELL_KNOWN or len(domain) > 30:
-        return None
-    near = [known for known in _WELL_KNOWN if _one_slip(domain, known)]
-    return f"{local}@{near[0]}" if near else None
-
-
-def _one_slip(typed: str, meant: str) -> bool:
-    """Whether one letter is missing, added, wrong, or two neighbours are swapped."""
-    if abs(len(typed) - len(meant)) > 1:
-        return False
-    start = next((i for i, (a, b) in enumerate(zip(typed, meant, strict=False)) if a != b), min(len(typed), len(meant)))
-    rest, wanted = typed[start:], meant[start:]
-    swapped = len(rest) > 1 and len(wanted) > 1 and rest[1] + rest[0] + rest[2:] == wanted
-    return swapped or rest[1:] == wanted[1:] or rest[1:] == wanted or rest == wanted[1:]
-
-
-def links_in(words: str) -> int:
-    """How many web addresses a text holds."""
-    return len(re.findall(r"(?:https?://|www\.)\S", words, re.IGNORECASE))

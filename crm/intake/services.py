@@ -20,9 +20,8 @@ from crm.cases.vocabulary import ContactMode, Need, PreferredLanguage, ProjectSt
 from crm.db import db
 from crm.i18n import format_date, language
 from crm.intake.drafts import Content
-from crm.intake.forms import Whole, applies, links_in
+from crm.intake.forms import Whole, applies
 from crm.intake.models import Arrangements, Draft, Request
-from crm.intake.robots import PER_HOUR_IN_ALL, Suspicion, suspicions
 from crm.links.models import Purpose as LinkPurpose
 from crm.links.services import live
 from crm.links.services import token as token_of
@@ -30,9 +29,12 @@ from crm.outbox.models import Message, Status
 from crm.outbox.services import programme_values, queue, settings
 from crm.permissions.models import Purpose
 from crm.permissions.services import consent
+from crm.robots import PER_HOUR_IN_ALL, Suspicion, links_in, suspicions
 from crm.sealing import seal, unseal
 from crm.talks.services import tell_of_coming
-from crm.texts import pair, text
+from crm.texts import text
+from crm.texts.facts import programme
+from crm.texts.published import version_of
 from crm.timeline.services import SYSTEM, record
 
 
@@ -56,7 +58,7 @@ def receive(
     case = open_case(
         _asker(whole, preferred),
         _facts(whole),
-        prefix=settings().programme.reference_prefix,
+        prefix=programme().reference_prefix,
         write_in=page_language if preferred is PreferredLanguage.EITHER else preferred.value,
         source=source,
         received_at=now,
@@ -68,7 +70,7 @@ def receive(
         case=case,
         received_at=now,
         page_language=page_language,
-        notice_version=pair("intake.notice.version")[page_language],
+        notice_version=version_of("intake.notice"),
         answers=whole.answers(),
         suspicions=[suspicion.value for suspicion in why_suspect] or None,
     )
@@ -140,7 +142,7 @@ def _record_consents(case: Case, whole: Whole, page_language: str) -> None:
                 case,
                 purpose,
                 shown=consent_wording(purpose),
-                version=pair("intake.consent.version")[page_language],
+                version=version_of("intake.consent"),
                 language=page_language,
             )
 
@@ -149,12 +151,12 @@ def notice_values() -> dict[str, object]:
     """The programme's facts as the collection notice prints them, in the language spoken now."""
     facts = programme_values(language())
     organisation = str(facts["organisation"])
-    return facts | {"organisation_start": organisation[0].upper() + organisation[1:]}
+    return facts | {"organisation_start": organisation[:1].upper() + organisation[1:]}
 
 
 def consents_offered() -> list[Purpose]:
     """The optional consents that the programme asks for."""
-    facts = settings().programme
+    facts = programme()
     asked = {Purpose.NEWSLETTER: facts.asks_newsletter, Purpose.SURVEY: facts.asks_survey}
     return [purpose for purpose in Purpose if asked[purpose]]
 

@@ -31,23 +31,23 @@ from crm.cases.models import Case
 from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.errors import page as error_page
+from crm.formats import read_email, suggested_email
 from crm.forms import Filled, typed_names
 from crm.i18n import View, format_date, gettext, in_both_languages, language, lazy
 from crm.intake import drafts, services
 from crm.intake.drafts import Content
-from crm.intake.formats import read_email
-from crm.intake.forms import PAGE_OF, PAGES, AddressForm, QuestionPage, Whole, applies, read, suggested_email
+from crm.intake.forms import PAGE_OF, PAGES, AddressForm, QuestionPage, Whole, applies, read
 from crm.intake.models import Draft, Request
 from crm.links import cookies
 from crm.links.models import Purpose
 from crm.links.services import opened
-from crm.outbox.services import settings
+from crm.robots import TRAP
 from crm.security import client_network, counted, own_cookie, set_own_cookie, too_often
 from crm.texts import text
+from crm.texts.facts import form_is_open, programme
 
 bp = Blueprint("intake", __name__)
 TRIES = 3
-TRAP = "page_note"  # a field that people do not see
 SLUGS = {
     "you": ("vous", "you"),
     "reach": ("vous-joindre", "reach-you"),
@@ -130,7 +130,7 @@ def _already_sent(sent: Request, typed: Mapping[str, list[str]] = {}) -> BaseRes
         one for name, values in typed.items() for one in values if one and PAGE_OF.get(name) and name in typed_names()
     ]
     if words:
-        mend = text("intake.refusal.already_sent_typed", email=settings().programme.email)
+        mend = text("intake.refusal.already_sent_typed", email=programme().email)
         return error_page(409, gettext("This cannot be done now"), said, mend, *words)
     flash(said)
     return redirect(url_for("intake.received", lang=language(), token=services.receipt_token(sent)), 303)
@@ -139,7 +139,7 @@ def _already_sent(sent: Request, typed: Mapping[str, list[str]] = {}) -> BaseRes
 def _lost() -> BaseResponse:
     """A page of the request without its draft: say so where one begins."""
     if _held():
-        flash(text("intake.refusal.lost", phone=settings().programme.phone))
+        flash(text("intake.refusal.lost", phone=programme().phone))
     return redirect(url_for("intake.start", lang=language()), 303)
 
 
@@ -153,6 +153,8 @@ def start(lang: str) -> str:
     del lang
     draft = _draft()
     begun = draft if draft is not None and draft.request_id is None else None
+    if begun is None and not form_is_open():
+        return render_template("intake/closed.html")
     return render_template(
         "intake/start.html",
         facts=services.notice_values(),
@@ -168,6 +170,8 @@ def begin(lang: str) -> BaseResponse:
     del lang
     draft = _draft()
     if draft is None or draft.request_id is not None or request.form.get("fresh"):
+        if not form_is_open():
+            return redirect(url_for("intake.start", lang=language()), 303)
         draft = _begin()
         where = "you"
     else:
@@ -289,7 +293,7 @@ def _after(form: QuestionPage, content: Content, *, found: bool) -> BaseResponse
     if form.page in content.judged:
         return make_response(_page(form, from_check=from_check), 422)
     if not found:
-        flash(text("intake.refusal.lost", phone=settings().programme.phone))
+        flash(text("intake.refusal.lost", phone=programme().phone))
         return redirect(_address(_next_page(content)), 303)
     following = "check" if from_check else order[order.index(form.page) + 1]
     return redirect(_address(following), 303)
@@ -550,7 +554,7 @@ def _dead_link() -> Response:
     return error_page(
         404,
         gettext("This link does not work any more"),
-        text("intake.resume.dead", phone=settings().programme.phone),
+        text("intake.resume.dead", phone=programme().phone),
     )
 
 

@@ -14,6 +14,7 @@ from crm.links.models import Link
 from crm.outbox.kinds import find
 from crm.outbox.models import WAITING, Message, Status
 from crm.texts import fill, pair
+from crm.texts.facts import programme
 
 
 def settings() -> Settings:
@@ -77,7 +78,7 @@ def queue(
 
 def programme_values(language: str) -> dict[str, object]:
     """The programme's facts, as placeholders of any text."""
-    facts = settings().programme
+    facts = programme()
     return {
         "programme": facts.name[language],
         "organisation": facts.organisation[language],

@@ -14,6 +14,7 @@ from crm.config import Settings, Smtp
 from crm.i18n import LOCALES
 from crm.outbox.kinds import Attachment
 from crm.outbox.models import Message
+from crm.texts.facts import programme
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 60.0
@@ -39,11 +40,13 @@ def _bare(name: str) -> str:
 def compose(message: Message, body: str, settings: Settings, attachment: Attachment | None = None) -> EmailMessage:
     """The e-mail of a row. Its Message-ID is made from the row's id and never changes, so that copies can be told."""
     mail = EmailMessage()
-    user, _, domain = settings.mail_from.rpartition("@")
-    mail["From"] = Address(settings.programme.name[message.language], user, domain)
+    facts = programme()
+    user, _, domain = (facts.sender or settings.mail_from).rpartition("@")
+    mail["From"] = Address(facts.name[message.language], user, domain)
     to_user, _, to_domain = message.to_address.rpartition("@")
     mail["To"] = Address(_bare(message.to_name), to_user, to_domain)
-    mail["Reply-To"] = settings.programme.email
+    if facts.email:
+        mail["Reply-To"] = facts.email
     mail["Subject"] = message.subject.replace("=?", "= ?")
     mail["Date"] = format_datetime(message.created_at)
     mail["Message-ID"] = f"<{message.id}.{message.kind}@{urlsplit(settings.base_url).hostname}>"

@@ -1,7 +1,6 @@
 """The directory's pages."""
 
 import wtforms
-from email_validator import EmailNotValidError, validate_email
 from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 from wtforms.validators import StopValidation
@@ -10,6 +9,7 @@ from crm import clock, forms
 from crm.access import case_team, coordinators
 from crm.db import db
 from crm.feature import Feature
+from crm.formats import read_email
 from crm.forms import AtMost, Chosen, Filled
 from crm.i18n import gettext, lazy
 from crm.partners import queries
@@ -34,12 +34,10 @@ class ContactForm(forms.Form):
         self.language.choices = [*choices("partners.language")]
 
     def validate_email(self, field: wtforms.Field) -> None:
-        try:
-            found = validate_email(field.data, check_deliverability=False, allow_smtputf8=False)
-            # An accented domain leaves as its ASCII form, which every mail server knows.
-            field.data = found.ascii_email or field.data
-        except EmailNotValidError:
-            raise StopValidation(gettext("Enter a full email address, like name@example.ca")) from None
+        read = read_email(field.data)
+        if read is None:
+            raise StopValidation(gettext("Enter a full email address, like name@example.ca"))
+        field.data = read
 
 
 def _body_or_404(code: str) -> Body:

@@ -3,17 +3,14 @@
 from crm.cases.merging import rows_of
 from crm.feature import Feature
 from crm.permissions import newsletter
-from crm.permissions.models import Consent, Permission
+from crm.permissions.models import Consent
 from crm.timeline.sentences import Sentence
 
 _KEYS = frozenset({"permission", "body"})
 
 feature = Feature(
     name="permissions",
-    merge=(
-        rows_of(Permission),
-        rows_of(Consent, persons_own=True),
-    ),  # referrals follow their permission, by the foreign key
+    merge=(rows_of(Consent, persons_own=True),),  # permissions move with their referrals
     blueprints=(newsletter.bp,),
     event_sentences=(
         Sentence("permission.given", "permissions.event.given", "internal", _KEYS, frozenset({"body_name"})),

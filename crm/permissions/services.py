@@ -12,7 +12,8 @@ from crm.i18n import format_date, speaking
 from crm.partners.models import Body
 from crm.permissions.models import Consent, How, Permission, Purpose
 from crm.permissions.rules import is_live
-from crm.texts import label, pair, text
+from crm.texts import label, text
+from crm.texts.published import version_of
 from crm.timeline.services import record
 
 
@@ -50,7 +51,7 @@ def give(
     permission = Permission(
         case_id=case.id,
         body_id=body.id,
-        text_version=pair("permissions.version")[language],
+        text_version=version_of("permissions"),
         text_shown=wording(
             "shown", language=language, body=body, purpose=purpose, fields=fields, expires_on=expires_on
         ),

@@ -29,7 +29,6 @@ from crm.links import cookies
 from crm.links.models import Purpose
 from crm.links.services import opened
 from crm.links.services import token as token_of
-from crm.outbox.services import settings
 from crm.permissions.services import listed
 from crm.portal import services
 from crm.portal.models import About
@@ -39,6 +38,7 @@ from crm.talks import hours
 from crm.talks import services as talks
 from crm.talks.models import Mode, Talk, TalkRules
 from crm.texts import choices, text
+from crm.texts.facts import programme
 
 bp = Blueprint("portal", __name__)
 staff_bp = Blueprint("portal_staff", __name__, url_prefix="/staff/cases/<reference>/page-link")
@@ -211,7 +211,7 @@ def cancel_talk(case: Case) -> str:
     if talk is None:
         return ""
     if not talks.may_still_change(talk):
-        raise RefusedError(text("talks.refusal.too_late", phone=settings().programme.phone))
+        raise RefusedError(text("talks.refusal.too_late", phone=programme().phone))
     talks.cancel_by_person(talk, case)
     return text("portal.said.cancelled")
 
@@ -290,7 +290,7 @@ def choose_time(lang: str) -> BaseResponse:
     if request.form.get("about", "") != _about(moving):
         return make_response(_times(case, text("portal.times.changed"), mode), 409)
     if moving is not None and not talks.may_still_change(moving):
-        raise RefusedError(text("talks.refusal.too_late", phone=settings().programme.phone))
+        raise RefusedError(text("talks.refusal.too_late", phone=programme().phone))
     if not _take(case, moving, starts_at, moving.mode if moving else mode):
         db.session.rollback()
         case = _case()

@@ -1,10 +1,8 @@
 """Plugs referrals into the product."""
 
-from crm.cases.merging import rows_of
-from crm.feature import Feature, Panel
+from crm.feature import Feature, MergePart, Panel
 from crm.outbox.kinds import MessageKind
 from crm.referrals import services
-from crm.referrals.models import Referral
 from crm.referrals.views import bp, load
 from crm.timeline.sentences import Sentence
 
@@ -40,7 +38,7 @@ feature = Feature(
         Sentence("referral.mail_sent", "referrals.event.mail_sent", "outgoing", _MAIL, frozenset({"to_name"})),
         Sentence("referral.mail_failed", "referrals.event.mail_failed", "failed", _MAIL, frozenset({"to_name"})),
     ),
-    merge=(rows_of(Referral),),  # those without a permission
+    merge=(MergePart("referral", services.move_on, services.move_back),),
     case_guards=(services.guard,),
     case_moved=(services.moved,),
     messages=(

@@ -29,7 +29,8 @@ class Referral(Base):
             ["permission_id", "case_id", "body_id"],
             ["permission.id", "permission.case_id", "permission.body_id"],
             name="fk_referral_permission_for_this_file_and_body",
-            onupdate="CASCADE",  # when two files become one, a permission takes its referral along
+            deferrable=True,  # when two files become one, a permission and its referral move together
+            initially="IMMEDIATE",
         ),
         Index("ix_referral_case", "case_id"),
         Index("ix_referral_body", "body_id", "status"),

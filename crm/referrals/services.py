@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from functools import cache
 
 from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import text as sql
 from sqlalchemy.orm import defer, joinedload
 
 from crm import clock
@@ -12,6 +13,7 @@ from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.business_days import add_business_days
 from crm.cases import pipeline
+from crm.cases.merging import move_rows, return_rows
 from crm.cases.models import Case
 from crm.cases.pipeline import Move, Refusal
 from crm.cases.queries import needs as needs_of
@@ -366,6 +368,29 @@ def moved(case: Case, move: Move, actor: Staff | None) -> None:
     unsettled = select(Referral).where(Referral.case_id == case.id, Referral.status.in_(UNSETTLED))
     for referral in db.session.scalars(unsettled.options(joinedload(Referral.body)).order_by(Referral.id.desc())):
         withdraw(referral, case, actor)
+
+
+def move_on(gone: Case, kept: Case) -> dict[str, list[int]]:
+    """Merging: permissions and the referrals they allow go to the kept file together, as the database asks of them."""
+    _move_together()
+    return {
+        "permissions": move_rows(Permission, gone.id, kept.id),
+        "referrals": move_rows(Referral, gone.id, kept.id),
+    }
+
+
+def move_back(gone: Case, kept: Case, journal: dict[str, list[int]]) -> None:
+    """Undoing: each goes back."""
+    _move_together()
+    return_rows(Permission, gone.id, kept.id, journal["permissions"])
+    return_rows(Referral, gone.id, kept.id, journal["referrals"])
+
+
+def _move_together() -> None:
+    """Until the transaction ends, the database asks only then that a referral and its permission be of one file."""
+    one_file = "fk_referral_permission_for_this_file_and_body"
+    sqlite = db.engine.dialect.name == "sqlite"
+    db.session.execute(sql("PRAGMA defer_foreign_keys = ON" if sqlite else f"SET CONSTRAINTS {one_file} DEFERRED"))
 
 
 def still_open(message: Message) -> bool:

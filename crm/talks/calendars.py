@@ -13,6 +13,7 @@ from crm.i18n import speaking
 from crm.outbox.services import settings
 from crm.talks.models import Talk, TalkState
 from crm.texts import label, text
+from crm.texts.facts import programme
 
 
 def uid_of(talk: Talk) -> str:
@@ -25,11 +26,9 @@ def file_of(talk: Talk, case: Case, *, where: str, cancelled: bool, language: st
     calendar = _calendar("CANCEL" if cancelled else "REQUEST")
     with speaking(language):
         event = _event(talk, text("talks.calendar.title"), where)
-        event.add(
-            "description", text("talks.calendar.about", reference=case.reference, phone=settings().programme.phone)
-        )
-    organizer = vCalAddress(f"mailto:{settings().programme.email}")
-    organizer.params["cn"] = vText(settings().programme.name[language])
+        event.add("description", text("talks.calendar.about", reference=case.reference, phone=programme().phone))
+    organizer = vCalAddress(f"mailto:{programme().email}")
+    organizer.params["cn"] = vText(programme().name[language])
     event["organizer"] = organizer
     if case.contact.email:
         attendee = vCalAddress(f"mailto:{case.contact.email}")

@@ -2,15 +2,17 @@
 
 The words of questions, stages, notices and messages are content, not code: each feature keeps its own in a
 `texts.toml` beside its modules, where every entry is a pair ["French", "English"]. Words of the interface (buttons,
-headings) are in the gettext catalogue instead.
+headings) are in the gettext catalogue instead. What ships can be replaced by coordinators (`crm.texts.published`).
 """
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from flask import current_app, has_app_context
 
 from crm.config import LANGUAGES, ROOT
 from crm.i18n import language
@@ -47,18 +49,66 @@ def _flatten(prefix: str, value: Any, found: dict[str, Pair]) -> None:
 
 @cache
 def everything() -> dict[str, Pair]:
-    """Every text of the product."""
+    """Every text that ships."""
     return load(ROOT / "crm")
+
+
+class Book:
+    """Every text as it stands: what ships, with what coordinators published in its place. Never changed once made.
+
+    `stamp` tells one book from another; `known` keeps what was worked out of this one.
+    """
+
+    def __init__(self, pairs: dict[str, Pair], stamp: str = "") -> None:
+        self.pairs, self.stamp = pairs, stamp
+        self.known: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What `make` gives, worked out once for this book."""
+        if key not in self.known:
+            self.known[key] = make()
+        return self.known[key]
+
+    def group(self, prefix: str) -> dict[str, Pair]:
+        found: dict[str, Pair] = self.once(("group", prefix), lambda: self._group(f"{prefix}."))
+        return found
+
+    def _group(self, start: str) -> dict[str, Pair]:
+        return {
+            key.removeprefix(start): value
+            for key, value in self.pairs.items()
+            if key.startswith(start) and "." not in key.removeprefix(start)
+        }
+
+    def words(self, prefix: str, lang: str) -> dict[str, str]:
+        found: dict[str, str] = self.once(
+            ("words", prefix, lang), lambda: {name: value[lang] for name, value in self.group(prefix).items()}
+        )
+        return found
+
+
+@cache
+def shipped() -> Book:
+    """The texts as they ship."""
+    return Book(everything())
+
+
+def book() -> Book:
+    """The texts as they stand now: those that ship where no product runs."""
+    if not has_app_context():
+        return shipped()
+    found: Book = current_app.extensions["texts"]() if "texts" in current_app.extensions else shipped()
+    return found
 
 
 def pair(key: str) -> Pair:
     """Both languages of a text. Raises KeyError for an unknown key."""
-    return everything()[key]
+    return book().pairs[key]
 
 
 def text(key: str, **values: object) -> str:
     """A text in the language spoken now, its named placeholders filled; unknown placeholders stay as they are."""
-    return fill(everything()[key][language()], values)
+    return fill(pair(key)[language()], values)
 
 
 def fill(template: str, values: Mapping[str, object]) -> str:
@@ -68,47 +118,30 @@ def fill(template: str, values: Mapping[str, object]) -> str:
     return PLACEHOLDER.sub(lambda found: str(values.get(found[1], found[0])), template)
 
 
-@cache
 def group(prefix: str) -> dict[str, Pair]:
     """The pairs directly under a prefix, by last part of the key, in the order of their file."""
-    start = f"{prefix}."
-    return {
-        key.removeprefix(start): value
-        for key, value in everything().items()
-        if key.startswith(start) and "." not in key.removeprefix(start)
-    }
-
-
-@cache
-def _choices(prefix: str, lang: str) -> tuple[tuple[str, str], ...]:
-    return tuple((code, value[lang]) for code, value in group(prefix).items())
+    return book().group(prefix)
 
 
 def choices(prefix: str) -> tuple[tuple[str, str], ...]:
     """(code, label) of a vocabulary in the language spoken now, for a form."""
-    return _choices(prefix, language())
-
-
-@cache
-def _labels(prefix: str, lang: str) -> dict[str, str]:
-    return dict(_choices(prefix, lang))
+    now, lang = book(), language()
+    found: tuple[tuple[str, str], ...] = now.once(
+        ("choices", prefix, lang), lambda: tuple(now.words(prefix, lang).items())
+    )
+    return found
 
 
 def label(prefix: str, code: str | None) -> str:
     """The label of a code in the language spoken now; empty for no code, the code itself when it is unknown."""
-    return "" if code is None else _labels(prefix, language()).get(code, code)
+    return "" if code is None else words(prefix).get(code, code)
 
 
 def told(prefix: str, code: str | None) -> str:
     """The label of an answer for readers other than who gave it: "not sure yet" is told as "to be clarified"."""
-    return _labels(f"{prefix}_told", language()).get(code or "") or label(prefix, code)
-
-
-@cache
-def _words(prefix: str, lang: str) -> dict[str, str]:
-    return {name: value[lang] for name, value in group(prefix).items()}
+    return words(f"{prefix}_told").get(code or "") or label(prefix, code)
 
 
 def words(prefix: str) -> dict[str, str]:
     """All texts directly under a prefix in the language spoken now, by last part of their key."""
-    return _words(prefix, language())
+    return book().words(prefix, language())

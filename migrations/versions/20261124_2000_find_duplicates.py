@@ -1,7 +1,7 @@
 """Find files that look alike, keep what was judged of them, and let two files become one.
 
-Files that are there already are compared by the job, some at a time. When a file is merged its permissions go to the other one and
-take their referrals along: the foreign key between them now cascades.
+Files that are there already are compared by the job, some at a time. When a file is merged its permissions and referrals go to the
+other one together: the foreign key between them can now wait for the end of a transaction.
 """
 
 import sqlalchemy as sa
@@ -69,12 +69,12 @@ def upgrade() -> None:
     )
     op.create_index('ix_case_merge_gone', 'case_merge', ['gone_id'], unique=True, postgresql_where=STANDING, sqlite_where=STANDING)
     op.create_index('ix_case_merge_kept', 'case_merge', ['kept_id'])
-    referral_follows_permission('CASCADE', before=None)
+    referral_and_permission(deferrable=True)
 
 
 def downgrade() -> None:
     """What was merged stays merged: the former product knows one file where there were two."""
-    referral_follows_permission(None, before='CASCADE')
+    referral_and_permission(deferrable=None)
     for table in ('case_merge', 'like_pair', 'match_key'):
         op.drop_table(table)
     op.drop_index('ix_case_unmatched', 'case_file')
@@ -89,19 +89,21 @@ def on_sqlite() -> bool:
     return op.get_bind().dialect.name == 'sqlite'
 
 
-def referral_follows_permission(onupdate: str | None, *, before: str | None) -> None:
-    """Change what becomes of a referral when its permission goes to another file."""
+def referral_and_permission(*, deferrable: bool | None) -> None:
+    """Change when the database asks that a referral and its permission be of one file and body."""
     ours, theirs = ['permission_id', 'case_id', 'body_id'], ['id', 'case_id', 'body_id']
+    how = {'deferrable': True, 'initially': 'IMMEDIATE'} if deferrable else {}
     if not on_sqlite():
         op.drop_constraint(WITH_PERMISSION, 'referral', type_='foreignkey')
-        op.create_foreign_key(WITH_PERMISSION, 'referral', 'permission', ours, theirs, onupdate=onupdate)
+        op.create_foreign_key(WITH_PERMISSION, 'referral', 'permission', ours, theirs, **how)
         return
+    before = {} if deferrable else {'deferrable': True, 'initially': 'IMMEDIATE'}
     with op.batch_alter_table('referral', copy_from=referral(before), recreate='always') as batch_op:
         batch_op.drop_constraint(WITH_PERMISSION, type_='foreignkey')
-        batch_op.create_foreign_key(WITH_PERMISSION, 'permission', ours, theirs, onupdate=onupdate)
+        batch_op.create_foreign_key(WITH_PERMISSION, 'permission', ours, theirs, **how)
 
 
-def referral(onupdate: str | None) -> sa.Table:
+def referral(how: dict[str, object]) -> sa.Table:
     """The table of referrals before the change."""
     return sa.Table('referral', sa.MetaData(),
     sa.Column('id', sa.Integer(), nullable=False),
@@ -124,7 +126,7 @@ def referral(onupdate: str | None) -> sa.Table:
     sa.ForeignKeyConstraint(['body_id'], ['body.id'], name=op.f('fk_referral_body_id_body')),
     sa.ForeignKeyConstraint(['case_id'], ['case_file.id'], name=op.f('fk_referral_case_id_case_file')),
     sa.ForeignKeyConstraint(['created_by_id'], ['staff.id'], name=op.f('fk_referral_created_by_id_staff')),
-    sa.ForeignKeyConstraint(['permission_id', 'case_id', 'body_id'], ['permission.id', 'permission.case_id', 'permission.body_id'], name=WITH_PERMISSION, onupdate=onupdate),
+    sa.ForeignKeyConstraint(['permission_id', 'case_id', 'body_id'], ['permission.id', 'permission.case_id', 'permission.body_id'], name=WITH_PERMISSION, **how),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_referral')),
     sa.Index('ix_referral_body', 'body_id', 'status'),
     sa.Index('ix_referral_case', 'case_id'),

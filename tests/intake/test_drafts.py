@@ -13,10 +13,11 @@ from sqlalchemy import func, select, text
 
 from crm import clock
 from crm.cases.models import Case
+from crm.formats import suggested_email
 from crm.forms import clean
 from crm.i18n import speaking
 from crm.intake import drafts
-from crm.intake.forms import PAGES, read, suggested_email
+from crm.intake.forms import PAGES, read
 from crm.intake.models import Draft, Request
 from crm.links.models import Link
 from crm.links.services import token as token_of

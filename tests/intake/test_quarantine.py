@@ -16,11 +16,10 @@ from crm.db import db
 from crm.errors import RefusedError
 from crm.intake import desk
 from crm.intake.models import Draft, Request
-from crm.intake.robots import Suspicion, suspicions
-from crm.intake.views import TRAP
 from crm.outbox.deliver import send_due
 from crm.outbox.models import Message, Status
 from crm.reminders.services import queue_due
+from crm.robots import TRAP, Suspicion, suspicions
 from crm.summaries.figures import Period
 from crm.summaries.queries import figures
 from crm.texts import pair

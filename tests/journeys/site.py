@@ -26,7 +26,7 @@ from crm.i18n import gettext, speaking
 from crm.jobs import Heartbeat
 from crm.supervisor import web_command
 from crm.texts import text
-from tests.conftest import KEY, PASSWORD
+from tests.conftest import KEY, PASSWORD, filled_in
 from tests.support.factories import Make
 
 NAMES = {Role.COORDINATOR: "Camille Roy", Role.ADVISER: "Amélie Tremblay", Role.OBSERVER: "Robin Côté"}
@@ -113,6 +113,7 @@ class Site:
         self.environ = {
             name: value for name, value in os.environ.items() if not name.startswith("CRM_")
         } | self.settings
+        filled_in(folder)
         self.app = create_app(config.read(self.settings))
         self.log, self.log_read = folder / "web.log", 0
         here = f"--bind=fd://{listening.fileno()}"

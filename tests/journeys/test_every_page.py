@@ -12,6 +12,7 @@ from crm.accounts.queries import by_email
 from crm.cases import services as cases
 from crm.cases.addresses import link_of
 from crm.cases.vocabulary import Stage
+from crm.content.views import SLUGS as WRITTEN
 from crm.intake.forms import PAGES as QUESTIONS
 from crm.links.services import token as token_of
 from crm.partners.queries import by_code
@@ -345,8 +346,30 @@ def too_old(visit):
     visit.says(visit.w("Please send once more"))
 
 
+def settings_with_errors(visit):
+    visit.go("/staff/settings")
+    visit.page.locator("#email").fill("pas une adresse")
+    press(visit)
+    assert visit.status == 422
+
+
+def text_previewed(visit):
+    visit.go("/staff/texts/content.accessibility.body")
+    visit.button(visit.w("Preview")).click()
+    assert visit.status == 200
+
+
 PAGES = {
     "home": (None, lambda visit: visit.go(f"/{visit.lang}/")),
+    **{
+        f"page-{name}": (None, lambda visit, slugs=slugs: visit.go(f"/{visit.lang}/{slugs[visit.lang == 'en']}"))
+        for name, slugs in WRITTEN.items()
+    },
+    "settings": (Role.COORDINATOR, at("/staff/settings")),
+    "settings-errors": (Role.COORDINATOR, settings_with_errors),
+    "texts": (Role.COORDINATOR, at("/staff/texts?group=mail")),
+    "text": (Role.COORDINATOR, at("/staff/texts/content.privacy.body")),
+    "text-preview": (Role.COORDINATOR, text_previewed),
     "start": (None, lambda visit: visit.go(START[visit.lang])),
     "start-begun": (None, begun),
     **{f"ask-{code}": (None, question(code, whole=True)) for code in QUESTIONS},

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import select
 
 from crm.app import create_app
-from crm.db import db
+from crm.db import db, writing
 from crm.intake.forms import PAGES
 from crm.permissions.models import Consent
+from crm.texts.published import publish
 from tests.conftest import settings_for
 from tests.support.asking import CHECK, address, ask, begin, fill
 from tests.support.factories import ANSWERS
@@ -80,16 +81,15 @@ def test_a_forged_way_out_leads_nowhere(app, people, session, coordinator):
 
 
 @pytest.mark.parametrize(
-    ("line", "offered"),
-    [
-        ("asks_newsletter = false\nasks_survey = false\n", []),
-        ("asks_newsletter = false\n", ["survey"]),
-        ("asks_survey = false\n", ["newsletter"]),
-    ],
+    ("off", "offered"),
+    [(("newsletter", "survey"), []), (("newsletter",), ["survey"]), (("survey",), ["newsletter"])],
 )
-def test_a_consent_that_is_not_asked_for_is_nowhere(database_url, tmp_path, line, offered):
-    (tmp_path / "programme.toml").write_text(line, encoding="utf-8")
+def test_a_consent_that_is_not_asked_for_is_nowhere(database_url, tmp_path, off, offered):
     app = create_app(settings_for(tmp_path, database_url))
+    with app.app_context(), writing():
+        for what in off:
+            publish(f"programme.asks_{what}", "no", "no", by_id=None, both_agree=True)
+        db.session.commit()
     with app.app_context():
         db.session.remove()
     pages = Pages(app)

@@ -262,7 +262,7 @@ def test_a_line_of_the_programme_s_own_facts_replaces_the_one_that_ships(read, t
         ('name = ["Le nom"]', "name"),
         ('name = ["Le nom", ""]', "name"),
         ('name = "The name"', "name"),
-        ('phone = ""', "phone"),
+        ('name = ["", "The name"]', "name"),
         ("phone = 5145550142", "phone"),
         ("name = [", "programme.toml"),
     ],

@@ -20,6 +20,8 @@ from sqlalchemy import select
 
 from crm import access, clock
 from crm.access import Access, Role
+from crm.activities.models import Kind, Spoken
+from crm.activities.services import Asked, ask_for
 from crm.outbox.models import Message
 from crm.reminders.models import FollowUp
 from crm.summaries.figures import Period
@@ -186,8 +188,16 @@ def arguments(make, session, people):
         "other": make.case(email="autre@exemple.ca").reference,
         "message_id": session.scalars(select(Message.id)).first(),
         "token": "1-forged",
+        "key": "intake.home.title",
     }
+    activity = ask_for(
+        Asked("Incubateur", "Zoé", "zoe@incubateur.example", Spoken.FR, Kind.PANEL, [], None, "", "", ""),
+        key="x",
+        language="fr",
+    )
+    session.flush()
     numbers = {
+        "activities": activity.id,
         "follow-ups": session.scalars(select(FollowUp.id).where(FollowUp.case_id == case.id)).first(),
         "referrals": ready.id,
         "permissions": sent.permission_id,

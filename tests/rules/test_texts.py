@@ -346,6 +346,10 @@ def test_every_refusal_has_its_words():
 # Every enum that the database repeats, and where its words are. None: people never read its codes.
 VOCABULARIES = {
     "crm.access.Role": None,  # accounts are made on the command line
+    "crm.activities.models.Kind": "activities.kind",
+    "crm.activities.models.Audience": "activities.audience",
+    "crm.activities.models.Spoken": "activities.spoken",
+    "crm.activities.models.State": "activities.state",
     "crm.cases.vocabulary.Stage": "cases.stage",
     "crm.cases.vocabulary.ClosingReason": "cases.closing_reason",
     "crm.cases.vocabulary.ProjectStage": "cases.project_stage",
@@ -359,7 +363,7 @@ VOCABULARIES = {
     "crm.cases.vocabulary.ExchangeResult": "cases.exchange_result",
     "crm.duplicates.matching.Reason": "duplicates.reason",
     "crm.duplicates.models.Verdict": None,  # each has its own sentence where it is told
-    "crm.intake.robots.Suspicion": "intake.suspicion",
+    "crm.robots.Suspicion": "intake.suspicion",
     "crm.links.models.Purpose": None,
     "crm.outbox.models.Status": None,
     "crm.partners.models.BodyKind": "partners.kind",
@@ -372,6 +376,7 @@ VOCABULARIES = {
     "crm.reminders.models.State": "reminders.state",
     "crm.talks.models.Mode": "talks.mode",
     "crm.talks.models.TalkState": "talks.outcome",  # what came of a talk: all but "booked"
+    "crm.texts.facts.Kind": None,
     "crm.timeline.models.ActorKind": None,
 }
 

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from crm.cases.addresses import link_of
+from crm.content.views import SLUGS as WRITTEN
 from crm.intake.forms import PAGES
 from crm.links.services import token
 from tests.support.asking import CHECK, START, address, ask, begin, fill
@@ -27,6 +28,7 @@ def test_public_pages_are_light(app, pages, make, people, session, lang):
     begin(pages, lang)
     fill(pages, ANSWERS, lang)
     addresses = [f"/{lang}/", START[lang], *(address(page, lang) for page in PAGES), CHECK[lang]]
+    addresses += [f"/{lang}/{slugs[lang == 'en']}" for slugs in WRITTEN.values()]
     addresses.append({"fr": "/fr/demande/plus-tard", "en": "/en/request/later"}[lang])
     addresses.append({"fr": "/fr/demande/reprendre", "en": "/en/request/resume"}[lang])
     found = {one: _weigh(pages, one) for one in addresses}

@@ -1,13 +1,20 @@
-"""What makes a request look like a robot's. Pure. Domain reference, section 12.1; security reference, section 5.5.
+"""What makes a request look like a robot's. Domain reference, section 12.1; security reference, section 5.5.
 
 A suspect is never refused: it is set aside for a person to look at, and its sender sees the ordinary confirmation.
 """
 
+import re
 from enum import StrEnum
+
+from flask import current_app
+from itsdangerous import BadSignature, TimestampSigner
+
+from crm import clock
 
 FASTEST = 4.0  # seconds from the first page to sending; nobody answers ten questions in less
 MOST_LINKS = 2
 PER_NETWORK, PER_HOUR_IN_ALL = 10, 200  # requests within an hour
+TRAP = "page_note"  # a field that people do not see
 
 
 class Suspicion(StrEnum):
@@ -31,3 +38,26 @@ def suspicions(*, trap: bool, seconds: float, links: int, from_network: int, in_
         Suspicion.FLOOD: in_all > PER_HOUR_IN_ALL,
     }
     return [suspicion for suspicion, there in signs.items() if there]
+
+
+def links_in(words: str) -> int:
+    """How many web addresses a text holds."""
+    return len(re.findall(r"(?:https?://|www\.)\S", words, re.IGNORECASE))
+
+
+def beginning() -> str:
+    """A signed mark of now, for a form without a draft: what it was shown at cannot be forged."""
+    return _signer().sign("form").decode()
+
+
+def seconds_since(mark: str) -> float:
+    """Seconds since a form was shown; 0 for a mark that is not ours, which makes it a suspect."""
+    try:
+        _, at = _signer().unsign(mark, return_timestamp=True)
+    except BadSignature:
+        return 0.0
+    return max(0.0, (clock.now() - at).total_seconds())
+
+
+def _signer() -> TimestampSigner:
+    return TimestampSigner(str(current_app.config["SECRET_KEY"]), salt="form-shown")

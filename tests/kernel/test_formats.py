@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm.formats import read_email, read_phone
 from crm.i18n import NBSP, format_phone
-from crm.intake.formats import read_email, read_phone
 
 MONTREAL = "+15145550142"
 

@@ -1,0 +1,1 @@
+"""Pages that coordinators write: questions, privacy policy, accessibility; every text they may change; the programme's facts."""

@@ -1,0 +1,147 @@
+"""Which texts coordinators may change, and the verbs that do."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from crm import clock
+from crm.accounts.models import Staff
+from crm.accounts.services import by
+from crm.db import db
+from crm.texts import PLACEHOLDER, everything, pair
+from crm.texts.facts import PREFIX, Fact, Kind, programme
+from crm.texts.models import Publication, TextDraft
+from crm.texts.published import Standing, publish
+from crm.texts.typography import mend
+from crm.timeline.services import record
+
+# Where people read a text, and the beginnings of its key. What code reasons about (stages, refusals, history) is not among them.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "pages": ("content.faq.", "content.privacy.", "content.accessibility.", "intake.home.", "intake.footer.", "intake.closed.", "activities.ask.", "activities.received."),
+    "request": ("intake.form.", "intake.question.", "intake.check.", "intake.later.", "intake.resume.", "intake.received.",
+                "intake.section.", "cases.sector.", "cases.need.", "cases.project_stage.", "cases.contact_role.", "cases.heard."),
+    "notice": ("intake.notice.", "intake.consent.", "permissions.shown", "permissions.script", "permissions.unsubscribe."),
+    "person": ("portal.page.", "portal.turn.", "portal.stage.", "portal.times.", "portal.landing.", "portal.lost.", "portal.said."),
+    "mail": ("activities.mail.", "intake.mail.", "portal.mail.", "talks.mail.", "referrals.mail.", "reminders.mail."),
+}  # fmt: skip
+# Filled in wherever they stand in a page or a message.
+FACTS_OF_TEXTS = frozenset(
+    {"programme", "organisation", "phone", "email", "address", "privacy_title", "privacy_email", "place", "retention"}
+)
+
+
+def group_of(key: str) -> str | None:
+    """Where people read a text; None for one that is not to be changed."""
+    if key not in everything() or key.endswith(".version"):
+        return None
+    return next((group for group, starts in GROUPS.items() if key.startswith(starts)), None)
+
+
+def is_editable(key: str) -> bool:
+    return group_of(key) is not None
+
+
+def placeholders(key: str) -> set[str]:
+    """What a text must leave room for: what ships does."""
+    needed = set(PLACEHOLDER.findall(everything()[key]["fr"]))
+    return needed - FACTS_OF_TEXTS if key.startswith("content.") else needed
+
+
+def always(key: str) -> frozenset[str]:
+    """Facts of the programme that a text may print besides: in pages and messages they are always filled in."""
+    return FACTS_OF_TEXTS if key.startswith("content.") or ".mail." in key else frozenset()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A text in the list. `state`: "" as it ships, "published", "english_older", and whether a draft waits."""
+
+    key: str
+    words: str
+    state: str
+    drafted: bool
+
+
+def listed(group: str, lang: str) -> list[Row]:
+    """The texts of a group, in the order in which they ship."""
+    keys = [key for key in everything() if group_of(key) == group]
+    newest = select(func.max(Publication.id)).where(Publication.key.in_(keys)).group_by(Publication.key)
+    published = {
+        row.key: row.en_at < row.fr_at
+        for row in db.session.execute(
+            select(Publication.key, Publication.fr_at, Publication.en_at).where(Publication.id.in_(newest))
+        )
+    }
+    drafts = set(db.session.scalars(select(TextDraft.key).where(TextDraft.key.in_(keys))))
+    return [
+        Row(
+            key,
+            " ".join(pair(key)[lang].replace("#", "").split())[:160],
+            "" if key not in published else "english_older" if published[key] else "published",
+            key in drafts,
+        )
+        for key in keys
+    ]
+
+
+def newest_of(key: str) -> int:
+    """The number of the version that people read; 0 for the one that ships."""
+    return db.session.scalar(select(func.max(Publication.id)).where(Publication.key == key)) or 0
+
+
+def newest_fact() -> int:
+    """The number of the newest version of any fact."""
+    theirs = select(func.max(Publication.id)).where(Publication.key.startswith(f"{PREFIX}.", autoescape=True))
+    return db.session.scalar(theirs) or 0
+
+
+def mended(french: str) -> str:
+    """The French with its no-break spaces, apostrophes and points, which nobody should have to type."""
+    return mend(french)
+
+
+def publish_text(key: str, fr: str, en: str, actor: Staff, *, both_agree: bool) -> Publication | None:
+    """Publish a text and drop its draft; None when nothing changed. Raises EnglishAheadError."""
+    made = publish(key, fr, en, by_id=actor.id, both_agree=both_agree)
+    drop_draft(key)
+    if made is not None:
+        record("text.published", case_id=None, actor=by(actor), codes={"text_key": key})
+    return made
+
+
+def save_facts(typed: dict[Fact, tuple[str, str]], actor: Staff) -> int:
+    """Save the facts that changed. Returns how many."""
+    facts, saved = programme(), 0
+    for fact, (fr, en) in typed.items():
+        now = getattr(facts, fact.name)
+        was = (
+            (now["fr"], now["en"])
+            if fact.kind is Kind.PAIR
+            else ("yes" if now is True else "no" if now is False else now,) * 2
+        )
+        french = mended(fr) if fact.kind is Kind.PAIR else fr
+        if (french, en) != was:
+            publish(f"{PREFIX}.{fact.name}", french, en, by_id=actor.id, both_agree=True)
+            record("text.published", case_id=None, actor=by(actor), codes={"text_key": f"{PREFIX}.{fact.name}"})
+            saved += 1
+    return saved
+
+
+def draft_of(key: str) -> Standing | None:
+    """The draft of a text, if there is one."""
+    found = db.session.get(TextDraft, key)
+    return Standing(found.fr, found.en) if found else None
+
+
+def keep_draft(key: str, fr: str, en: str, actor: Staff) -> None:
+    """Keep a text aside. Right or wrong, in one language or both: publishing judges."""
+    found = db.session.get(TextDraft, key) or TextDraft(key=key)
+    found.fr, found.en, found.saved_at, found.by_id = fr, en, clock.now(), actor.id
+    db.session.add(found)
+
+
+def drop_draft(key: str) -> None:
+    """Throw a draft away, if there is one."""
+    found = db.session.get(TextDraft, key)
+    if found is not None:
+        db.session.delete(found)

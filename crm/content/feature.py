@@ -1,0 +1,11 @@
+"""Plugs the pages that coordinators write, and where they write them."""
+
+from crm.content.views import bp
+from crm.feature import Feature
+from crm.timeline.sentences import Sentence
+
+feature = Feature(
+    name="content",
+    blueprints=(bp,),
+    event_sentences=(Sentence("text.published", "content.event.published", "internal", frozenset({"text_key"})),),
+)

@@ -1,0 +1,21 @@
+"""Bodies of pages: Markdown without HTML, drawn by a library that lets nothing else through."""
+
+from functools import cache
+
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    """Headings, lists, emphasis and links; no HTML and no pictures. The library refuses links such as javascript:."""
+    return MarkdownIt("commonmark", {"html": False}).disable(["image", "code", "fence"])
+
+
+def drawn(body: str) -> Markup:
+    """A body as HTML. Its headings begin at the second level: the page has its own title."""
+    tokens = _markdown().parse(body)
+    for token in tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{max(2, int(token.tag[1]))}"
+    return Markup(_markdown().renderer.render(tokens, _markdown().options, {}))  # noqa: S704 - the library escapes
