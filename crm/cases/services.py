@@ -35,7 +35,7 @@ from crm.feature import plugged
 from crm.i18n import language
 from crm.texts import book, text
 from crm.timeline.models import ActorKind
-from crm.timeline.services import record
+from crm.timeline.services import SYSTEM, record
 
 REPLY_WITHIN = 3  # business days: the programme's promise
 LETTERS, DIGITS = "BCDFGHJKMNPRSTVWXZ", "23456789"
@@ -299,13 +299,15 @@ def advance(
     closing_reason: ClosingReason | None = None,
     person_told: str = "",
     forced: bool = False,
+    by_itself: bool = False,
 ) -> None:
     """Move a file to a stage, by the moves of the domain reference, section 14.2, and every feature's guards.
 
     Raises RefusedError with all reasons, and changes nothing, when the move is not allowed. `seen_stage` is what the
     person had on screen: another move in the meantime is told rather than compounded. Coordinators may force a move,
-    with a reason. Without an actor it is the entrepreneur's own doing.
+    with a reason. Without an actor it is the entrepreneur's own doing, or, `by_itself`, a job's.
     """
+    who = SYSTEM if by_itself else by(actor)
     if seen_stage is not None and seen_stage is not case.stage:
         raise RefusedError(_told(Refusal("moved_meanwhile", {"stage": f"cases.stage.{case.stage}"})))
     if forced and (actor is None or actor.role not in {Role.COORDINATOR, Role.ADMIN}):
@@ -337,13 +339,13 @@ def advance(
         record(
             "case.closed",
             case_id=case.id,
-            actor=by(actor),
+            actor=who,
             codes={"from": move.origin, "closing_reason": closing_reason, "person_told": person_told},
             detail=detail,
         )
     else:
         kind = "case.move_forced" if forced else "case.moved"
-        record(kind, case_id=case.id, actor=by(actor), codes={"from": move.origin, "to": to}, detail=detail)
+        record(kind, case_id=case.id, actor=who, codes={"from": move.origin, "to": to}, detail=detail)
     _entered(case, move, actor)
 
 

@@ -18,7 +18,7 @@ from crm.timeline.services import record
 # Where people read a text, and the beginnings of its key. What code reasons about (stages, refusals, history) is not among them.
 GROUPS: dict[str, tuple[str, ...]] = {
     "pages": ("content.faq.", "content.privacy.", "content.accessibility.", "intake.home.", "intake.footer.", "intake.closed.", "activities.ask.", "activities.received."),
-    "request": ("intake.form.", "intake.question.", "intake.check.", "intake.later.", "intake.resume.", "intake.received.",
+    "request": ("intake.introduction.", "intake.form.", "intake.question.", "intake.check.", "intake.later.", "intake.resume.", "intake.received.",
                 "intake.section.", "cases.sector.", "cases.need.", "cases.project_stage.", "cases.contact_role.", "cases.heard."),
     "notice": ("intake.notice.", "intake.consent.", "permissions.shown", "permissions.script", "permissions.unsubscribe."),
     "person": ("portal.page.", "portal.turn.", "portal.stage.", "portal.times.", "portal.landing.", "portal.lost.", "portal.said."),

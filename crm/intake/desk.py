@@ -27,7 +27,7 @@ from crm.duplicates import views as duplicates
 from crm.errors import RefusedError
 from crm.forms import AtMost, Chosen
 from crm.i18n import gettext, lazy, ngettext, speaking
-from crm.intake import drafts, services
+from crm.intake import drafts, introductions, services
 from crm.intake.forms import PAGES, QuestionPage, read
 from crm.intake.models import Request
 from crm.outbox.models import Message
@@ -157,7 +157,10 @@ def take(reference: str) -> BaseResponse:
 def release(reference: str) -> BaseResponse:
     """One press: the request is a person's; its acknowledgement leaves."""
     case = case_or_404(reference, lock=True)
-    services.release(case, me())
+    introduction = introductions.of_case(case) if case.quarantined else None
+    services.release(case, me(), acknowledge=introduction is None)
+    if introduction is not None:
+        introductions.ask_person(introduction)
     db.session.commit()
     flash(
         gettext("%(reference)s is out of quarantine. What was to leave for it is on its way.", reference=case.reference)

@@ -1,7 +1,8 @@
 """Plugs the public pages, the destruction of drafts, and what the history says of requests."""
 
 from crm.feature import Feature, MergePart, Panel
-from crm.intake import desk, drafts, services
+from crm.intake import desk, drafts, introductions, services
+from crm.intake.introduction_views import bp as introductions_bp
 from crm.intake.panel import load
 from crm.intake.views import bp
 from crm.jobs import Job
@@ -10,21 +11,26 @@ from crm.timeline.sentences import Sentence
 
 feature = Feature(
     name="intake",
-    blueprints=(bp, desk.bp),
+    blueprints=(bp, introductions_bp, desk.bp),
     panels=(Panel("facts", "intake/panel.html", load),),
     jobs=(
         Job("drafts", drafts.destroy_old, every=600),
         Job("quarantine", desk.tell_of_quarantine, every=300),
+        Job("introductions", introductions.forget_unanswered, every=3600),
     ),
     event_sentences=(
         Sentence("request.acknowledged", "intake.event.acknowledged", "outgoing", frozenset({"message"})),
         Sentence("request.not_acknowledged", "intake.event.not_acknowledged", "failed", frozenset({"message"})),
+        Sentence("introduction.yes", "intake.event.introduction_yes", "incoming"),
+        Sentence("introduction.no", "intake.event.introduction_no", "incoming"),
+        Sentence("introduction.destroyed", "intake.event.introduction_destroyed", "internal"),
         Sentence("request.released", "intake.event.released", "internal"),
     ),
     merge=(MergePart("arrangements", services.move_arrangements, services.return_arrangements),),
     case_moved=(services.moved,),
     messages=(
         MessageKind("intake.received", "intake.mail.received", on_final=services.note_acknowledged),
+        MessageKind("intake.introduced", "intake.mail.introduced", still_true=introductions.still_asked),
         MessageKind("intake.resume", "intake.mail.resume", still_true=drafts.still_there),
         MessageKind("intake.quarantine", "intake.mail.quarantine", still_true=desk.still_waiting),
     ),

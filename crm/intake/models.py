@@ -1,13 +1,14 @@
 """Requests: unfinished ones, kept sealed for a week, and those that were sent, with what the person was told."""
 
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from crm.cases.models import Case
-from crm.db import Base
+from crm.db import Base, code, one_of
 
 
 class Request(Base):
@@ -53,3 +54,48 @@ class Arrangements(Base):
 
     case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"), primary_key=True)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Agreed(StrEnum):
+    """How a person agreed that a partner gives us their details."""
+
+    VERBAL = "verbal"
+    WRITTEN = "written"
+
+
+class Answer(StrEnum):
+    """What the person says when we ask whether we may contact them."""
+
+    YES = "yes"
+    NO = "no"
+
+
+_UNANSWERED = text("answer IS NULL")
+
+
+class Introduction(Base):
+    """A project that a partner sent our way (form B: domain reference, section 13.3, consent C7).
+
+    The person is asked; without an answer by `answer_until`, what identifies them is destroyed (`destroyed_at`).
+    """
+
+    __tablename__ = "introduction"
+    __table_args__ = (
+        one_of("agreed", Agreed),
+        one_of("answer", Answer),
+        Index("ix_introduction_unanswered", "answer_until", postgresql_where=_UNANSWERED, sqlite_where=_UNANSWERED),
+    )
+
+    case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"), primary_key=True)
+    organization: Mapped[str] = mapped_column(String(200))
+    contact_name: Mapped[str] = mapped_column(String(120))
+    email: Mapped[str] = mapped_column(String(254))
+    agreed: Mapped[Agreed] = mapped_column(code(Agreed))
+    agreed_on: Mapped[date]
+    summary: Mapped[str] = mapped_column(Text)
+    answer_until: Mapped[date]
+    answer: Mapped[Answer | None] = mapped_column(code(Answer))
+    answered_at: Mapped[datetime | None]
+    destroyed_at: Mapped[datetime | None]
+
+    case: Mapped[Case] = relationship()

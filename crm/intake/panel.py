@@ -10,6 +10,7 @@ from crm.accounts.models import Staff
 from crm.cases.models import Case
 from crm.db import db
 from crm.i18n import language
+from crm.intake.introductions import of_case
 from crm.intake.models import Arrangements
 from crm.intake.services import opened_arrangements
 from crm.partners.models import Body
@@ -19,6 +20,7 @@ from crm.permissions.models import Consent, Purpose
 def load(case: Case, staff: Staff) -> dict[str, Any]:
     rows = db.session.execute(_of_case(), {"case_id": case.id}).all()
     return {
+        "introduction": of_case(case),
         "arrangements": opened_arrangements(case, rows[0].sealed) if rows and case.owner_id == staff.id else "",
         "agreed": _agreed(rows),
         "purposes": list(Purpose),

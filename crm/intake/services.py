@@ -210,28 +210,35 @@ def return_arrangements(gone: Case, kept: Case, journal: dict[str, str]) -> None
 
 def why_suspect(draft: Draft, content: Content, whole: Whole, *, from_network: int) -> list[Suspicion]:
     """What speaks against a request that is about to be received."""
-    now = clock.now()
-    lately = (
-        select(Case.id)
-        .where(Case.received_at > now - timedelta(hours=1), Case.source == Source.WEB)
-        .limit(PER_HOUR_IN_ALL + 1)
-    )
     return suspicions(
         trap=content.trapped,
-        seconds=(now - draft.started_at).total_seconds(),
+        seconds=(clock.now() - draft.started_at).total_seconds(),
         links=sum(links_in(typed) for typed in whole.words()),
         from_network=from_network,
-        in_all=1 + (db.session.scalar(select(func.count()).select_from(lately.subquery())) or 0),
+        in_all=lately(),
     )
 
 
-def release(case: Case, actor: Staff) -> None:
-    """Somebody looked: it is a person's request. Its acknowledgement leaves now, with the date promised at reception."""
+def lately() -> int:
+    """How many requests came by themselves within an hour, this one included."""
+    recent = (
+        select(Case.id)
+        .where(Case.received_at > clock.now() - timedelta(hours=1), Case.source.in_((Source.WEB, Source.PARTNER)))
+        .limit(PER_HOUR_IN_ALL + 1)
+    )
+    return 1 + (db.session.scalar(select(func.count()).select_from(recent.subquery())) or 0)
+
+
+def release(case: Case, actor: Staff, *, acknowledge: bool = True) -> None:
+    """Somebody looked: it is a person's request. Its acknowledgement leaves now, with the date promised at reception.
+
+    A project that a partner sent has none: the person is asked first.
+    """
     if not case.quarantined:
         return
     case.quarantined = False
     record("request.released", case_id=case.id, actor=by(actor))
-    if case.stage is not Stage.CLOSED:
+    if case.stage is not Stage.CLOSED and acknowledge:
         _acknowledge(case)
         tell_of_coming(case)
 

@@ -22,7 +22,8 @@ from crm.cases.vocabulary import ClosingReason, Stage
 from crm.db import db
 from crm.errors import RefusedError
 from crm.i18n import speaking
-from crm.intake.models import Arrangements, Request
+from crm.intake import introductions
+from crm.intake.models import Answer, Arrangements, Introduction, Request
 from crm.intake.services import opened_arrangements
 from crm.links.models import Link, Purpose
 from crm.links.services import issue
@@ -102,6 +103,22 @@ def write(case: Case, about: About, body: str, form_key: str) -> None:
 def was_written(sent: str, body: str) -> bool:
     """Whether a form with this key was received before."""
     return db.session.scalar(select(PersonMessage.id).where(PersonMessage.form_key == key_of(sent, body))) is not None
+
+
+def open_introduction(case: Case) -> Introduction | None:
+    """The question that a partner's introduction asks the person, while it is unanswered."""
+    found = introductions.of_case(case)
+    return found if found is not None and found.answer is None and found.destroyed_at is None else None
+
+
+def answer_introduction(case: Case, answer: Answer) -> bool:
+    """The person says whether we may contact them; the team hears of a yes. False when it was answered before."""
+    found = open_introduction(case)
+    if found is None or not introductions.answered(found, answer, None):
+        return False
+    if answer is Answer.YES:
+        _tell_team("portal.introduction_yes", case, f"case:{case.id}:introduction-yes")
+    return True
 
 
 def call(case: Case) -> None:

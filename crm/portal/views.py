@@ -25,6 +25,7 @@ from crm.errors import page as error_page
 from crm.forms import AtMost, Chosen, Filled
 from crm.i18n import gettext, in_both_languages, language, lazy
 from crm.intake.forms import AddressForm
+from crm.intake.models import Answer
 from crm.links import cookies
 from crm.links.models import Purpose
 from crm.links.services import opened
@@ -124,6 +125,7 @@ def _page(case: Case, form: WriteForm) -> str:
         shared_words=_shared_words,
         today=clock.today(),
         open=case.stage is not Stage.CLOSED,
+        introduction=services.open_introduction(case),
     )
 
 
@@ -179,6 +181,25 @@ def write(lang: str) -> BaseResponse:
             raise
     flash(text("portal.said.written"))
     return redirect(url_for("portal.page", lang=lang), 303)
+
+
+@_verb("oui", "yes")
+def agree(case: Case) -> str:
+    """A partner gave us the person's details: yes, contact me."""
+    return text("intake.introduction.said_yes") if services.answer_introduction(case, Answer.YES) else ""
+
+
+@in_both_languages(bp, "/fr/mon-dossier/non", "/en/my-file/no", ("POST",))
+@by_link
+def decline(lang: str) -> BaseResponse:
+    """No, thank you: everything is destroyed, this page with it."""
+    case = _case(lock=True)
+    if case is None:
+        return _lost()
+    if not services.answer_introduction(case, Answer.NO):
+        return redirect(url_for("portal.page", lang=lang), 303)
+    db.session.commit()
+    return error_page(200, text("intake.introduction.said_no"))
 
 
 @_verb("permission", "permission")

@@ -46,7 +46,29 @@ def upgrade() -> None:
     op.create_index('ix_activity_asked', 'activity', ['received_at'], postgresql_where=asked, sqlite_where=asked)
     op.create_index('ix_activity_held', 'activity', ['held_on'])
 
+    op.create_table('introduction',
+    sa.Column('case_id', sa.Integer(), nullable=False),
+    sa.Column('organization', sa.String(length=200), nullable=False),
+    sa.Column('contact_name', sa.String(length=120), nullable=False),
+    sa.Column('email', sa.String(length=254), nullable=False),
+    sa.Column('agreed', sa.String(7), nullable=False),
+    sa.Column('agreed_on', sa.Date(), nullable=False),
+    sa.Column('summary', sa.Text(), nullable=False),
+    sa.Column('answer_until', sa.Date(), nullable=False),
+    sa.Column('answer', sa.String(3), nullable=True),
+    sa.Column('answered_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('destroyed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("agreed IN ('verbal', 'written')", name=op.f('ck_introduction_agreed')),
+    sa.CheckConstraint("answer IN ('yes', 'no')", name=op.f('ck_introduction_answer')),
+    sa.ForeignKeyConstraint(['case_id'], ['case_file.id'], name=op.f('fk_introduction_case_id_case_file')),
+    sa.PrimaryKeyConstraint('case_id', name=op.f('pk_introduction'))
+    )
+    unanswered = sa.text('answer IS NULL')
+    op.create_index('ix_introduction_unanswered', 'introduction', ['answer_until'], postgresql_where=unanswered,
+                    sqlite_where=unanswered)
+
 
 def downgrade() -> None:
-    op.execute("DELETE FROM message WHERE kind LIKE 'activities.%'")
+    op.execute("DELETE FROM message WHERE kind LIKE 'activities.%' OR kind IN ('intake.introduced', 'portal.introduction_yes')")
+    op.drop_table('introduction')
     op.drop_table('activity')

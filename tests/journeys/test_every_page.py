@@ -359,12 +359,56 @@ def text_previewed(visit):
     assert visit.status == 200
 
 
+INTRODUCE = {"fr": "/fr/diriger-un-projet", "en": "/en/send-a-project"}
+
+
+def activity_with_errors(visit):
+    visit.go({"fr": "/fr/activite", "en": "/en/activity"}[visit.lang])
+    press(visit)
+    assert visit.status == 422
+
+
+def introduce_with_errors(visit):
+    visit.go(INTRODUCE[visit.lang])
+    press(visit)
+    assert visit.status == 422
+
+
+def introduced(visit, consent):
+    visit.go(INTRODUCE[visit.lang])
+    page = visit.page
+    page.locator("#organization").fill("Réseau des quartiers")
+    page.locator("#partner_name").fill("Jean Roy")
+    page.locator("#partner_email").fill("jean@reseau.example")
+    page.locator(f'input[name="consent"][value="{consent}"]').check()
+    if consent == "yes":
+        page.locator('input[name="agreed"][value="verbal"]').check()
+        page.locator("#agreed_on").fill(clock.today().isoformat())
+    press(visit)
+    assert visit.status == 200
+
+
 PAGES = {
     "home": (None, lambda visit: visit.go(f"/{visit.lang}/")),
     **{
         f"page-{name}": (None, lambda visit, slugs=slugs: visit.go(f"/{visit.lang}/{slugs[visit.lang == 'en']}"))
         for name, slugs in WRITTEN.items()
     },
+    "activity-ask": (None, lambda visit: visit.go({"fr": "/fr/activite", "en": "/en/activity"}[visit.lang])),
+    "activity-errors": (None, activity_with_errors),
+    "activity-thanks": (
+        None,
+        lambda visit: visit.go({"fr": "/fr/activite/merci", "en": "/en/activity/thank-you"}[visit.lang]),
+    ),
+    "activities": (Role.ADVISER, at("/staff/activities")),
+    "introduce": (None, lambda visit: visit.go(INTRODUCE[visit.lang])),
+    "introduce-errors": (None, introduce_with_errors),
+    "introduce-no": (None, lambda visit: introduced(visit, "no")),
+    "introduce-person": (None, lambda visit: introduced(visit, "yes")),
+    "introduce-thanks": (
+        None,
+        lambda visit: visit.go(INTRODUCE[visit.lang] + {"fr": "/merci", "en": "/thank-you"}[visit.lang]),
+    ),
     "settings": (Role.COORDINATOR, at("/staff/settings")),
     "settings-errors": (Role.COORDINATOR, settings_with_errors),
     "texts": (Role.COORDINATOR, at("/staff/texts?group=mail")),

@@ -363,6 +363,8 @@ VOCABULARIES = {
     "crm.cases.vocabulary.ExchangeResult": "cases.exchange_result",
     "crm.duplicates.matching.Reason": "duplicates.reason",
     "crm.duplicates.models.Verdict": None,  # each has its own sentence where it is told
+    "crm.intake.models.Agreed": "intake.agreed",
+    "crm.intake.models.Answer": None,  # each has its own sentence
     "crm.robots.Suspicion": "intake.suspicion",
     "crm.links.models.Purpose": None,
     "crm.outbox.models.Status": None,

@@ -28,6 +28,7 @@ def test_public_pages_are_light(app, pages, make, people, session, lang):
     begin(pages, lang)
     fill(pages, ANSWERS, lang)
     addresses = [f"/{lang}/", START[lang], *(address(page, lang) for page in PAGES), CHECK[lang]]
+    addresses += {"fr": ["/fr/activite", "/fr/diriger-un-projet"], "en": ["/en/activity", "/en/send-a-project"]}[lang]
     addresses += [f"/{lang}/{slugs[lang == 'en']}" for slugs in WRITTEN.values()]
     addresses.append({"fr": "/fr/demande/plus-tard", "en": "/en/request/later"}[lang])
     addresses.append({"fr": "/fr/demande/reprendre", "en": "/en/request/resume"}[lang])
