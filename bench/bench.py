@@ -85,7 +85,7 @@ def _database(kind: str, folder: Path) -> Iterator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'crm.sqlite'}"
         return
-    from tests.support.postgres import Server  # noqa: PLC0415 - only when PostgreSQL is measured
+    from tests.support.postgres import Server
 
     server = Server(durable=True)
     try:
@@ -147,7 +147,7 @@ class Served:
 
 def bare() -> Any:
     """The floor: a Flask page that does nothing."""
-    from flask import Flask  # noqa: PLC0415 - the measured process only
+    from flask import Flask
 
     app = Flask("bare")
     app.add_url_rule("/", view_func=lambda: "<!doctype html><title>bare</title><p>Hello")
@@ -213,13 +213,13 @@ def measure(folder: Path) -> dict[str, Any]:
 
 def _match() -> dict[str, float]:
     """Milliseconds to find the files that look like a new request, over files drawn from the whole demonstration."""
-    from sqlalchemy import select  # noqa: PLC0415
+    from sqlalchemy import select
 
-    from crm.app import create_app  # noqa: PLC0415
-    from crm.cases.models import Case  # noqa: PLC0415
-    from crm.db import db  # noqa: PLC0415
-    from crm.duplicates import services  # noqa: PLC0415
-    from crm.duplicates.matching import keys  # noqa: PLC0415
+    from crm.app import create_app
+    from crm.cases.models import Case
+    from crm.db import db
+    from crm.duplicates import services
+    from crm.duplicates.matching import keys
 
     with create_app().app_context():
         ids = list(db.session.scalars(select(Case.id).order_by(Case.id)))
@@ -240,11 +240,11 @@ def _match() -> dict[str, float]:
 
 def _durable(found: dict[str, Any]) -> dict[str, float]:
     """Durable inserts per second of one row as large as a request, beside requests accepted per second."""
-    from sqlalchemy import text  # noqa: PLC0415
+    from sqlalchemy import text
 
-    from crm.app import create_app  # noqa: PLC0415
-    from crm.db import db, writing  # noqa: PLC0415
-    from tests.support.factories import ANSWERS  # noqa: PLC0415
+    from crm.app import create_app
+    from crm.db import db, writing
+    from tests.support.factories import ANSWERS
 
     size = len(json.dumps(ANSWERS))
     with create_app().app_context(), writing(), db.engine.connect() as connection:
@@ -272,13 +272,13 @@ def _batch(served: Served, call: Callable[[], tuple[int, bytes]], seconds: float
 
 def _about_database() -> dict[str, str]:
     """The file with the most events among the first ones, and the newest published summary."""
-    from sqlalchemy import func, select  # noqa: PLC0415
+    from sqlalchemy import func, select
 
-    from crm.app import create_app  # noqa: PLC0415
-    from crm.cases.models import Case  # noqa: PLC0415
-    from crm.db import db  # noqa: PLC0415
-    from crm.summaries.models import Summary  # noqa: PLC0415
-    from crm.timeline.models import Event  # noqa: PLC0415
+    from crm.app import create_app
+    from crm.cases.models import Case
+    from crm.db import db
+    from crm.summaries.models import Summary
+    from crm.timeline.models import Event
 
     with create_app().app_context():
         busiest = (
@@ -293,10 +293,10 @@ def _about_database() -> dict[str, str]:
 
 def _drafts(count: int) -> list[str]:
     """Cookies of whole requests that only wait to be sent."""
-    from crm.app import create_app  # noqa: PLC0415
-    from crm.db import db, writing  # noqa: PLC0415
-    from crm.intake import drafts  # noqa: PLC0415
-    from tests.support.factories import ANSWERS  # noqa: PLC0415
+    from crm.app import create_app
+    from crm.db import db, writing
+    from crm.intake import drafts
+    from tests.support.factories import ANSWERS
 
     answers = {name: value if isinstance(value, list) else [value] for name, value in ANSWERS.items()}
     cookies = []
@@ -312,10 +312,10 @@ def _drafts(count: int) -> list[str]:
 
 def _count_sql(found: dict[str, Any], folder: Path, about: dict[str, str]) -> None:
     """How many statements each page runs, and the CPU of the same statements on a bare cursor."""
-    from sqlalchemy import event  # noqa: PLC0415
+    from sqlalchemy import event
 
-    from crm.app import create_app  # noqa: PLC0415
-    from crm.db import db  # noqa: PLC0415
+    from crm.app import create_app
+    from crm.db import db
 
     (draft,) = _drafts(1)
     app = create_app()

@@ -117,6 +117,15 @@ def is_busy(error: BaseException) -> bool:
     return state in {"55P03", "57014", "40001", "40P01"} or "database is locked" in str(error.orig)
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether a database error means that nothing can be written for want of room: nothing was saved."""
+    if not isinstance(error, DBAPIError):
+        return False
+    # 53100 disk full. SQLite says it in words, also when the journal beside the database cannot be written.
+    words = ("database or disk is full", "disk I/O error")
+    return getattr(error.orig, "sqlstate", None) == "53100" or any(one in str(error.orig) for one in words)
+
+
 def init_app(app: Flask, settings: Settings) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(settings)

@@ -14,7 +14,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from crm.db import SAFE_METHODS, db, is_busy, writing
+from crm.db import SAFE_METHODS, db, is_busy, is_full, writing
 from crm.forms import typed_names
 from crm.i18n import gettext, use_language
 
@@ -94,20 +94,20 @@ def _refused(error: RefusedError) -> Response:
 
 def _database(error: DBAPIError) -> Response:
     db.session.rollback()
-    if not is_busy(error):
+    full = is_full(error)
+    if not full and not is_busy(error):
         return _unforeseen(error)
-    log.warning("database busy: %s", request.endpoint)
+    log.log(logging.ERROR if full else logging.WARNING, "database %s: %s", "full" if full else "busy", request.endpoint)
     with writing(allowed=False):  # the page itself only reads: it must not wait for the lock again
-        return _busy()
+        return _busy(gettext("Nothing can be saved at the moment") if full else gettext("The system is busy"))
 
 
-def _busy() -> Response:
+def _busy(title: str) -> Response:
     try:
         bool(current_user.is_authenticated)
     except DBAPIError:  # even who is signed in cannot be read now: the page is anybody's
         db.session.rollback()
         g._login_user = AnonymousUserMixin()  # noqa: SLF001 - Flask-Login reads it; there is no other way in
-    title = gettext("The system is busy")
     if request.method in SAFE_METHODS:
         return page(503, title, gettext("Nothing is lost. Wait a moment, then load this page again."))
     return keep(

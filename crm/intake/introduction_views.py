@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import wtforms
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response as BaseResponse
 from wtforms.validators import StopValidation
@@ -16,6 +16,7 @@ from crm.accounts.feature import me
 from crm.cases.views import back_to, case_or_404
 from crm.cases.vocabulary import PreferredLanguage
 from crm.db import db
+from crm.errors import RefusedError
 from crm.formats import read_email, read_phone
 from crm.forms import AtMost, Chosen, DateField, Filled
 from crm.i18n import gettext, in_both_languages, lazy
@@ -228,7 +229,7 @@ def answer(reference: str) -> BaseResponse:
     found = introductions.of_case(case)
     said = next((one for one in Answer if one == request.form.get("answer")), None)
     if found is None or said is None:
-        abort(404)
+        raise RefusedError(gettext("Say whether the person agrees"))
     introductions.answered(found, said, me())
     db.session.commit()
     return back_to(case, gettext("The answer was recorded."))

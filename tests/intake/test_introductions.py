@@ -259,4 +259,4 @@ def test_without_an_address_staff_ask_by_telephone(people, session, pages, signe
     assert "téléphonez pour demander" in file
     browser.post(f"/staff/cases/{case.reference}/introduction", {"answer": "yes"})
     assert "La personne accepte" in words(browser.get(f"/staff/cases/{case.reference}").text)
-    browser.post(f"/staff/cases/{case.reference}/introduction", {"answer": "maybe"}, status=404)
+    browser.post(f"/staff/cases/{case.reference}/introduction", {"answer": "maybe"}, status=409)

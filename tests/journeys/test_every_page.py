@@ -457,6 +457,7 @@ PAGES = {
     "case-outcome-refused": (Role.ADVISER, side_form_refused("Record the outcome", "Save")),
     "case-follow-up-refused": (Role.ADVISER, on_case("rich", "Plan a follow-up")),
     "case-talk-refused": (Role.ADVISER, on_case("new", "Book a talk")),
+    "brief": (Role.ADVISER, at("/staff/cases/{rich}/brief")),
     "beside": (Role.ADVISER, at("/staff/cases/{new}/beside/{rich}")),
     "assessment": (Role.ADVISER, at("/staff/cases/{rich}/assessment")),
     "assessment-errors": (Role.ADVISER, assessment_with_errors),

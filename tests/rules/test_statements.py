@@ -61,6 +61,7 @@ def test_pages_ask_few_statements(app, asked):
         "hours": lambda: staff.get("/staff/hours"),
         "queue": lambda: staff.get("/staff/cases"),
         **{address: (lambda address=address: staff.get(address)) for address in files[:10]},
+        "brief": lambda: staff.get(f"{files[0]}/brief"),
         "beside": lambda: staff.get(f"{files[0]}/beside/{files[1].rpartition('/')[2]}"),
         "assessment": lambda: staff.get(f"{files[0]}/assessment"),
         "summary": lambda: staff.get(summary),
