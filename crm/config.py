@@ -70,6 +70,7 @@ class Settings:
     data_dir: Path
     trusted_proxies: int
     languages: tuple[str, ...]
+    proof_of_work: int  # bits a sender's browser works out; 0 asks for none
     programme: Programme
 
     @cached_property
@@ -103,6 +104,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         data_dir=data_dir,
         trusted_proxies=_trusted_proxies(env, problems),
         languages=_languages(env, problems),
+        proof_of_work=_proof_of_work(env, problems),
         programme=_programme(data_dir, problems),
     )
     if problems:
@@ -244,6 +246,14 @@ def _languages(env: Mapping[str, str], problems: list[str]) -> tuple[str, ...]:
         problems.append("CRM_LANGUAGES: French comes first. Examples: CRM_LANGUAGES=fr,en or CRM_LANGUAGES=fr")
         return LANGUAGES
     return value
+
+
+def _proof_of_work(env: Mapping[str, str], problems: list[str]) -> int:
+    value = env.get("CRM_PROOF_OF_WORK") or "0"
+    if not value.isascii() or not value.isdigit() or (int(value) and not 8 <= int(value) <= 22):
+        problems.append("CRM_PROOF_OF_WORK: 0 for none, or 8 to 22 bits. Example: CRM_PROOF_OF_WORK=14")
+        return 0
+    return int(value)
 
 
 def _programme(data_dir: Path, problems: list[str]) -> Programme:

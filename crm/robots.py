@@ -3,6 +3,8 @@
 A suspect is never refused: it is set aside for a person to look at, and its sender sees the ordinary confirmation.
 """
 
+import hashlib
+import hmac
 import re
 from enum import StrEnum
 
@@ -23,9 +25,12 @@ class Suspicion(StrEnum):
     LINKS = "links"
     NETWORK = "network"  # many from one network: a robot, or a community centre
     FLOOD = "flood"  # many in all
+    PROOF = "proof"  # the browser did not do the work that the page asked of it
 
 
-def suspicions(*, trap: bool, seconds: float, links: int, from_network: int, in_all: int) -> list[Suspicion]:
+def suspicions(
+    *, trap: bool, seconds: float, links: int, from_network: int, in_all: int, proven: bool = True
+) -> list[Suspicion]:
     """Why a request is set aside; empty when nothing speaks against it.
 
     `seconds` is the time from beginning to sending; `from_network` and `in_all` count this request too.
@@ -36,6 +41,7 @@ def suspicions(*, trap: bool, seconds: float, links: int, from_network: int, in_
         Suspicion.LINKS: links > MOST_LINKS,
         Suspicion.NETWORK: from_network > PER_NETWORK,
         Suspicion.FLOOD: in_all > PER_HOUR_IN_ALL,
+        Suspicion.PROOF: not proven,
     }
     return [suspicion for suspicion, there in signs.items() if there]
 
@@ -61,3 +67,28 @@ def seconds_since(mark: str) -> float:
 
 def _signer() -> TimestampSigner:
     return TimestampSigner(str(current_app.config["SECRET_KEY"]), salt="form-shown")
+
+
+# --- proof of work, off unless the settings ask for it -----------------------------------------------------------------
+
+
+def bits_asked() -> int:
+    """How many bits of work the settings ask of a sender's browser; 0 for none."""
+    return int(current_app.extensions["settings"].proof_of_work)
+
+
+def puzzle(subject: str) -> str:
+    """What a browser works on, its own for each form: an answer to one is none to another."""
+    secret = str(current_app.config["SECRET_KEY"]).encode()
+    return hmac.new(secret, f"puzzle:{subject}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+def is_solved(subject: str, answer: str) -> bool:
+    """Whether a browser did the work: SHA-256 of the puzzle and its answer begins with as many zero bits as were asked."""
+    bits = bits_asked()
+    if not bits:
+        return True
+    if not (answer.isascii() and answer.isdigit() and len(answer) <= 12):
+        return False
+    made = int.from_bytes(hashlib.sha256(f"{puzzle(subject)}{answer}".encode()).digest())
+    return made >> (256 - bits) == 0

@@ -99,7 +99,13 @@ def ask(lang: str) -> str:
 
 
 def _ask_page(form: AskForm) -> str:
-    return render_template("activities/ask.html", form=form, trap=robots.TRAP)
+    return render_template(
+        "activities/ask.html",
+        form=form,
+        trap=robots.TRAP,
+        puzzle=robots.puzzle(form.shown_at.data or ""),
+        bits=robots.bits_asked(),
+    )
 
 
 @in_both_languages(bp, "/fr/activite", "/en/activity", ("POST",))
@@ -121,6 +127,7 @@ def send(lang: str) -> BaseResponse | tuple[str, int]:
             links=robots.links_in(form.message.data or ""),
             from_network=counted("request", client_network(), seconds=3600),
             in_all=services.lately(),
+            proven=robots.is_solved(form.shown_at.data or "", request.form.get("proof", "")),
         )
         try:
             services.ask_for(_asked(form), key=key, language=lang, why_suspect=[one.value for one in why])

@@ -133,11 +133,25 @@ def start(lang: str) -> str:
 
 
 def _first(form: SenderForm) -> str:
-    return render_template("intake/introduce.html", form=form, person=None, trap=robots.TRAP)
+    return render_template(
+        "intake/introduce.html",
+        form=form,
+        person=None,
+        trap=robots.TRAP,
+        puzzle=robots.puzzle(form.shown_at.data or ""),
+        bits=robots.bits_asked(),
+    )
 
 
 def _second(form: SenderForm, person: PersonForm) -> str:
-    return render_template("intake/introduce.html", form=form, person=person, trap=robots.TRAP)
+    return render_template(
+        "intake/introduce.html",
+        form=form,
+        person=person,
+        trap=robots.TRAP,
+        puzzle=robots.puzzle(form.shown_at.data or ""),
+        bits=robots.bits_asked(),
+    )
 
 
 @in_both_languages(bp, "/fr/diriger-un-projet", "/en/send-a-project", ("POST",))
@@ -180,6 +194,7 @@ def _receive(form: SenderForm, person: PersonForm, lang: str) -> None:
         links=robots.MOST_LINKS + 1 if any(robots.links_in(typed) for typed in _typed(form, person)) else 0,
         from_network=counted("request", client_network(), seconds=3600),
         in_all=services.lately(),
+        proven=robots.is_solved(form.shown_at.data or "", request.form.get("proof", "")),
     )
     for turn in range(3):
         try:

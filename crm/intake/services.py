@@ -208,7 +208,7 @@ def return_arrangements(gone: Case, kept: Case, journal: dict[str, str]) -> None
             db.session.add(Arrangements(case_id=case.id, sealed=b64decode(sealed)))
 
 
-def why_suspect(draft: Draft, content: Content, whole: Whole, *, from_network: int) -> list[Suspicion]:
+def why_suspect(draft: Draft, content: Content, whole: Whole, *, from_network: int, proven: bool) -> list[Suspicion]:
     """What speaks against a request that is about to be received."""
     return suspicions(
         trap=content.trapped,
@@ -216,6 +216,7 @@ def why_suspect(draft: Draft, content: Content, whole: Whole, *, from_network: i
         links=sum(links_in(typed) for typed in whole.words()),
         from_network=from_network,
         in_all=lately(),
+        proven=proven,
     )
 
 

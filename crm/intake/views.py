@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response as BaseResponse
 
-from crm import clock, forms
+from crm import clock, forms, robots
 from crm.access import by_link, public
 from crm.cases.addresses import link_of
 from crm.cases.models import Case
@@ -41,7 +41,6 @@ from crm.intake.models import Draft, Request
 from crm.links import cookies
 from crm.links.models import Purpose
 from crm.links.services import opened
-from crm.robots import TRAP
 from crm.security import client_network, counted, own_cookie, set_own_cookie, too_often
 from crm.texts import text
 from crm.texts.facts import form_is_open, programme
@@ -228,7 +227,7 @@ def _page(form: QuestionPage, *, from_check: bool) -> str:
         number=place + 1,
         pages=len(order),
         from_check=from_check,
-        trap=TRAP,
+        trap=robots.TRAP,
         facts=services.notice_values(),
         consents=services.consents_offered() if form.page == "choices" else (),
         wording=services.consent_wording,
@@ -259,7 +258,7 @@ def save_page(lang: str, page: str) -> BaseResponse:
         return _to_script(410) if in_passing is not None else _already_sent(sent, typed)
     content = drafts.content_of(draft)
     content.put(typed)
-    content.trapped |= bool(request.form.get(TRAP))
+    content.trapped |= bool(request.form.get(robots.TRAP))
     form = PAGES[page](content.answers)
     judges = in_passing is None and not any(request.form.get(name) for name in ("_lang", "_back", "_later"))
     if judges:
@@ -310,10 +309,10 @@ def check(lang: str) -> str | BaseResponse:
     if not isinstance(draft, Draft):
         return draft
     content = drafts.content_of(draft)
-    return _check_page(content, errors=[])
+    return _check_page(draft, content, errors=[])
 
 
-def _check_page(content: Content, *, errors: list[tuple[str, str]]) -> str:
+def _check_page(draft: Draft, content: Content, *, errors: list[tuple[str, str]]) -> str:
     *asked, _check = _order()
     pages = {code: PAGES[code](content.answers) for code in asked}
     email = (content.answers.get("email") or [""])[0]
@@ -328,6 +327,8 @@ def _check_page(content: Content, *, errors: list[tuple[str, str]]) -> str:
         number=len(asked) + 1,
         last=asked[-1],
         consents=services.consents_offered(),
+        puzzle=robots.puzzle(draft.key),
+        bits=robots.bits_asked(),
     )
 
 
@@ -350,9 +351,10 @@ def send(lang: str) -> BaseResponse:
                 content.judge(page, wrong=True)
             drafts.save(draft, content)
             db.session.commit()
-            return make_response(_check_page(content, errors=_mending(whole)), 422)
+            return make_response(_check_page(draft, content, errors=_mending(whole)), 422)
         many = counted("request", client_network(), seconds=3600)
-        suspect = services.why_suspect(draft, content, whole, from_network=many)
+        proven = robots.is_solved(draft.key, request.form.get("proof", ""))
+        suspect = services.why_suspect(draft, content, whole, from_network=many, proven=proven)
         try:
             received = services.receive(whole, key=draft.key, page_language=lang, why_suspect=suspect)
             drafts.finish(draft, received)

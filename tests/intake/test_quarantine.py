@@ -1,5 +1,7 @@
 """Robots: a suspect sees the ordinary confirmation, nothing leaves for it, and one press releases it."""
 
+import hashlib
+import itertools
 import re
 from datetime import timedelta
 
@@ -8,6 +10,7 @@ import time_machine
 from sqlalchemy import func, select, update
 
 from crm import clock
+from crm.app import create_app
 from crm.business_days import add_business_days, next_business_day
 from crm.cases.models import Case
 from crm.cases.services import advance
@@ -23,6 +26,7 @@ from crm.robots import TRAP, Suspicion, suspicions
 from crm.summaries.figures import Period
 from crm.summaries.queries import figures
 from crm.texts import pair
+from tests.conftest import settings_for
 from tests.support.asking import CHECK, address, ask, begin, fill, own
 from tests.support.factories import ANSWERS
 from tests.support.pages import Pages, words
@@ -255,3 +259,50 @@ def test_the_list_does_nothing_to_a_file_that_went_on_in_the_meantime(make, peop
     staff.post(f"{LIST}/{references[1]}/close", {"reason": "spam"}, status=409)
     session.expire_all()
     assert (taken.owner_id, planned.stage) == (people.other_adviser.id, Stage.PLANNING)
+
+
+# --- proof of work, off unless asked for -------------------------------------------------------------------------------
+
+
+def solve(page: str) -> str:
+    """What the script of a page works out."""
+    puzzle, bits = re.search(r'data-puzzle="(\w+)" data-bits="(\d+)"', page).groups()
+    return next(
+        str(n)
+        for n in itertools.count()
+        if int.from_bytes(hashlib.sha256(f"{puzzle}{n}".encode()).digest()) >> (256 - int(bits)) == 0
+    )
+
+
+@pytest.mark.parametrize("proof", ["done", "none", "another's", "x", "9" * 13])
+def test_a_browser_that_did_not_do_the_work_is_set_aside_and_never_refused(
+    database_url, tmp_path, people, session, proof
+):
+    demanding = create_app(settings_for(tmp_path, database_url, CRM_PROOF_OF_WORK="8"))
+    pages, other = Pages(demanding), Pages(demanding)
+    for browser in (pages, other):
+        begin(browser)
+        fill(browser, ANSWERS)
+    page = pages.get(CHECK["fr"]).text
+    made = {"done": solve(page), "none": "", "another's": solve(other.get(CHECK["fr"]).text)}.get(proof, proof)
+    answer = pages.post(CHECK["fr"], {"proof": made})
+    assert "recue" in answer.headers["Location"]
+    session.expire_all()
+    request = session.scalars(select(Request)).one()
+    right = proof == "done" or (proof != "none" and is_right(page, made))
+    assert (request.suspicions is None) is right
+    if not right:
+        assert request.suspicions == ["proof"]
+
+
+def is_right(page: str, answer: str) -> bool:
+    """By chance another's answer may be right: one time in two hundred and fifty-six."""
+    puzzle = re.search(r'data-puzzle="(\w+)"', page)[1]
+    short = answer.isdigit() and len(answer) <= 12
+    return short and hashlib.sha256(f"{puzzle}{answer}".encode()).digest()[0] == 0
+
+
+def test_no_work_is_asked_unless_the_settings_do(pages):
+    begin(pages)
+    fill(pages, ANSWERS)
+    assert "proof" not in pages.get(CHECK["fr"]).text

@@ -105,6 +105,8 @@ def test_settings_cannot_be_changed_while_the_product_runs(read):
         ("CRM_TRUSTED_PROXIES", "one"),
         ("CRM_TRUSTED_PROXIES", "1.0"),
         ("CRM_TRUSTED_PROXIES", "\u0661"),
+        ("CRM_PROOF_OF_WORK", "7"),
+        ("CRM_PROOF_OF_WORK", "beaucoup"),
         ("CRM_LANGUAGES", "en"),
         ("CRM_LANGUAGES", "en,fr"),
         ("CRM_LANGUAGES", "fr,de"),

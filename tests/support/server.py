@@ -82,11 +82,11 @@ class Product:
         assert process.returncode == 0, said
         return said
 
-    def web(self, *, workers: int = 2, smtp_url: str = "") -> int:
+    def web(self, *, workers: int = 2, smtp_url: str = "", **extra: str) -> int:
         """gunicorn as `crm run` starts it; gives its port once it answers."""
         port = free_port()
         command = supervisor.web_command("127.0.0.1", port, workers)
-        process = self.begin(command, smtp_url=smtp_url, CRM_BASE_URL=f"http://127.0.0.1:{port}")
+        process = self.begin(command, smtp_url=smtp_url, CRM_BASE_URL=f"http://127.0.0.1:{port}", **extra)
         poll(lambda: answers(port), "gunicorn", process)
         return port
 
