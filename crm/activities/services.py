@@ -163,6 +163,8 @@ def settle(
 
     Raises StaleError when somebody said otherwise after `seen_version` was shown.
     """
+    if activity.suspicions:
+        raise RefusedError(text("activities.refusal.quarantined"))
     changed = db.session.execute(
         update(Activity)
         .where(Activity.id == activity.id, Activity.version == seen_version)

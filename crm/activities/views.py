@@ -44,9 +44,9 @@ class AskForm(forms.Form):
     email = wtforms.StringField(
         lazy("Your work email"), [AtMost(254)], render_kw={"type": "email", "autocomplete": "email"}
     )
-    spoken = forms.Radio(lazy("Language of the activity"), [Chosen(lazy("Choose a language"))])
     kind = forms.Radio(lazy("What kind of activity?"), [Chosen(lazy("Choose the kind of activity"))])
-    audiences = forms.Boxes(lazy("For whom?"))
+    spoken = forms.Radio(lazy("Language of the activity"), [Chosen(lazy("Choose a language"))])
+    audiences = forms.Boxes(lazy("Who is it for?"))
     expected = wtforms.StringField(
         lazy("How many people do you expect?"), [AtMost(12)], render_kw={"inputmode": "numeric", "short": True}
     )
@@ -119,7 +119,9 @@ def send(lang: str) -> BaseResponse | tuple[str, int]:
         return _ask_page(form), 200
     if not form.validate():
         return _ask_page(form), 422
-    key = form.form_key.data or secrets.token_urlsafe(16)
+    # What was corrected and sent again is another request: the key is the form's and its words'.
+    typed = " ".join(str(field.data) for field in form if field.name != "shown_at")
+    key = f"{form.form_key.data or secrets.token_urlsafe(16)} {typed}"
     if services.received_as(key) is None:
         why = robots.suspicions(
             trap=bool(request.form.get(robots.TRAP)),
@@ -214,10 +216,11 @@ def activities() -> str:
 @case_team
 def activity(number: int) -> Response:
     found = _activity_or_404(number)
+    day = found.held_on or (found.planned_on if found.state is State.PLANNED else None)
     shown = {
         "version": str(found.version),
         "state": "" if found.state is State.ASKED else found.state,
-        "day": (found.held_on or found.planned_on or "") and (found.held_on or found.planned_on).isoformat(),  # type: ignore[union-attr]
+        "day": day.isoformat() if day else "",
         "participants": "" if found.participants is None else str(found.participants),
         "note": found.note,
     }

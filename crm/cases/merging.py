@@ -8,12 +8,14 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
+from crm.cases.addresses import link_of
 from crm.cases.models import Case, CaseNeed, CaseReader, Exchange, Note
 from crm.cases.vocabulary import Need
 from crm.db import db
 from crm.feature import MergePart
 from crm.links.models import Link, Purpose
-from crm.outbox.models import Message
+from crm.links.services import revoke
+from crm.outbox.models import WAITING, Message
 
 # Blanks of the kept file that the other one fills: (attribute of the file, columns that go together).
 BLANKS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -32,41 +34,34 @@ BLANKS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def rows_of(model: Any, *only: Any, column: str = "case_id", persons_own: bool = False) -> MergePart:
-    """The part of a table whose rows belong to a file by a column.
-
-    `only` narrows which rows; `persons_own` are a person's: they move only when both files are surely one person's.
-    """
+def rows_of(model: Any) -> MergePart:
+    """The part of a table whose rows belong to a file by `case_id`."""
 
     def move(gone: Case, kept: Case) -> list[int]:
-        if persons_own and not same_person(gone, kept):
-            return []
-        return move_rows(model, gone.id, kept.id, column, *only)
+        return move_rows(model, gone.id, kept.id)
 
     def undo(gone: Case, kept: Case, moved: list[int]) -> None:
-        return_rows(model, gone.id, kept.id, moved, column)
+        return_rows(model, gone.id, kept.id, moved)
 
     return MergePart(model.__tablename__, move, undo)
 
 
-def move_rows(model: Any, gone_id: int, kept_id: int, column: str = "case_id", *only: Any) -> list[int]:
+def move_rows(model: Any, gone_id: int, kept_id: int, *only: Any) -> list[int]:
     """Give the rows of one file to another; their numbers."""
-    place = getattr(model, column)
-    ids = list(db.session.scalars(select(model.id).where(place == gone_id, *only)))
+    ids = list(db.session.scalars(select(model.id).where(model.case_id == gone_id, *only)))
     if ids:
-        db.session.execute(_giving(model, column, kept_id).where(model.id.in_(ids)))
+        db.session.execute(_giving(model, kept_id).where(model.id.in_(ids)))
     return ids
 
 
-def return_rows(model: Any, gone_id: int, kept_id: int, ids: list[int], column: str = "case_id") -> None:
+def return_rows(model: Any, gone_id: int, kept_id: int, ids: list[int]) -> None:
     """Give back those of the rows that are still where a merge put them."""
     if ids:
-        still_there = getattr(model, column) == kept_id
-        db.session.execute(_giving(model, column, gone_id).where(model.id.in_(ids), still_there))
+        db.session.execute(_giving(model, gone_id).where(model.id.in_(ids), model.case_id == kept_id))
 
 
-def _giving(model: Any, column: str, case_id: int) -> Any:
-    return update(model).values({column: case_id}).execution_options(synchronize_session="fetch")
+def _giving(model: Any, case_id: int) -> Any:
+    return update(model).values(case_id=case_id).execution_options(synchronize_session="fetch")
 
 
 # --- the parts of files ----------------------------------------------------------------------------------------------
@@ -84,10 +79,9 @@ def _fill(gone: Case, kept: Case) -> dict[str, Any]:
     if filled:
         kept.project.version += 1
     reply = gone.first_reply_at
-    if reply is not None and (kept.first_reply_at is None or reply < kept.first_reply_at):
-        former = kept.first_reply_at
-        filled["first_reply_at"] = [former.isoformat() if former else None, None]
+    if kept.first_reply_at is None and reply is not None and reply >= kept.received_at:
         kept.first_reply_at = reply
+        filled["first_reply_at"] = [None, reply.isoformat()]
     return filled
 
 
@@ -96,7 +90,9 @@ def _empty(_gone: Case, kept: Case, filled: dict[str, Any]) -> None:
     for name, (before, put) in filled.items():
         of, _, column = name.rpartition(".")
         if column == "first_reply_at":
-            continue  # the person was answered: undoing a merge does not take that back
+            if kept.first_reply_at is not None and kept.first_reply_at.isoformat() == put:
+                kept.first_reply_at = None
+            continue
         if getattr(getattr(kept, of), column) == put:
             setattr(getattr(kept, of), column, before)
     if filled:
@@ -117,41 +113,51 @@ def _drop_needs(_gone: Case, kept: Case, added: list[str]) -> None:
         db.session.execute(delete(CaseNeed).where(CaseNeed.case_id == kept.id, mine))
 
 
-def _restrict(gone: Case, kept: Case) -> dict[str, Any]:
-    """When either file is kept to some people, the whole is kept to those who could see both or own it."""
-    before = {"restricted": kept.restricted, "added": []}
+def _restrict(gone: Case, kept: Case) -> None:
+    """When the file that goes was kept to some people, the one that stays is. Undoing does not open it: somebody decides that."""
     if gone.restricted and not kept.restricted:
         kept.restricted = True
         readers = set(db.session.scalars(select(CaseReader.staff_id).where(CaseReader.case_id == gone.id)))
-        readers |= {owner for owner in (gone.owner_id,) if owner}
+        readers |= {owner for owner in (gone.owner_id, kept.owner_id) if owner}
         db.session.add_all(CaseReader(case_id=kept.id, staff_id=reader) for reader in readers)
-        before["added"] = sorted(readers)
-    return before
 
 
-def _unrestrict(_gone: Case, kept: Case, before: dict[str, Any]) -> None:
-    if before["added"]:
-        kept.restricted = before["restricted"]
-        db.session.execute(
-            delete(CaseReader).where(CaseReader.case_id == kept.id, CaseReader.staff_id.in_(before["added"]))
-        )
+def _leave(_gone: Case, _kept: Case, _journal: None) -> None:
+    """Nothing to take back."""
 
 
 def same_person(one: Case, other: Case) -> bool:
-    """Whether two files are surely one person's: same e-mail address or, where one has none, same telephone."""
+    """Whether two files are one person's: same e-mail address or, where neither has one, same telephone."""
     mine, theirs = one.contact, other.contact
-    if mine.email and theirs.email:
+    if mine.email or theirs.email:
         return mine.email.casefold() == theirs.email.casefold()
     return bool(mine.phone) and (mine.phone, mine.phone_extension) == (theirs.phone, theirs.phone_extension)
 
 
+def _close_links(gone: Case, kept: Case) -> None:
+    """No link given before opens the two files as one: whoever typed somebody's address could hold it.
+
+    What waits to leave carries a new one, which only the mailbox on file, or a colleague, can give.
+    """
+    earlier = select(Link.id).where(Link.purpose == Purpose.CASE, Link.object_id.in_((gone.id, kept.id)))
+    waiting = list(db.session.scalars(select(Message.id).where(WAITING, Message.link_id.in_(earlier))))
+    revoke(Purpose.CASE, gone.id)
+    revoke(Purpose.CASE, kept.id)
+    if waiting:
+        db.session.execute(
+            update(Message)
+            .where(Message.id.in_(waiting))
+            .values(link_id=link_of(kept).id)
+            .execution_options(synchronize_session="fetch")
+        )
+
+
 PARTS = (
-    # Another person's link opens only what that person answered.
-    rows_of(Link, Link.purpose == Purpose.CASE, column="object_id", persons_own=True),
+    MergePart("link", _close_links, _leave),
+    MergePart("blanks", _fill, _empty),
     MergePart("needs", _add_needs, _drop_needs),
-    MergePart("restriction", _restrict, _unrestrict),
+    MergePart("restriction", _restrict, _leave),
     rows_of(Note),
     rows_of(Exchange),
     rows_of(Message),
 )
-LAST = MergePart("blanks", _fill, _empty)  # after the parts that compare the two people as they are

@@ -357,6 +357,8 @@ def _set_stage(case: Case, move: Move) -> None:
     )
     db.session.add(StageSpell(case_id=case.id, stage=move.to, entered_at=now))
     case.paused_from = move.origin if move.to is Stage.PAUSED else None
+    if move.origin is Stage.CLOSED:
+        case.matched_at = None  # closed files are compared with open ones only
     case.stage, case.stage_since = move.to, now
     case.closed_at = now if move.to is Stage.CLOSED else None
     case.closing_reason = move.closing_reason

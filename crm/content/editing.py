@@ -11,7 +11,7 @@ from crm.db import db
 from crm.texts import PLACEHOLDER, everything, pair
 from crm.texts.facts import PREFIX, Fact, Kind, programme
 from crm.texts.models import Publication, TextDraft
-from crm.texts.published import Standing, publish
+from crm.texts.published import publish
 from crm.texts.typography import mend
 from crm.timeline.services import record
 
@@ -84,11 +84,6 @@ def listed(group: str, lang: str) -> list[Row]:
     ]
 
 
-def newest_of(key: str) -> int:
-    """The number of the version that people read; 0 for the one that ships."""
-    return db.session.scalar(select(func.max(Publication.id)).where(Publication.key == key)) or 0
-
-
 def newest_fact() -> int:
     """The number of the newest version of any fact."""
     theirs = select(func.max(Publication.id)).where(Publication.key.startswith(f"{PREFIX}.", autoescape=True))
@@ -101,9 +96,8 @@ def mended(french: str) -> str:
 
 
 def publish_text(key: str, fr: str, en: str, actor: Staff, *, both_agree: bool) -> Publication | None:
-    """Publish a text and drop its draft; None when nothing changed. Raises EnglishAheadError."""
+    """Publish a text; None when nothing changed. Raises EnglishAheadError."""
     made = publish(key, fr, en, by_id=actor.id, both_agree=both_agree)
-    drop_draft(key)
     if made is not None:
         record("text.published", case_id=None, actor=by(actor), codes={"text_key": key})
     return made
@@ -127,21 +121,35 @@ def save_facts(typed: dict[Fact, tuple[str, str]], actor: Staff) -> int:
     return saved
 
 
-def draft_of(key: str) -> Standing | None:
+class StaleDraftError(Exception):
+    """Somebody else kept a draft of this text in the meantime: nothing was changed."""
+
+
+def draft_of(key: str) -> TextDraft | None:
     """The draft of a text, if there is one."""
-    found = db.session.get(TextDraft, key)
-    return Standing(found.fr, found.en) if found else None
+    return db.session.get(TextDraft, key)
 
 
-def keep_draft(key: str, fr: str, en: str, actor: Staff) -> None:
-    """Keep a text aside. Right or wrong, in one language or both: publishing judges."""
-    found = db.session.get(TextDraft, key) or TextDraft(key=key)
-    found.fr, found.en, found.saved_at, found.by_id = fr, en, clock.now(), actor.id
+def mark_of(draft: TextDraft | None) -> str:
+    """Tells one saving of a draft from another; empty for none."""
+    return draft.saved_at.isoformat() if draft else ""
+
+
+def keep_draft(key: str, fr: str, en: str, actor: Staff, *, based_on: int, seen: str) -> None:
+    """Keep a text aside. Right or wrong, in one language or both: publishing judges.
+
+    `seen` is the mark of the draft that was on screen. Raises StaleDraftError when another was kept since.
+    """
+    found = db.session.get(TextDraft, key, with_for_update=True)
+    if mark_of(found) != seen:
+        raise StaleDraftError
+    found = found or TextDraft(key=key)
+    found.fr, found.en, found.based_on, found.saved_at, found.by_id = fr, en, based_on, clock.now(), actor.id
     db.session.add(found)
 
 
-def drop_draft(key: str) -> None:
-    """Throw a draft away, if there is one."""
+def drop_draft(key: str, *, seen: str) -> None:
+    """Throw a draft away, if it is still the one that was on screen."""
     found = db.session.get(TextDraft, key)
-    if found is not None:
+    if found is not None and mark_of(found) == seen:
         db.session.delete(found)

@@ -1,9 +1,16 @@
 """Bodies of pages: Markdown without HTML, drawn by a library that lets nothing else through."""
 
+import re
+from collections.abc import Mapping
 from functools import cache
 
 from markdown_it import MarkdownIt
 from markupsafe import Markup
+
+
+def quoted(values: Mapping[str, object]) -> dict[str, str]:
+    """Facts as they stand in a body: signs that Markdown reads as its own mean themselves."""
+    return {name: re.sub(r"([\\`*_{}\[\]()<>#+!|~-])", r"\\\1", str(value)) for name, value in values.items()}
 
 
 @cache

@@ -8,22 +8,23 @@ from typing import Any
 import wtforms
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask_babel.speaklater import LazyString
+from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response as BaseResponse
 
 from crm import clock, forms
 from crm.access import coordinators, public
 from crm.accounts.feature import me
 from crm.content import editing
-from crm.content.markup import drawn
+from crm.content.markup import drawn, quoted
 from crm.db import db
 from crm.formats import read_email
 from crm.forms import AtMost, Filled
 from crm.i18n import View, gettext, language, lazy, speaking
 from crm.outbox.services import programme_values
 from crm.texts import everything, fill, pair, text
-from crm.texts.facts import FACTS, Fact, Kind, missing, programme
+from crm.texts.facts import FACTS, Fact, Kind, facts_before, missing, programme
 from crm.texts.models import Publication
-from crm.texts.published import EnglishAheadError, Standing, standing, versions
+from crm.texts.published import EnglishAheadError, Standing, forget, standing, versions
 
 bp = Blueprint("content", __name__)
 SLUGS = {
@@ -55,12 +56,13 @@ def public_page(lang: str, page: str) -> str:
     shown = next((one for one in earlier if str(one.number) == wanted), None)
     if wanted and shown is None:
         abort(404)
+    values = programme_values(lang, facts_before(shown.until) if shown and not shown.current else None)
     body = getattr(shown, lang) if shown and not shown.current else pair(f"content.{page}.body")[lang]
     return render_template(
         "content/page.html",
         name=page,
-        title=text(f"content.{page}.title"),
-        body=drawn(fill(body, programme_values(lang))),
+        title=text(f"content.{page}.title", **programme_values(lang)),
+        body=drawn(fill(body, quoted(values))),
         earlier=earlier,
         shown=shown if shown and not shown.current else None,
         since=earlier[0].day if earlier and earlier[0].number else None,
@@ -69,25 +71,32 @@ def public_page(lang: str, page: str) -> str:
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a page; number 0 is the one that shipped. `current` is the one in force."""
+    """A version of a page; number 0 is the one that shipped. `current` is the one in force, `until` the number of the next."""
 
     number: int
     day: Any
     fr: str
     en: str
     current: bool
+    until: int = 0
 
 
 def _earlier(key: str) -> list[Version]:
     published = versions(key)
     found = [
-        Version(one.id, clock.local_date(one.at), one.fr, one.en, place == 0) for place, one in enumerate(published)
+        Version(one.id, clock.local_date(one.at), one.fr, one.en, place == 0, published[place - 1].id if place else 0)
+        for place, one in enumerate(published)
     ]
     ships = everything()[key]
-    return [*found, Version(0, None, ships["fr"], ships["en"], not found)]
+    return [*found, Version(0, None, ships["fr"], ships["en"], not found, published[-1].id if published else 0)]
 
 
 # --- the programme's facts -------------------------------------------------------------------------------------------
+
+
+def one_line(typed: str | None) -> str:
+    """A fact without line ends: it goes into headers of mail."""
+    return re.sub(r"[\r\n\t]+", " ", typed or "")
 
 
 class FactsForm(forms.Form):
@@ -98,11 +107,11 @@ class FactsForm(forms.Form):
     def read(self, fact: Fact) -> tuple[str, str]:
         """What was typed of a fact, in both languages."""
         if fact.kind is Kind.PAIR:
-            return self[f"{fact.name}_fr"].data or "", self[f"{fact.name}_en"].data or ""
+            return one_line(self[f"{fact.name}_fr"].data), one_line(self[f"{fact.name}_en"].data)
         value = self[fact.name].data
         if fact.kind is Kind.SWITCH:
             value = "yes" if value else "no"
-        return value or "", value or ""
+        return one_line(value), one_line(value)
 
     def validate(self, extra_validators: Any = None) -> bool:
         valid = super().validate(extra_validators)
@@ -178,8 +187,14 @@ def save_settings() -> BaseResponse | tuple[str, int]:
     if form.seen.data != newest:
         form.seen.data = newest
         return _settings_page(form, theirs=True), 409
-    saved = editing.save_facts({fact: form.read(fact) for fact in FACTS}, me())
-    db.session.commit()
+    try:
+        saved = editing.save_facts({fact: form.read(fact) for fact in FACTS}, me())
+        db.session.commit()
+    except IntegrityError:  # two saved at the same instant
+        db.session.rollback()
+        form.seen.data = str(editing.newest_fact())
+        return _settings_page(form, theirs=True), 409
+    forget()
     flash(gettext("The settings were saved.") if saved else gettext("Nothing had changed."))
     return redirect(url_for("content.settings"), 303)
 
@@ -191,6 +206,7 @@ class TextForm(forms.Form):
     """A text in both languages. `seen` is the version that was on screen."""
 
     seen = wtforms.HiddenField()
+    draft_seen = wtforms.HiddenField()
     fr = wtforms.TextAreaField(lazy("French"), [Filled(lazy("Write the French")), AtMost(LONGEST_TEXT)])
     en = wtforms.TextAreaField(lazy("English"), [Filled(lazy("Write the English")), AtMost(LONGEST_TEXT)])
     both_agree = wtforms.BooleanField(lazy("I read both languages: each says what the other does"))
@@ -232,11 +248,20 @@ def _key_or_404(key: str) -> str:
 def edit(key: str) -> str:
     now, draft = standing(_key_or_404(key)), editing.draft_of(key)
     shown = draft or now
-    form = TextForm(data={"seen": str(editing.newest_of(key)), "fr": shown.fr, "en": shown.en})
+    based_on = draft.based_on if draft else now.number
+    form = TextForm(data={"seen": str(based_on), "draft_seen": editing.mark_of(draft), "fr": shown.fr, "en": shown.en})
     return _text_page(key, form, now)
 
 
-def _text_page(key: str, form: TextForm, now: Standing, *, preview: bool = False, theirs: bool = False) -> str:
+def _text_page(
+    key: str,
+    form: TextForm,
+    now: Standing,
+    *,
+    preview: bool = False,
+    theirs: bool = False,
+    theirs_draft: bool = False,
+) -> str:
     return render_template(
         "content/text.html",
         key=key,
@@ -244,6 +269,7 @@ def _text_page(key: str, form: TextForm, now: Standing, *, preview: bool = False
         form=form,
         now=now,
         theirs=theirs,
+        theirs_draft=theirs_draft,
         draft=editing.draft_of(key),
         placeholders=sorted(editing.placeholders(key) | editing.always(key)),
         preview=_preview(key, form) if preview else (),
@@ -258,7 +284,9 @@ def _preview(key: str, form: TextForm) -> Sequence[tuple[str, Any]]:
     found = []
     for lang, typed in (("fr", form.fr.data or ""), ("en", form.en.data or "")):
         with speaking(lang):
-            words = fill(typed, programme_values(lang))
+            is_page = key.endswith(".body") and key.startswith("content.")
+            values = programme_values(lang)
+            words = fill(typed, quoted(values) if is_page else values)
         found.append((lang, drawn(words) if key.endswith(".body") and key.startswith("content.") else words))
     return found
 
@@ -272,27 +300,50 @@ def save(key: str) -> BaseResponse | tuple[str, int] | str:
     valid = form.validate() and form.check_placeholders(key)
     form.fr.data = editing.mended(form.fr.data or "")
     if request.form.get("_draft"):
-        editing.keep_draft(key, form.fr.data, form.en.data or "", me())
-        db.session.commit()
-        flash(gettext("The draft is kept. Nobody else reads it until it is published."))
-        return redirect(url_for("content.edit", key=key), 303)
+        return _kept_aside(key, form, now)
     if not valid:
         return _text_page(key, form, now), 422
     if request.form.get("_preview"):
         return _text_page(key, form, now, preview=True)
-    newest = str(editing.newest_of(key))
-    if form.seen.data != newest:
-        form.seen.data = newest
+    if form.seen.data != str(now.number):
+        form.seen.data = str(now.number)
         return _text_page(key, form, now, theirs=True), 409
     try:
         made = editing.publish_text(key, form.fr.data, form.en.data or "", me(), both_agree=bool(form.both_agree.data))
+        editing.drop_draft(key, seen=form.draft_seen.data or "")
+        db.session.commit()
     except EnglishAheadError:
         form.fr.errors = [
             gettext("Only the English changed. Change the French too, or tick that each says what the other does")
         ]
         return _text_page(key, form, now), 422
-    db.session.commit()
+    except IntegrityError:  # two published at the same instant
+        db.session.rollback()
+        now = standing(key)
+        form.seen.data = str(now.number)
+        return _text_page(key, form, now, theirs=True), 409
+    forget()
     flash(gettext("The text is published.") if made else gettext("Nothing had changed."))
+    return redirect(url_for("content.edit", key=key), 303)
+
+
+def _kept_aside(key: str, form: TextForm, now: Standing) -> BaseResponse | tuple[str, int]:
+    based_on = form.seen.data or ""
+    try:
+        editing.keep_draft(
+            key,
+            form.fr.data or "",
+            form.en.data or "",
+            me(),
+            based_on=int(based_on) if based_on.isascii() and based_on.isdigit() and len(based_on) < 9 else now.number,
+            seen=form.draft_seen.data or "",
+        )
+        db.session.commit()
+    except (editing.StaleDraftError, IntegrityError):
+        db.session.rollback()
+        form.draft_seen.data = editing.mark_of(editing.draft_of(key))
+        return _text_page(key, form, standing(key), theirs_draft=True), 409
+    flash(gettext("The draft is kept. Nobody else reads it until it is published."))
     return redirect(url_for("content.edit", key=key), 303)
 
 
@@ -308,6 +359,7 @@ def back(key: str) -> BaseResponse:
     if (fr, en) != (now.fr, now.en):
         editing.publish_text(key, fr, en, me(), both_agree=True)
         db.session.commit()
+        forget()
     flash(gettext("That version is published again."))
     return redirect(url_for("content.edit", key=key), 303)
 
@@ -316,7 +368,7 @@ def back(key: str) -> BaseResponse:
 @coordinators
 def discard(key: str) -> BaseResponse:
     """Throw a draft away."""
-    editing.drop_draft(_key_or_404(key))
+    editing.drop_draft(_key_or_404(key), seen=request.form.get("draft_seen", ""))
     db.session.commit()
     flash(gettext("The draft is gone. What people read has not changed."))
     return redirect(url_for("content.edit", key=key), 303)

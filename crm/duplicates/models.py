@@ -17,6 +17,7 @@ class Verdict(StrEnum):
 
     SAME_PROJECT = "same_project"  # one was merged into the other
     SAME_PERSON = "same_person"  # with another project: both files go on, and know of each other
+    SAME_TEAM = "same_team"  # one project, two people who each asked: both files go on, and know of each other
     DIFFERENT = "different"  # remembered, so that it is not asked again
 
 
@@ -73,6 +74,9 @@ class CaseMerge(Base):
     at: Mapped[datetime]
     by_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
     journal: Mapped[dict[str, Any]]
+    final: Mapped[bool] = mapped_column(
+        default=False
+    )  # thirty days passed: it cannot be undone, and the journal is empty
     undone_at: Mapped[datetime | None]
     undone_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased, joinedload
 from crm import clock
 from crm.accounts.models import Staff
 from crm.accounts.services import by
+from crm.cases.merging import same_person
 from crm.cases.models import Case, Contact, Project
 from crm.cases.pipeline import NEVER_COUNTED, Move, Refusal
 from crm.cases.services import assign, close_into, reopen_merged
@@ -176,8 +177,13 @@ def judge(one: Case, other: Case, verdict: Verdict | None, actor: Staff) -> None
             case_id=mine.id,
             actor=by(actor),
             codes={"other": their.id},
-            detail={"reference": their.reference},
+            detail=_named(their),
         )
+
+
+def _named(file: Case) -> dict[str, str]:
+    """A file's number, for the history of another: that of a restricted one is for those who may see it."""
+    return {} if file.restricted else {"reference": file.reference}
 
 
 def _pair_to_judge(one: Case, other: Case) -> LikePair:
@@ -255,10 +261,12 @@ def merge(gone: Case, kept: Case, actor: Staff) -> CaseMerge:
     """Two files of one project become one: all that lives moves to `kept`, and `gone` closes as its duplicate.
 
     The history is read together, references and links of both go on working, and it can be undone for thirty days. Raises
-    RefusedError when either is merged already or set aside, or when an open file would go into a closed one.
+    RefusedError when either is merged already or set aside, when they are two people's, or when an open file would go into a
+    closed one.
     """
     _may_merge(gone, kept)
-    journal: dict[str, Any] = {}
+    pair = _pair_to_judge(gone, kept)
+    journal: dict[str, Any] = {"verdict": pair.verdict}
     for part in plugged("merge"):
         journal[part.name] = part.move(gone, kept)
     # Files merged into the one that goes are now merged into the one that stays.
@@ -270,14 +278,12 @@ def merge(gone: Case, kept: Case, actor: Staff) -> CaseMerge:
     journal["stood"] = close_into(gone, kept, actor)
     kept.matched_at = gone.matched_at = None
     db.session.flush()
-    db.session.execute(delete(LikePair).where(_of(gone), LikePair.verdict.is_(None)))
-    pair = _pair_to_judge(gone, kept)
+    others = or_(LikePair.older_id != pair.older_id, LikePair.newer_id != pair.newer_id)
+    db.session.execute(delete(LikePair).where(_of(gone), others, LikePair.verdict.is_(None)))
     _write_verdict(pair, Verdict.SAME_PROJECT, actor)
     done = CaseMerge(gone=gone, kept=kept, at=clock.now(), by_id=actor.id, journal=journal)
     db.session.add(done)
-    record(
-        "case.merged", case_id=kept.id, actor=by(actor), codes={"other": gone.id}, detail={"reference": gone.reference}
-    )
+    record("case.merged", case_id=kept.id, actor=by(actor), codes={"other": gone.id}, detail=_named(gone))
     keep_from_being_forgotten(kept)
     return done
 
@@ -298,6 +304,8 @@ def _may_merge(gone: Case, kept: Case) -> None:
         raise RefusedError(text("duplicates.refusal.merged_already"))
     if gone.quarantined or kept.quarantined:
         raise RefusedError(text("cases.refusal.quarantined"))
+    if not same_person(gone, kept):
+        raise RefusedError(text("duplicates.refusal.two_people"))
     if kept.stage is Stage.CLOSED and gone.stage is not Stage.CLOSED:
         raise RefusedError(text("duplicates.refusal.keep_the_open_one"))
 
@@ -320,8 +328,13 @@ def undo(done: CaseMerge, actor: Staff) -> None:
     gone, kept = done.gone, done.kept
     if done.undone_at is not None:
         raise RefusedError(text("duplicates.refusal.undone_already"))
-    if clock.now() > undo_until(done):
+    if done.final or clock.now() > undo_until(done):
         raise RefusedError(text("duplicates.refusal.too_late"))
+    later = select(CaseMerge.id).where(
+        CaseMerge.kept_id == kept.id, CaseMerge.undone_at.is_(None), CaseMerge.id > done.id
+    )
+    if db.session.scalar(later.limit(1)) is not None:
+        raise RefusedError(text("duplicates.refusal.later_first"))
     if kept.merged_into_id is not None:
         raise RefusedError(text("duplicates.refusal.kept_was_merged"))
     done.undone_at, done.undone_by_id = clock.now(), actor.id
@@ -332,11 +345,32 @@ def undo(done: CaseMerge, actor: Staff) -> None:
         if part.name in done.journal:
             part.undo(gone, kept, done.journal[part.name])
     kept.matched_at = gone.matched_at = None
-    _write_verdict(_pair_to_judge(gone, kept), None, actor)
+    former = done.journal.get("verdict")
+    _write_verdict(_pair_to_judge(gone, kept), Verdict(former) if former else None, actor)
     for mine, their in ((gone, kept), (kept, gone)):
         record(
             "case.unmerged", case_id=mine.id, actor=by(actor), codes={"other": their.id},
-            detail={"reference": their.reference},
+            detail=_named(their),
         )  # fmt: skip
+    if gone.owner is not None and not gone.owner.active and gone.stage is not Stage.CLOSED:
+        assign(gone, actor, actor)  # who had it left in the meantime
     keep_from_being_forgotten(kept)
     keep_from_being_forgotten(gone)
+
+
+def moved(file: Case, move: Move, _actor: Staff | None) -> None:
+    """Closing a file destroys what was to be arranged, also where a merge kept it for undoing."""
+    if move.to is not Stage.CLOSED:
+        return
+    for done in db.session.scalars(
+        select(CaseMerge).where(CaseMerge.kept_id == file.id, CaseMerge.undone_at.is_(None))
+    ):
+        if done.journal.get("arrangements"):
+            done.journal = done.journal | {"arrangements": {}}
+
+
+def make_final() -> int:
+    """Job: after thirty days a merge cannot be undone, and its journal is emptied. Returns how many."""
+    old = update(CaseMerge).where(CaseMerge.final.is_(False), CaseMerge.at < clock.now() - UNDO_FOR)
+    made = db.session.execute(old.values(final=True, journal={}))
+    return int(made.rowcount)  # type: ignore[attr-defined]

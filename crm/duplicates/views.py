@@ -13,6 +13,7 @@ from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
 from crm.cases import queries
+from crm.cases.merging import same_person
 from crm.cases.models import Case, Contact, Project
 from crm.cases.views import case_or_404
 from crm.cases.vocabulary import Stage
@@ -43,10 +44,11 @@ class Line:
     name: str
     values: tuple[str, str]
     spoken: bool = False  # in the language of its file
+    compared: bool = True  # whether being the same says anything of the two
 
     @property
     def same(self) -> bool:
-        return bool(self.values[0]) and self.values[0].casefold() == self.values[1].casefold()
+        return self.compared and bool(self.values[0]) and self.values[0].casefold() == self.values[1].casefold()
 
 
 def waiting(staff: Staff) -> list[LikePair]:
@@ -58,7 +60,7 @@ def waiting(staff: Staff) -> list[LikePair]:
 def load(case: Case, staff: Staff) -> dict[str, Any]:
     """What the case page shows: files that look like this one, those of the same person, and those merged into it."""
     rows = db.session.execute(_alike(queries.visible(staff)), {"case_id": case.id}).all()
-    order = [None, Verdict.SAME_PERSON, Verdict.SAME_PROJECT]
+    order = [None, Verdict.SAME_PERSON, Verdict.SAME_TEAM, Verdict.SAME_PROJECT]
     return {
         "alike": sorted(rows, key=lambda row: (order.index(row.verdict), -row.score)),
         "beside_form": OtherForm(),
@@ -82,7 +84,9 @@ def _alike(seen: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
         .join(Case, or_(me_first, me_last))
         .join(Contact, Contact.id == Case.contact_id)
         .join(Project, Project.id == Case.project_id)
-        .where(or_(undecided, LikePair.verdict.in_((Verdict.SAME_PERSON, Verdict.SAME_PROJECT))), seen)
+        .where(
+            or_(undecided, LikePair.verdict.in_((Verdict.SAME_PERSON, Verdict.SAME_TEAM, Verdict.SAME_PROJECT))), seen
+        )
     )
 
 
@@ -101,8 +105,9 @@ def choose(reference: str) -> BaseResponse:
     """To the page of two files, the second typed by hand."""
     case = case_or_404(reference)
     wanted = request.args.get("other", "").strip().upper()
-    if not queries.find(wanted, me()) or wanted == case.reference:
-        flash(text("duplicates.refusal.unknown_file", reference=wanted or "…"))
+    if wanted == case.reference or not queries.find(wanted, me()):
+        said = "same_file" if wanted == case.reference else "unknown_file" if wanted else "number_missing"
+        flash(text(f"duplicates.refusal.{said}", reference=wanted))
         return redirect(url_for("cases.page", reference=case.reference))
     return redirect(url_for("duplicates.page", reference=case.reference, other=wanted))
 
@@ -127,6 +132,7 @@ def page(reference: str, other: str) -> Response:
         undo_until=services.undo_until(merge) if merge else None,
         can_undo=merge is not None and clock.now() <= services.undo_until(merge),
         better=better(one, two),
+        one_person=same_person(one, two),
     )
     return make_response(body)
 
@@ -139,8 +145,10 @@ def better(one: Case, two: Case) -> Case:
 
 def _lines(one: Case, two: Case) -> list[Line]:
     facts = (_facts(one), _facts(two))
-    spoken = gettext("Description")
-    return [Line(name, (facts[0][name], facts[1][name]), name == spoken) for name in facts[0]]
+    spoken, ours = gettext("Description"), {gettext("Stage"), gettext("Responsible"), gettext("Received")}
+    return [
+        Line(name, (facts[0][name], facts[1][name]), name == spoken, compared=name not in ours) for name in facts[0]
+    ]
 
 
 def _facts(case: Case) -> dict[str, str]:
@@ -160,7 +168,7 @@ def _facts(case: Case) -> dict[str, str]:
         gettext("Needs"): ", ".join(label("cases.need", need) for need in sorted(queries.needs(case))),
         gettext("Description"): project.description,
         gettext("Stage"): label("cases.stage", case.stage),
-        gettext("Responsible"): case.owner.name if case.owner else "",
+        gettext("Responsible"): case.owner.name if case.owner else gettext("Nobody’s yet"),
         gettext("Received"): clock.local_date(case.received_at).isoformat(),
     }
 
@@ -171,7 +179,7 @@ def verdict(reference: str, other: str) -> BaseResponse:
     """Same person with another project, not a duplicate, or to be decided anew."""
     one, two = _both(reference, other, lock=True)
     wanted = request.form.get("verdict", "")
-    if wanted not in {"", Verdict.SAME_PERSON, Verdict.DIFFERENT}:
+    if wanted not in {"", Verdict.SAME_PERSON, Verdict.SAME_TEAM, Verdict.DIFFERENT}:
         raise RefusedError(text("duplicates.refusal.choose"))
     services.judge(one, two, Verdict(wanted) if wanted else None, me())
     db.session.commit()
@@ -193,7 +201,7 @@ def merge(reference: str, other: str) -> BaseResponse:
         services.merge(gone, kept, me())
         db.session.commit()
     flash(text("duplicates.done.same_project", one=gone.reference, two=kept.reference))
-    return redirect(url_for("cases.page", reference=kept.reference), 303)
+    return redirect(_address(kept, gone), 303)  # where it can be undone
 
 
 @bp.post("/<other>/undo")

@@ -185,7 +185,8 @@ def _typed(form: SenderForm, person: PersonForm) -> list[str]:
 
 def _receive(form: SenderForm, person: PersonForm, lang: str) -> None:
     """One file however often it is pressed."""
-    sent = form.form_key.data or secrets.token_urlsafe(16)
+    typed = " ".join(str(field.data) for field in person)  # corrected and sent again, it is another
+    sent = f"{form.form_key.data or secrets.token_urlsafe(16)} {typed}"
     if services.received_as(sent) is not None:
         return
     why = robots.suspicions(

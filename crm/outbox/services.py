@@ -7,7 +7,7 @@ from flask import current_app
 from sqlalchemy import select, update
 
 from crm import clock
-from crm.config import Settings
+from crm.config import Programme, Settings
 from crm.db import db
 from crm.i18n import speaking
 from crm.links.models import Link
@@ -76,9 +76,9 @@ def queue(
     return message
 
 
-def programme_values(language: str) -> dict[str, object]:
-    """The programme's facts, as placeholders of any text."""
-    facts = programme()
+def programme_values(language: str, facts: Programme | None = None) -> dict[str, object]:
+    """The programme's facts, as placeholders of any text: as they stand, or those given."""
+    facts = facts or programme()
     return {
         "programme": facts.name[language],
         "organisation": facts.organisation[language],

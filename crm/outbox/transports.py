@@ -42,7 +42,7 @@ def compose(message: Message, body: str, settings: Settings, attachment: Attachm
     mail = EmailMessage()
     facts = programme()
     user, _, domain = (facts.sender or settings.mail_from).rpartition("@")
-    mail["From"] = Address(facts.name[message.language], user, domain)
+    mail["From"] = Address(_bare(facts.name[message.language]), user, domain)
     to_user, _, to_domain = message.to_address.rpartition("@")
     mail["To"] = Address(_bare(message.to_name), to_user, to_domain)
     if facts.email:

@@ -10,7 +10,7 @@ _KEYS = frozenset({"permission", "body"})
 
 feature = Feature(
     name="permissions",
-    merge=(rows_of(Consent, persons_own=True),),  # permissions move with their referrals
+    merge=(rows_of(Consent),),  # permissions move with their referrals
     blueprints=(newsletter.bp,),
     event_sentences=(
         Sentence("permission.given", "permissions.event.given", "internal", _KEYS, frozenset({"body_name"})),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
@@ -95,9 +95,10 @@ def write(case: Case, about: About, body: str, form_key: str) -> None:
     db.session.add(message)
     db.session.flush()
     record(f"person.{about}", case_id=case.id, actor=by(None), detail={"body": body})
-    if case.stage is not Stage.CLOSED:
-        plan_once(case, "answer_person", add_business_days(clock.today(), 1))
-    _tell_team("portal.written", case, f"person-message:{message.id}")
+    goes_on = db.session.get_one(Case, case.merged_into_id) if case.merged_into_id else case
+    if goes_on.stage is not Stage.CLOSED:
+        plan_once(goes_on, "answer_person", add_business_days(clock.today(), 1))
+    _tell_team("portal.written", goes_on, f"person-message:{message.id}")
 
 
 def was_written(sent: str, body: str) -> bool:
@@ -185,6 +186,8 @@ def take_consent_back(case: Case, number: int) -> bool:
 
 def withdraw_request(case: Case) -> None:
     """The person takes the request back: the file closes, what was planned and shared stops. Twice does nothing more."""
+    if case.merged_into_id is not None:
+        raise RefusedError(text("portal.page.joined"))
     if case.stage is Stage.CLOSED:
         return
     with speaking(case.owner.language if case.owner else "fr"):
@@ -210,7 +213,9 @@ def copy_of(case: Case) -> dict[str, Any]:
     Notes of the team are not in it: they are asked for as an access request.
     """
     contact, project = case.contact, case.project
-    request = db.session.scalar(select(Request).where(Request.case_id == case.id).order_by(Request.id))
+    family = or_(Case.id == case.id, Case.merged_into_id == case.id)
+    requests = db.session.scalars(select(Request).join(Request.case).where(family).order_by(Request.id)).all()
+    request = next((one for one in requests if one.case_id == case.id), None)
     needs = db.session.scalars(select(CaseNeed.need).where(CaseNeed.case_id == case.id).order_by(CaseNeed.need))
     permissions = db.session.scalars(
         select(Permission)
@@ -246,6 +251,7 @@ def copy_of(case: Case) -> dict[str, Any]:
             "needs": list(needs),
         },
         "answers_as_sent": request.answers if request else {},
+        "answers_of_joined_requests": [one.answers for one in requests if one.case_id != case.id],
         "arrangements": opened_arrangements(case, db.session.scalar(sealed)),
         "notice": {"version": request.notice_version, "language": request.page_language} if request else {},
         "consents": [

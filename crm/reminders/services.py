@@ -278,7 +278,7 @@ def move_on(gone: Case, kept: Case) -> dict[str, list[int]]:
         FollowUp.case_id == gone.id, FollowUp.state == State.TODO, FollowUp.rule.not_in(rules.OUTLIVE_A_STAGE)
     )
     planned = list(db.session.scalars(plan))
-    moved = move_rows(FollowUp, gone.id, kept.id, "case_id", FollowUp.id.not_in(planned))
+    moved = move_rows(FollowUp, gone.id, kept.id, FollowUp.id.not_in(planned))
     _refresh(kept)
     return {"moved": moved, "planned": planned}
 

@@ -4,13 +4,17 @@ They come from `programme.toml` (the one that ships, then the one of the data fo
 settings, which is kept as texts under "programme." and wins.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from flask import current_app
+from sqlalchemy import func, select
 
 from crm.config import Programme, Settings
+from crm.db import db
 from crm.texts import book
+from crm.texts.models import Publication
 
 PREFIX = "programme"
 YES, NO = "yes", "no"
@@ -35,6 +39,7 @@ class Fact:
 
 
 FACTS = (
+    Fact("form_open", Kind.SWITCH),
     Fact("short_name", Kind.LINE),
     Fact("name", Kind.PAIR, printed=True),
     Fact("organisation", Kind.PAIR, printed=True),
@@ -48,7 +53,6 @@ FACTS = (
     Fact("sender", Kind.EMAIL),
     Fact("asks_newsletter", Kind.SWITCH),
     Fact("asks_survey", Kind.SWITCH),
-    Fact("form_open", Kind.SWITCH),
 )
 
 
@@ -59,13 +63,30 @@ def programme() -> Programme:
 
 
 def _read() -> Programme:
+    return _replaced({key: value for key, value in book().pairs.items() if key.startswith(f"{PREFIX}.")})
+
+
+def facts_before(publication: int) -> Programme:
+    """The facts as they stood before a publication: what an earlier version of a page printed."""
+    newest = (
+        select(func.max(Publication.id))
+        .where(Publication.key.startswith(f"{PREFIX}.", autoescape=True), Publication.id < publication)
+        .group_by(Publication.key)
+    )
+    rows = db.session.execute(select(Publication.key, Publication.fr, Publication.en).where(Publication.id.in_(newest)))
+    return _replaced({row.key: {"fr": row.fr, "en": row.en} for row in rows})
+
+
+def _replaced(saved: Mapping[str, Mapping[str, str]]) -> Programme:
+    """The facts of the files with those that were saved in their place."""
     settings: Settings = current_app.extensions["settings"]
-    pairs = book().pairs
-    saved = {fact: pairs[f"{PREFIX}.{fact.name}"] for fact in FACTS if f"{PREFIX}.{fact.name}" in pairs}
-    values = {
-        fact.name: value if fact.kind is Kind.PAIR else value["fr"] == YES if fact.kind is Kind.SWITCH else value["fr"]
-        for fact, value in saved.items()
-    }
+    values: dict[str, object] = {}
+    for fact in FACTS:
+        value = saved.get(f"{PREFIX}.{fact.name}")
+        if value is not None:
+            values[fact.name] = (
+                value if fact.kind is Kind.PAIR else value["fr"] == YES if fact.kind is Kind.SWITCH else value["fr"]
+            )
     return replace(settings.programme, **values)  # type: ignore[arg-type]
 
 

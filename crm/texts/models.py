@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm.db import Base
@@ -18,10 +18,12 @@ class Publication(Base):
     __table_args__ = (
         CheckConstraint("en_at <= fr_at", name="french_first"),
         Index("ix_publication_key", "key", "id"),
+        UniqueConstraint("key", "after"),  # two published at once: the second is told
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(80))
+    after: Mapped[int]  # the version it takes the place of; 0 for what ships
     fr: Mapped[str] = mapped_column(Text)
     en: Mapped[str] = mapped_column(Text)
     fr_at: Mapped[datetime]
@@ -38,5 +40,6 @@ class TextDraft(Base):
     key: Mapped[str] = mapped_column(String(80), primary_key=True)
     fr: Mapped[str] = mapped_column(Text)
     en: Mapped[str] = mapped_column(Text)
+    based_on: Mapped[int]  # the version that people read when it was begun
     saved_at: Mapped[datetime]
     by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from crm import clock
 from crm.db import db
 from crm.texts import Book, book, everything
+from crm.texts.facts import FACTS, PREFIX
 from crm.texts.models import Publication
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ def dated(before: "Standing", fr: str, en: str, *, now: datetime, both_agree: bo
     A language that changed is of now; `both_agree` says that somebody read both and that each says what the other does.
     Raises EnglishAheadError when the English would be newer than the French.
     """
+    now = max(now, before.fr_at, before.en_at)  # a clock that was set back must not make the English the newer
     fr_at = now if both_agree or fr != before.fr else before.fr_at
     en_at = now if both_agree or en != before.en else before.en_at
     if en_at > fr_at:
@@ -99,7 +101,7 @@ class Standing:
     en: str
     fr_at: datetime = SHIPPED_AT
     en_at: datetime = SHIPPED_AT
-    published: bool = False  # in the place of what ships, if anything does
+    number: int = 0  # of the version; 0 for what ships
 
     @property
     def english_is_older(self) -> bool:
@@ -110,30 +112,34 @@ def standing(key: str) -> Standing:
     """How a text stands. One that neither ships nor was published is blank."""
     found = newest(key)
     if found is not None:
-        return Standing(found.fr, found.en, found.fr_at, found.en_at, published=True)
+        return Standing(found.fr, found.en, found.fr_at, found.en_at, found.id)
     ships = everything().get(key, {"fr": "", "en": ""})
     return Standing(ships["fr"], ships["en"])
 
 
 def publish(key: str, fr: str, en: str, *, by_id: int | None, both_agree: bool = False) -> Publication | None:
-    """Put a text in the place of what people read now; None when nothing changes. Raises EnglishAheadError (`dated`)."""
+    """Put a text in the place of what people read now; None when nothing changes. Raises EnglishAheadError (`dated`),
+    and IntegrityError when another version took the same place meanwhile.
+    """
     now, before = clock.now(), standing(key)
     fr_at, en_at = dated(before, fr, en, now=now, both_agree=both_agree)
-    said = (fr, en) == (before.fr, before.en) and (before.published or key in everything())
+    said = (fr, en) == (before.fr, before.en) and (before.number or key in everything())
     if said and not (both_agree and before.english_is_older):
         return None
-    made = Publication(key=key, fr=fr, en=en, fr_at=fr_at, en_at=en_at, at=now, by_id=by_id)
+    made = Publication(key=key, after=before.number, fr=fr, en=en, fr_at=fr_at, en_at=en_at, at=now, by_id=by_id)
     db.session.add(made)
     forget()
     return made
 
 
 def version_of(prefix: str) -> str:
-    """Which version of some texts people read now: the one that ships, and the number of the newest published under a prefix."""
+    """Which version of some texts people read now: the one that ships, and the number of the newest published under a prefix or of the facts they print."""
     now = book()
 
     def find() -> str:
-        last = db.session.scalar(select(func.max(Publication.id)).where(Publication.key.startswith(f"{prefix}.")))
+        printed = [f"{PREFIX}.{fact.name}" for fact in FACTS if fact.printed]
+        theirs = Publication.key.startswith(f"{prefix}.", autoescape=True) | Publication.key.in_(printed)
+        last = db.session.scalar(select(func.max(Publication.id)).where(theirs))
         return now.pairs[f"{prefix}.version"]["fr"] + (f"+{last}" if last else "")
 
     found: str = now.once(("version", prefix), find)

@@ -67,6 +67,21 @@ def test_the_same_form_pressed_again_is_one_activity(people, session, pages):
     assert len(mails(session)) == 2
 
 
+def test_what_was_corrected_and_sent_again_is_not_thrown_away(people, session, pages):
+    typed = shown(pages) | TYPED
+    pages.post(ADDRESS["fr"], typed)
+    pages.post(ADDRESS["fr"], typed | {"email": "zoe.roy@incubateur.example"})
+    assert sorted(session.scalars(select(Activity.email))) == ["zoe.roy@incubateur.example", "zoe@incubateur.example"]
+
+
+def test_a_request_set_aside_is_released_before_it_is_settled(people, session, pages, signed_in):
+    send(pages, **{robots.TRAP: "x"})
+    number = session.scalars(select(Activity.id)).one()
+    browser = signed_in(people.adviser)
+    form = form_with(browser.get(f"/staff/activities/{number}").text, "participants")[1]
+    browser.post(f"/staff/activities/{number}/settle", form | {"state": "declined"}, status=409)
+
+
 def test_only_five_answers_are_required_and_errors_are_told_in_both_languages(people, session, pages):
     blank = {name: "" for name in TYPED if name != "audiences"}
     refused = pages.post(ADDRESS["fr"], shown(pages) | blank, status=422).text

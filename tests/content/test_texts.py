@@ -73,7 +73,7 @@ def test_english_is_never_newer_than_french(what):
 
 
 def test_the_database_itself_keeps_french_first(session):
-    session.add(Publication(key=HOME, fr="a", en="b", fr_at=BEFORE, en_at=NOW, at=NOW, by_id=None))
+    session.add(Publication(key=HOME, after=0, fr="a", en="b", fr_at=BEFORE, en_at=NOW, at=NOW, by_id=None))
     with pytest.raises(IntegrityError):
         session.flush()
 
@@ -94,7 +94,7 @@ def test_a_text_is_published_kept_by_version_and_read_at_once_in_both_languages(
     browser.get(address)
     again = shown_form(browser.last.text, "fr")
     browser.post(address, again | {"fr": "Autrement"})
-    assert "Anglais en retard" in words(browser.get("/staff/texts?group=pages").text)
+    assert "Anglais à mettre à jour" in words(browser.get("/staff/texts?group=pages").text)
     browser.get(address)
     browser.post(f"{address}/back", {"version": str(kept.id)})
     assert standing(HOME).en == "Let’s talk"
@@ -120,7 +120,7 @@ def test_english_alone_is_refused_unless_the_french_was_read_again(people, sessi
     [
         (HOME, "", "Écrivez le texte français"),
         ("intake.received.next", "Une personne vous écrira.", "Remettez ceci"),
-        ("intake.received.next", "D’ici le {date} {nom}", "Rien ne remplace ceci"),
+        ("intake.received.next", "D’ici le {date} {nom}", "Ce code n’existe pas"),
         (HOME, "x\x00y", "caractères"),
         (HOME, "x" * 40_001, "Raccourcissez"),
     ],
@@ -141,8 +141,9 @@ def test_a_draft_is_kept_in_one_language_or_both_and_nobody_reads_it(people, ses
     page = browser.get(address).text
     assert "## Brouillon" in page
     assert "Brouillon" in words(browser.get("/staff/texts").text)
-    browser.get(address)
-    browser.post(f"{address}/discard")
+    browser.post(f"{address}/discard", {"draft_seen": "another"})
+    assert count(session, TextDraft) == 1, "not the one that was on screen"
+    browser.post(f"{address}/discard", {"draft_seen": shown_form(page, "fr")["draft_seen"][0]})
     assert count(session, TextDraft) == 0
     assert standing("content.faq.body").fr == everything()["content.faq.body"]["fr"]
 
@@ -325,7 +326,7 @@ def test_a_request_begun_before_the_form_closed_can_be_sent(people, session, pag
     [
         ({"email": "pas une adresse"}, "adresse courriel complète"),
         ({"sender": "a@b.ca, c@d.ca"}, "adresse courriel complète"),
-        ({"name_en": ""}, "dans les deux langues"),
+        ({"name_en": ""}, "les deux langues"),
         ({"phone": "5" * 301}, "Raccourcissez"),
     ],
 )
@@ -355,3 +356,74 @@ def test_a_product_whose_facts_nobody_filled_in_works_and_keeps_its_form_closed(
 
 def test_the_shipped_texts_have_an_age(session):
     assert standing(HOME) == Standing(everything()[HOME]["fr"], everything()[HOME]["en"], SHIPPED_AT, SHIPPED_AT)
+
+
+# --- two people at once, and what an earlier version printed ---------------------------------------------------------
+
+
+def test_a_draft_is_not_overwritten_nor_thrown_away_by_somebody_elses(people, session, signed_in):
+    first, second = signed_in(people.coordinator), signed_in(people.admin)
+    address = f"/staff/texts/{HOME}"
+    mine, theirs = (shown_form(one.get(address).text, "fr") for one in (first, second))
+    second.post(address, theirs | {"fr": "Leur brouillon", "_draft": "1"})
+    refused = first.post(address, mine | {"fr": "Mon brouillon", "_draft": "1"}, status=409).text
+    assert "Leur brouillon" in refused
+    assert "Mon brouillon" in refused
+    first.post(address, mine | {"fr": "Publié entre-temps", "en": "Published"})
+    assert session.get(TextDraft, HOME).fr == "Leur brouillon"
+    resumed = shown_form(second.get(address).text, "fr")
+    assert resumed["fr"] == ["Leur brouillon"]
+    stale = second.post(address, resumed | {"both_agree": "y"}, status=409).text
+    assert "Publié entre-temps" in stale, "a draft begun before is told of what was published since"
+
+
+def test_two_versions_never_take_the_same_place(people, session):
+    publish(HOME, "Un", "One", by_id=None)
+    session.commit()
+    session.add(Publication(key=HOME, after=0, fr="Deux", en="Two", fr_at=NOW, en_at=NOW, at=NOW, by_id=None))
+    with pytest.raises(IntegrityError):
+        session.flush()
+
+
+def test_an_earlier_policy_prints_the_facts_of_its_time(people, session, pages):
+    publish("programme.retention", "12 mois", "12 months", by_id=None, both_agree=True)
+    session.commit()
+    publish("content.privacy.body", "## Neuf, {retention}", "## New, {retention}", by_id=None)
+    session.commit()
+    publish("programme.retention", "36 mois", "36 months", by_id=None, both_agree=True)
+    session.commit()
+    assert "36 mois" in words(pages.get("/fr/confidentialite").text)
+    assert "12 mois" in words(pages.get("/fr/confidentialite?version=0").text)
+
+
+def test_a_changed_fact_changes_the_version_of_the_notice_that_prints_it(session):
+    before = version_of("intake.notice")
+    publish("programme.retention", "12 mois", "12 months", by_id=None, both_agree=True)
+    session.commit()
+    assert version_of("intake.notice") != before
+
+
+def test_signs_of_markdown_in_a_fact_mean_themselves(people, session, pages):
+    publish("programme.address", "[x](https://elsewhere.example) *a_b*", "[x](https://elsewhere.example)", by_id=None)
+    session.commit()
+    page = pages.get("/fr/confidentialite").text
+    assert "elsewhere.example" in page
+    assert 'href="https://elsewhere.example' not in page
+    assert "*a_b*" in page
+
+
+def test_a_fact_is_one_line_and_a_title_prints_facts(people, session, signed_in, pages):
+    browser = signed_in(people.coordinator)
+    browser.post("/staff/settings", facts_form(browser) | {"name_fr": "Le nom\r\nBcc: x@y.ca", "name_en": "The name"})
+    assert programme().name["fr"] == "Le nom Bcc\u00a0: x@y.ca"
+    publish(
+        "content.faq.title", "Questions à {organisation}", "Questions to {organisation}", by_id=None, both_agree=True
+    )
+    session.commit()
+    assert "Questions à le Conseil" in words(pages.get("/fr/questions").text)
+
+
+def test_a_clock_that_was_set_back_does_not_make_the_english_newer():
+    ahead = Standing("Ancien", "Old", NOW + timedelta(hours=2), NOW + timedelta(hours=2))
+    fr_at, en_at = dated(ahead, "Neuf", "Old", now=NOW, both_agree=False)
+    assert en_at <= fr_at

@@ -11,23 +11,25 @@ from crm.cases import services as cases
 from crm.cases.addresses import link_of
 from crm.cases.models import Case, CaseNeed, Exchange, Note
 from crm.cases.queries import forgotten, history
-from crm.cases.vocabulary import ClosingReason, ContactMode, Need, PreferredLanguage, Stage
+from crm.cases.vocabulary import ClosingReason, Need, Stage
 from crm.duplicates import services
 from crm.duplicates.models import CaseMerge, LikePair, Verdict
 from crm.errors import RefusedError
 from crm.intake.models import Arrangements
 from crm.intake.services import opened_arrangements, seal
-from crm.links.models import Link, Purpose
+from crm.links.models import Link
+from crm.links.services import token as token_of
+from crm.outbox.models import Message
 from crm.permissions.models import Consent, Permission
 from crm.permissions.models import Purpose as Choice
 from crm.permissions.services import consent
 from crm.portal.models import About, PersonMessage
-from crm.portal.services import write
+from crm.portal.services import copy_of, send_link_again, withdraw_request, write
 from crm.referrals.models import Referral
 from crm.reminders.models import FollowUp, State
 from crm.reminders.services import complete, plan_by_hand
 from crm.talks.models import Talk, TalkState
-from tests.support.pages import words
+from tests.support.pages import Pages, words
 from tests.support.talking import at_ten, book
 
 
@@ -170,7 +172,8 @@ def test_a_number_that_is_no_other_file_is_told(make, people, session, signed_in
     case = make.case()
     pages = signed_in(people.adviser)
     to = pages.get(f"/staff/cases/{case.reference}/beside?other={case.reference if other == 'same' else other}", 302)
-    assert "Aucun autre dossier" in words(pages.get(to.headers["Location"]).text)
+    said = {"same": "C’est le même dossier", "": "Écrivez le numéro"}.get(other, "Aucun autre dossier")
+    assert said in words(pages.get(to.headers["Location"]).text)
     pages.get(f"/staff/cases/{case.reference}/beside/{case.reference}", 404)
 
 
@@ -202,7 +205,6 @@ def where_things_are(session, *files):
     found = {
         model.__tablename__: [count(session, model, model.case_id == case.id) for case in files] for model in OF_A_FILE
     }
-    found["links"] = [count(session, Link, Link.purpose == Purpose.CASE, Link.object_id == case.id) for case in files]
     open_now = FollowUp.state == State.TODO
     found["follow-ups"] = [
         sorted(session.scalars(select(FollowUp.rule).where(FollowUp.case_id == case.id, open_now))) for case in files
@@ -226,7 +228,7 @@ def test_merging_moves_everything_and_undoing_puts_it_back(make, people, session
     done = services.merge(gone, kept, people.adviser)
     session.commit()
     after = where_things_are(session, gone, kept)
-    for table in (*(model.__tablename__ for model in OF_A_FILE), "links"):
+    for table in (model.__tablename__ for model in OF_A_FILE):
         assert before[table][0], f"the test moves a row of {table}"
         assert after[table][0] == 0, table
         assert after[table][1] == before[table][0] + before[table][1] - (table == "arrangements" and before[table][1])
@@ -312,19 +314,157 @@ def test_what_cannot_be_merged_is_refused(make, people, session, what):
     assert count(session, CaseMerge) == 0
 
 
-def test_another_persons_link_and_choices_do_not_open_or_follow(make, people, session):
-    """Two founders who asked apart: one project, but what each answered is the own."""
-    kept = make.case()
-    gone = make.case(email="cofondatrice@exemple.ca")
-    gone.contact.name = "Jo Tran"
-    consent(gone, Choice.NEWSLETTER, shown="J’accepte", version="1", language="fr")
-    link = link_of(gone)
+ANOTHER = {
+    "another address": {"email": "cofondatrice@exemple.ca"},
+    "no address, the same telephone": {"email": ""},
+}
+
+
+@pytest.mark.parametrize("who", ANOTHER)
+def test_two_people_are_linked_and_never_merged(make, people, session, signed_in, who):
+    """Each answered and allowed for themselves; and nobody proved that a telephone without an address is theirs."""
+    kept, gone = make.case(), make.case(**ANOTHER[who])
+    kept.contact.phone = gone.contact.phone = "+15145550142"
     session.commit()
+    with pytest.raises(RefusedError, match="deux personnes"):
+        services.merge(gone, kept, people.adviser)
+    browser = signed_in(people.adviser)
+    beside = f"/staff/cases/{gone.reference}/beside/{kept.reference}"
+    page = words(browser.get(beside).text)
+    assert "Fusionner et conserver" not in page
+    assert "Le même projet, deux personnes" in page
+    browser.post(f"{beside}/verdict", {"verdict": "same_team"})
+    assert "Même équipe" in words(browser.get(f"/staff/cases/{kept.reference}").text)
+    assert count(session, CaseMerge) == 0
+
+
+def test_no_link_given_before_opens_the_two_files_as_one(app, make, people, session):
+    """Whoever typed somebody's address in a request holds a link to that request: it must not open the other's."""
+    gone, kept = make.case(), make.case(email="NADIA@exemple.ca")
+    links = [token_of(link_of(case)) for case in (gone, kept)]
+    cases.add_note(gone, "x", people.adviser)
+    send_link_again("nadia@exemple.ca")  # waits to leave with a link that the merge closes
+    session.commit()
+    waiting = session.scalars(select(Message).where(Message.kind == "portal.link")).first()
     services.merge(gone, kept, people.adviser)
     session.commit()
-    session.refresh(link)
-    assert link.object_id == gone.id
-    assert count(session, Consent, Consent.case_id == gone.id) == 1
+    for link in links:
+        Pages(app).get(f"/fr/mon-dossier/ouvrir/{link}", 404)
+    session.refresh(waiting)
+    carried = session.get(Link, waiting.link_id)
+    assert (carried.object_id, carried.revoked_at) == (kept.id, None)
+    Pages(app).get(f"/fr/mon-dossier/ouvrir/{token_of(carried)}")
+
+
+def test_what_the_person_writes_on_the_page_of_a_merged_file_reaches_the_one_that_goes_on(make, people, session):
+    gone, kept = make.case(), make.case(owner=people.adviser)
+    services.merge(gone, kept, people.adviser)
+    session.commit()
+    write(gone, About.MESSAGE, "Bonjour", "clé-2")
+    session.commit()
+    assert count(session, FollowUp, FollowUp.case_id == kept.id, FollowUp.rule == "answer_person") == 1
+    told = session.scalars(select(Message).where(Message.kind == "portal.written")).one()
+    assert told.case_id == kept.id
+    with pytest.raises(RefusedError, match="jointe à une autre"):
+        withdraw_request(gone)
+    assert len(copy_of(kept)["answers_of_joined_requests"]) == 0, "these files were made without a form"
+
+
+def test_merges_are_undone_from_the_last(make, people, session):
+    kept = make.case()
+    kept.project.summary = ""
+    first, second = make.case(), make.case()
+    for case, wanted in ((first, "Une interprète"), (second, "Du sous-titrage"), (kept, "Un lieu calme")):
+        session.add(Arrangements(case_id=case.id, sealed=seal(wanted, f"arrangements {case.id}")))
+    session.commit()
+    one = services.merge(first, kept, people.adviser)
+    session.commit()
+    two = services.merge(second, kept, people.adviser)
+    session.commit()
+    with pytest.raises(RefusedError, match="depuis"):
+        services.undo(one, people.adviser)
+    services.undo(two, people.adviser)
+    session.commit()
+    services.undo(one, people.adviser)
+    session.commit()
+    read = {
+        case.id: opened_arrangements(case, session.get(Arrangements, case.id).sealed) for case in (first, second, kept)
+    }
+    assert read == {first.id: "Une interprète", second.id: "Du sous-titrage", kept.id: "Un lieu calme"}
+
+
+def test_closing_the_kept_file_destroys_what_was_to_be_arranged_everywhere(make, people, session):
+    gone, kept = make.case(), make.case(owner=people.adviser)
+    session.add(Arrangements(case_id=gone.id, sealed=seal("Une interprète", f"arrangements {gone.id}")))
+    session.commit()
+    done = services.merge(gone, kept, people.adviser)
+    session.commit()
+    assert done.journal["arrangements"]
+    cases.advance(
+        kept, Stage.CLOSED, people.adviser, reason="x", closing_reason=ClosingReason.OUT_SCOPE, person_told="told"
+    )
+    session.commit()
+    session.expire_all()
+    assert not done.journal["arrangements"]
+    assert count(session, Arrangements) == 0
+
+
+def test_after_thirty_days_a_merge_is_final_and_its_journal_is_empty(make, people, session):
+    done = services.merge(make.case(), make.case(), people.adviser)
+    session.commit()
+    assert services.make_final() == 0
+    with time_machine.travel(clock.now() + timedelta(days=31), tick=False):
+        assert services.make_final() == 1
+        session.commit()
+        session.expire_all()
+        assert done.journal == {}
+        with pytest.raises(RefusedError, match="30 jours"):
+            services.undo(done, people.adviser)
+
+
+def test_undoing_gives_no_work_to_somebody_who_left(make, people, session):
+    gone, kept = make.case(owner=people.other_adviser), make.case(owner=people.adviser)
+    done = services.merge(gone, kept, people.adviser)
+    session.commit()
+    people.other_adviser.active = False
+    session.commit()
+    services.undo(done, people.adviser)
+    session.commit()
+    assert gone.owner_id == people.adviser.id
+    assert count(session, FollowUp, FollowUp.owner_id == people.other_adviser.id, FollowUp.state == State.TODO) == 0
+
+
+def test_the_number_of_a_restricted_file_is_not_told_in_the_history_of_another(make, people, session, signed_in):
+    hidden, open_ = make.case(), make.case()
+    cases.restrict(hidden, restricted=True, readers=[], actor=people.coordinator)
+    services.judge(hidden, open_, Verdict.SAME_PERSON, people.coordinator)
+    session.commit()
+    assert hidden.reference not in words(signed_in(people.adviser).get(f"/staff/cases/{open_.reference}").text)
+
+
+def test_a_file_that_is_opened_again_is_compared_again(make, people, session):
+    first, second = make.case(owner=people.adviser), make.case(owner=people.adviser)
+    for case in (first, second):
+        cases.advance(
+            case, Stage.CLOSED, people.adviser, reason="x", closing_reason=ClosingReason.OUT_SCOPE, person_told="told"
+        )
+    session.commit()
+    services.match()
+    session.commit()
+    assert pairs(session) == []
+    cases.advance(first, Stage.DISCOVERY, people.coordinator, reason="x", forced=True)
+    session.commit()
+    assert services.match() == 1
+    session.commit()
+    assert len(pairs(session)) == 1
+
+
+def test_a_reply_before_the_request_is_no_reply_to_it(make, people, session):
+    gone, kept = make.case(received_at=clock.now() - timedelta(days=40)), make.case()
+    make.exchange(gone, people.adviser, clock.now() - timedelta(days=30))
+    services.merge(gone, kept, people.adviser)
+    session.commit()
+    assert kept.first_reply_at is None
 
 
 def test_a_restricted_file_restricts_the_one_it_goes_into(make, people, session, signed_in):
@@ -337,9 +477,8 @@ def test_a_restricted_file_restricts_the_one_it_goes_into(make, people, session,
     signed_in(people.other_adviser).get(f"/staff/cases/{kept.reference}", 404)
     services.undo(done, people.adviser)
     session.commit()
-    assert not kept.restricted
+    assert kept.restricted, "opening it again is somebody's decision"
     assert gone.restricted
-    signed_in(people.other_adviser).get(f"/staff/cases/{kept.reference}")
 
 
 def test_on_the_page_pressed_twice_it_is_merged_once_the_old_number_leads_on_and_it_is_undone(
@@ -395,15 +534,3 @@ def test_undoing_puts_a_file_back_where_it_stood(make, people, session, stood):
     session.commit()
     assert (gone.stage, gone.paused_from, gone.closing_reason) == before
     assert forgotten() == []
-
-
-def test_one_person_who_asked_twice_opens_the_kept_file_by_either_link(make, people, session):
-    gone, kept = make.case(), make.case(email="NADIA@exemple.ca")
-    assert gone.contact.language is PreferredLanguage.FR
-    assert gone.contact.mode is ContactMode.EMAIL
-    link = link_of(gone)
-    session.commit()
-    services.merge(gone, kept, people.adviser)
-    session.commit()
-    session.refresh(link)
-    assert link.object_id == kept.id
