@@ -260,8 +260,8 @@ def guard(file: Case, move: Move) -> list[Refusal]:
 def merge(gone: Case, kept: Case, actor: Staff) -> CaseMerge:
     """Two files of one project become one: all that lives moves to `kept`, and `gone` closes as its duplicate.
 
-    The history is read together, references and links of both go on working, and it can be undone for thirty days. Raises
-    RefusedError when either is merged already or set aside, when they are two people's, or when an open file would go into a
+    The history is read together, both references go on working, links given before are closed, and it can be undone for thirty
+    days. Raises RefusedError when either is merged already or set aside, when they are two people's, or when an open file would go into a
     closed one.
     """
     _may_merge(gone, kept)
