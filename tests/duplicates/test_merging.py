@@ -381,6 +381,8 @@ def test_merges_are_undone_from_the_last(make, people, session):
     session.commit()
     two = services.merge(second, kept, people.adviser)
     session.commit()
+    joined = opened_arrangements(kept, session.get(Arrangements, kept.id).sealed)
+    assert joined.split("\n") == ["Un lieu calme", "Une interprète", "Du sous-titrage"]
     with pytest.raises(RefusedError, match="depuis"):
         services.undo(one, people.adviser)
     services.undo(two, people.adviser)
