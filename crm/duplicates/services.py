@@ -26,7 +26,7 @@ from crm.timeline.services import record
 
 MET = 80  # files that share a key and are compared on the facts
 KEPT = 10  # of those that look alike, how many are shown
-AT_ONCE = 200  # files compared by one run of the job
+AT_ONCE, A_FEW = 200, 5  # files compared by one run of the job, and by one of its transactions
 UNDO_FOR = timedelta(days=30)
 
 
@@ -97,14 +97,24 @@ def look(traits: Traits, found_under: Keys, *, but: int) -> list[tuple[Row[Any],
 
 
 def match(*, limit: int = AT_ONCE) -> int:
-    """Job: compare files that are new, or whose facts changed, with all others. Returns how many."""
+    """Job: compare files that are new, or whose facts changed, with all others. Returns how many.
+
+    A few at a time, each few in a transaction of its own: on SQLite nobody can write while it lasts.
+    """
+    done = 0
+    while done < limit and (some := _match_some(min(A_FEW, limit - done))):
+        db.session.commit()
+        done += some
+    return done
+
+
+def _match_some(few: int) -> int:
     waiting = select(Case.id).where(Case.matched_at.is_(None), Case.quarantined.is_(False)).order_by(Case.id.desc())
-    ids = list(db.session.scalars(waiting.limit(limit).with_for_update(skip_locked=True)))
+    ids = list(db.session.scalars(waiting.limit(few).with_for_update(skip_locked=True)))
     for row in db.session.execute(facts().where(Case.id.in_(ids)).order_by(Case.id)).all():
         _match_one(row)
-    now = clock.now()
     if ids:
-        db.session.execute(update(Case).where(Case.id.in_(ids)).values(matched_at=now))
+        db.session.execute(update(Case).where(Case.id.in_(ids)).values(matched_at=clock.now()))
     return len(ids)
 
 
