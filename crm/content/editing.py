@@ -41,15 +41,20 @@ def is_editable(key: str) -> bool:
     return group_of(key) is not None
 
 
+def is_body(key: str) -> bool:
+    """Whether a text is the body of a page: Markdown, in which facts are filled in."""
+    return key.startswith("content.") and key.endswith(".body")
+
+
 def placeholders(key: str) -> set[str]:
     """What a text must leave room for: what ships does."""
     needed = set(PLACEHOLDER.findall(everything()[key]["fr"]))
-    return needed - FACTS_OF_TEXTS if key.startswith("content.") else needed
+    return needed - FACTS_OF_TEXTS if is_body(key) else needed
 
 
 def always(key: str) -> frozenset[str]:
     """Facts of the programme that a text may print besides: in pages and messages they are always filled in."""
-    return FACTS_OF_TEXTS if key.startswith("content.") or ".mail." in key else frozenset()
+    return FACTS_OF_TEXTS if is_body(key) or ".mail." in key else frozenset()
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def public_page(lang: str, page: str) -> str:
     return render_template(
         "content/page.html",
         name=page,
-        title=text(f"content.{page}.title", **programme_values(lang)),
+        title=text(f"content.{page}.title"),
         body=drawn(fill(body, quoted(values))),
         earlier=earlier,
         shown=shown if shown and not shown.current else None,
@@ -275,7 +275,7 @@ def _text_page(
         preview=_preview(key, form) if preview else (),
         versions=versions(key),
         ships=everything()[key],
-        is_page=key.startswith("content.") and key.endswith(".body"),
+        is_page=editing.is_body(key),
     )
 
 
@@ -284,10 +284,10 @@ def _preview(key: str, form: TextForm) -> Sequence[tuple[str, Any]]:
     found = []
     for lang, typed in (("fr", form.fr.data or ""), ("en", form.en.data or "")):
         with speaking(lang):
-            is_page = key.endswith(".body") and key.startswith("content.")
+            is_page = editing.is_body(key)
             values = programme_values(lang)
             words = fill(typed, quoted(values) if is_page else values)
-        found.append((lang, drawn(words) if key.endswith(".body") and key.startswith("content.") else words))
+        found.append((lang, drawn(words) if is_page else words))
     return found
 
 

@@ -121,6 +121,7 @@ def test_english_alone_is_refused_unless_the_french_was_read_again(people, sessi
         (HOME, "", "Écrivez le texte français"),
         ("intake.received.next", "Une personne vous écrira.", "Remettez ceci"),
         ("intake.received.next", "D’ici le {date} {nom}", "Ce code n’existe pas"),
+        ("content.faq.title", "Questions à {organisation}", "Ce code n’existe pas"),
         (HOME, "x\x00y", "caractères"),
         (HOME, "x" * 40_001, "Raccourcissez"),
     ],
@@ -413,15 +414,10 @@ def test_signs_of_markdown_in_a_fact_mean_themselves(people, session, pages):
     assert "*a_b*" in page
 
 
-def test_a_fact_is_one_line_and_a_title_prints_facts(people, session, signed_in, pages):
+def test_a_fact_is_one_line(people, session, signed_in):
     browser = signed_in(people.coordinator)
     browser.post("/staff/settings", facts_form(browser) | {"name_fr": "Le nom\r\nBcc: x@y.ca", "name_en": "The name"})
     assert programme().name["fr"] == "Le nom Bcc\u00a0: x@y.ca"
-    publish(
-        "content.faq.title", "Questions à {organisation}", "Questions to {organisation}", by_id=None, both_agree=True
-    )
-    session.commit()
-    assert "Questions à le Conseil" in words(pages.get("/fr/questions").text)
 
 
 def test_a_clock_that_was_set_back_does_not_make_the_english_newer():
