@@ -4,8 +4,7 @@ Each page of questions is a form that saves what was typed before anything else,
 continue, back, later, or the other language. So leaving a page never loses a letter, and only *continue* judges.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import wtforms
 from flask import (
@@ -21,7 +20,6 @@ from flask import (
     url_for,
 )
 from sqlalchemy.exc import IntegrityError
-from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response as BaseResponse
 
 from crm import clock, forms, robots
@@ -32,16 +30,27 @@ from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.errors import page as error_page
 from crm.formats import read_email, suggested_email
-from crm.forms import Filled, typed_names
+from crm.forms import Filled
 from crm.i18n import View, format_date, gettext, in_both_languages, language, lazy
 from crm.intake import drafts, services
+from crm.intake.browser import (
+    address_of,
+    already_sent,
+    begin_draft,
+    draft_here,
+    lost,
+    next_page,
+    order_of_pages,
+    under_way,
+    with_cookie,
+)
 from crm.intake.drafts import Content
-from crm.intake.forms import PAGE_OF, PAGES, AddressForm, QuestionPage, Whole, applies, read
+from crm.intake.forms import PAGES, AddressForm, QuestionPage, Whole, applies, read
 from crm.intake.models import Draft, Request
 from crm.links import cookies
 from crm.links.models import Purpose
 from crm.links.services import opened
-from crm.security import client_network, counted, own_cookie, set_own_cookie, too_often
+from crm.security import client_network, counted, too_often
 from crm.texts import text
 from crm.texts.facts import form_is_open, programme
 
@@ -72,76 +81,6 @@ def home(lang: str) -> str:
     return render_template("intake/home.html")
 
 
-# --- the draft of this browser ---------------------------------------------------------------------------------------
-
-
-def _held() -> str:
-    """What this browser holds of a draft."""
-    return request.cookies.get(own_cookie("draft"), "")
-
-
-def _draft(*, lock: bool = False) -> Draft | None:
-    return drafts.of_cookie(_held(), lock=lock)
-
-
-def _under_way() -> Draft | BaseResponse:
-    """The draft being written in this browser; without one, or once it is sent, where to go instead."""
-    draft = _draft()
-    if draft is None:
-        return _lost()
-    sent = drafts.sent_as(draft)
-    return _already_sent(sent) if sent else draft
-
-
-def _with_cookie(response: BaseResponse, draft: Draft) -> BaseResponse:
-    set_own_cookie(response, "draft", drafts.cookie_of(draft), lives=drafts.LIVES)
-    return response
-
-
-def _begin() -> Draft:
-    """A new draft. Raises TooManyRequests when one network begins too many: drafts only, never requests."""
-    if too_often("draft", client_network(), limit=60, seconds=3600):
-        raise TooManyRequests
-    return drafts.begin()
-
-
-def _address(page: str, **values: Any) -> str:
-    lang = values.pop("lang", language())
-    if page == "check":
-        return url_for("intake.check", lang=lang, **values)
-    return url_for("intake.question_page", lang=lang, page=page, **values)
-
-
-def _order() -> list[str]:
-    """The pages of a request: the one of optional consents only when the programme asks for some."""
-    return [page for page in PAGES if page != "choices" or services.consents_offered()] + ["check"]
-
-
-def _next_page(content: Content) -> str:
-    """The first page that is not answered rightly yet."""
-    return next(iter(read(content.answers).wrong_pages()), "check")
-
-
-def _already_sent(sent: Request, typed: Mapping[str, list[str]] = {}) -> BaseResponse:
-    """Back, refresh or another tab after sending: the same confirmation; what was typed since is given back."""
-    said = text("intake.refusal.already_sent", reference=sent.case.reference)
-    words = [
-        one for name, values in typed.items() for one in values if one and PAGE_OF.get(name) and name in typed_names()
-    ]
-    if words:
-        mend = text("intake.refusal.already_sent_typed", email=programme().email)
-        return error_page(409, gettext("This cannot be done now"), said, mend, *words)
-    flash(said)
-    return redirect(url_for("intake.received", lang=language(), token=services.receipt_token(sent)), 303)
-
-
-def _lost() -> BaseResponse:
-    """A page of the request without its draft: say so where one begins."""
-    if _held():
-        flash(text("intake.refusal.lost", phone=programme().phone))
-    return redirect(url_for("intake.start", lang=language()), 303)
-
-
 # --- beginning -------------------------------------------------------------------------------------------------------
 
 
@@ -150,7 +89,7 @@ def _lost() -> BaseResponse:
 def start(lang: str) -> str:
     """What will be asked, why, and what becomes of it; and the way back to a request that was begun here."""
     del lang
-    draft = _draft()
+    draft = draft_here()
     begun = draft if draft is not None and draft.request_id is None else None
     if begun is None and not form_is_open():
         return render_template("intake/closed.html")
@@ -167,15 +106,15 @@ def start(lang: str) -> str:
 def begin(lang: str) -> BaseResponse:
     """The button was pressed: a draft, unless one is being written here; twice makes one."""
     del lang
-    draft = _draft()
+    draft = draft_here()
     if draft is None or draft.request_id is not None or request.form.get("fresh"):
         if not form_is_open():
             return redirect(url_for("intake.start", lang=language()), 303)
-        draft = _begin()
+        draft = begin_draft()
         where = "you"
     else:
-        where = _next_page(drafts.content_of(draft))
-    response = _with_cookie(redirect(_address(where), 303), draft)
+        where = next_page(drafts.content_of(draft))
+    response = with_cookie(redirect(address_of(where), 303), draft)
     db.session.commit()
     return response
 
@@ -205,9 +144,9 @@ def _in_both(methods: tuple[str, ...]) -> Callable[[View], View]:
 @public
 def question_page(lang: str, page: str) -> str | BaseResponse:
     del lang
-    if page not in _order():
+    if page not in order_of_pages():
         abort(404)
-    draft = _under_way()
+    draft = under_way()
     if not isinstance(draft, Draft):
         return draft
     content = drafts.content_of(draft)
@@ -218,7 +157,7 @@ def question_page(lang: str, page: str) -> str | BaseResponse:
 
 
 def _page(form: QuestionPage, *, from_check: bool) -> str:
-    order = _order()
+    order = order_of_pages()
     place = order.index(form.page)
     return render_template(
         "intake/page.html",
@@ -239,7 +178,7 @@ def _page(form: QuestionPage, *, from_check: bool) -> str:
 def save_page(lang: str, page: str) -> BaseResponse:
     """Save, then do what the button says. Answers 204 to the page's own script, which saves while one types."""
     del lang
-    if page not in _order():
+    if page not in order_of_pages():
         abort(404)
     questions = PAGES[page].questions()
     typed = {name: request.form.getlist(name) for name in questions}
@@ -248,14 +187,14 @@ def save_page(lang: str, page: str) -> BaseResponse:
         # Another tab may hold this page too: only what was changed in this one is taken.
         changed = in_passing.split(",")
         typed = {name: values for name, values in typed.items() if name in changed}
-    draft = _draft(lock=True)
+    draft = draft_here(lock=True)
     found = draft is not None
     if draft is None:
         if in_passing is not None:
             return _to_script(410)
-        draft = _begin()
+        draft = begin_draft()
     if sent := drafts.sent_as(draft):
-        return _to_script(410) if in_passing is not None else _already_sent(sent, typed)
+        return _to_script(410) if in_passing is not None else already_sent(sent, typed)
     content = drafts.content_of(draft)
     content.put(typed)
     content.trapped |= bool(request.form.get(robots.TRAP))
@@ -265,7 +204,7 @@ def save_page(lang: str, page: str) -> BaseResponse:
         content.judge(page, wrong=not form.validate())
     drafts.save(draft, content)
     response: BaseResponse = _to_script(204) if in_passing is not None else _after(form, content, found=found)
-    response = _with_cookie(response, draft)
+    response = with_cookie(response, draft)
     db.session.commit()
     return response
 
@@ -277,25 +216,25 @@ def _to_script(status: int) -> Response:
 
 def _after(form: QuestionPage, content: Content, *, found: bool) -> BaseResponse:
     """Where each button of a page leads, once what was typed is kept."""
-    order = _order()
+    order = order_of_pages()
     from_check = "check" in request.form
     back_to_check = {"check": "1"} if from_check else {}
     if other := request.form.get("_lang"):
-        return redirect(_address(form.page, lang="en" if other == "en" else "fr", **back_to_check), 303)
+        return redirect(address_of(form.page, lang="en" if other == "en" else "fr", **back_to_check), 303)
     if request.form.get("_later"):
         return redirect(url_for("intake.later", lang=language(), page=form.page), 303)
     if request.form.get("_back"):
         if from_check:
-            return redirect(_address("check"), 303)
+            return redirect(address_of("check"), 303)
         place = order.index(form.page)
-        return redirect(_address(order[place - 1]) if place else url_for("intake.start", lang=language()), 303)
+        return redirect(address_of(order[place - 1]) if place else url_for("intake.start", lang=language()), 303)
     if form.page in content.judged:
         return make_response(_page(form, from_check=from_check), 422)
     if not found:
         flash(text("intake.refusal.lost", phone=programme().phone))
-        return redirect(_address(_next_page(content)), 303)
+        return redirect(address_of(next_page(content)), 303)
     following = "check" if from_check else order[order.index(form.page) + 1]
-    return redirect(_address(following), 303)
+    return redirect(address_of(following), 303)
 
 
 # --- check and send --------------------------------------------------------------------------------------------------
@@ -305,7 +244,7 @@ def _after(form: QuestionPage, content: Content, *, found: bool) -> BaseResponse
 @public
 def check(lang: str) -> str | BaseResponse:
     del lang
-    draft = _under_way()
+    draft = under_way()
     if not isinstance(draft, Draft):
         return draft
     content = drafts.content_of(draft)
@@ -313,7 +252,7 @@ def check(lang: str) -> str | BaseResponse:
 
 
 def _check_page(draft: Draft, content: Content, *, errors: list[tuple[str, str]]) -> str:
-    *asked, _check = _order()
+    *asked, _check = order_of_pages()
     pages = {code: PAGES[code](content.answers) for code in asked}
     email = (content.answers.get("email") or [""])[0]
     return render_template(
@@ -337,9 +276,9 @@ def _check_page(draft: Draft, content: Content, *, errors: list[tuple[str, str]]
 def send(lang: str) -> BaseResponse:
     """Judge everything again, then send, once. Twenty presses make one request and lead to one confirmation."""
     for _ in range(TRIES):
-        draft = _draft(lock=True)
+        draft = draft_here(lock=True)
         if draft is None:
-            return _lost()
+            return lost()
         if sent := drafts.sent_as(draft):
             return _to_confirmation(sent)
         content = drafts.content_of(draft)
@@ -373,7 +312,7 @@ def send(lang: str) -> BaseResponse:
 def _mending(whole: Whole) -> list[tuple[str, str]]:
     """Each fault with the address of its question, from where one comes back to the check."""
     return [
-        (_address(code, check=1) + link, message)
+        (address_of(code, check=1) + link, message)
         for code, form in whole.pages.items()
         for link, message in form.error_links()
     ]
@@ -386,7 +325,7 @@ def _take_suggestion(draft: Draft, content: Content) -> BaseResponse:
         content.put({"email": [meant]})
         drafts.save(draft, content)
         db.session.commit()
-    return redirect(_address("check"), 303)
+    return redirect(address_of("check"), 303)
 
 
 def _to_confirmation(sent: Request) -> BaseResponse:
@@ -458,7 +397,7 @@ def _back_page() -> str:
 @public
 def later(lang: str) -> str | BaseResponse:
     del lang
-    draft = _under_way()
+    draft = under_way()
     if not isinstance(draft, Draft):
         return draft
     return _later_page(draft, AddressForm(data={"email": (drafts.content_of(draft).answers.get("email") or [""])[0]}))
@@ -478,7 +417,7 @@ def _later_page(draft: Draft, form: AddressForm) -> str:
 @public
 def mail_link(lang: str) -> BaseResponse:
     """A link to this draft, mailed on demand to the address typed here."""
-    draft = _under_way()
+    draft = under_way()
     if not isinstance(draft, Draft):
         return draft
     form = AddressForm(request.form)
@@ -534,7 +473,7 @@ def resume_landing(lang: str, token: str) -> str | Response:
     draft = drafts.of_link(opened(token, Purpose.RESUME))
     if draft is None:
         return _dead_link()
-    here = _draft()
+    here = draft_here()
     other = here if here is not None and here.id != draft.id and here.request_id is None else None
     return render_template(
         "intake/resume_landing.html",
@@ -563,5 +502,5 @@ def _dead_link() -> Response:
 def _go_on_with(draft: Draft) -> BaseResponse:
     """This browser now holds the draft, at the first page that is not answered yet."""
     if sent := drafts.sent_as(draft):
-        return _already_sent(sent)
-    return _with_cookie(redirect(_address(_next_page(drafts.content_of(draft))), 303), draft)
+        return already_sent(sent)
+    return with_cookie(redirect(address_of(next_page(drafts.content_of(draft))), 303), draft)
