@@ -15,6 +15,8 @@ from crm.config import Settings
 from crm.content.feature import feature as content
 from crm.duplicates.feature import feature as duplicates
 from crm.feature import Feature, plug
+from crm.files.feature import feature as files
+from crm.files.kinds import ACCEPT, LARGEST, NAMES
 from crm.intake.feature import feature as intake
 from crm.jobs import worker_is_late
 from crm.outbox.feature import feature as outbox
@@ -31,6 +33,7 @@ from crm.texts import feature as texts
 FEATURES: tuple[Feature, ...] = (
     texts.feature,
     outbox,
+    files,
     accounts.feature,
     partners,
     activities,
@@ -80,6 +83,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["static"] = address_of(app)
     app.jinja_env.globals["mail_to_files"] = settings.smtp is None
+    app.jinja_env.globals |= {
+        "FILES_ACCEPTED": ACCEPT,
+        "LARGEST_FILE": LARGEST,
+        "FILE_TYPES": ", ".join(NAMES.values()),
+    }
     plug(app, FEATURES)
     i18n.init_app(app, settings)
     app.before_request(security.receive_whole)

@@ -55,6 +55,7 @@ class Programme:
     sender: str  # the address mail leaves from; CRM_MAIL_FROM when empty
     asks_newsletter: bool
     asks_survey: bool
+    asks_files: bool
     form_open: bool
 
 

@@ -1,6 +1,7 @@
 """The database session, column types and conventions shared by all tables, on SQLite and PostgreSQL."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -9,7 +10,22 @@ from typing import Any, ClassVar
 
 from flask import Flask, has_request_context, request
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, CheckConstraint, Connection, DateTime, Dialect, Engine, MetaData, String, event
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    MetaData,
+    ScalarSelect,
+    Select,
+    String,
+    cast,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
@@ -96,6 +112,30 @@ def one_of(column: str, enum: type[StrEnum]) -> CheckConstraint:
     """A named CHECK that repeats an enum in the database."""
     values = ", ".join(f"'{member.value}'" for member in enum)
     return CheckConstraint(f"{column} IN ({values})", name=column)
+
+
+def as_one_value(rows: Select[Any], dialect: str) -> ScalarSelect[Any]:
+    """The rows of a select of texts, numbers and instants as one JSON text, so that several short lists are one statement.
+
+    `listed` reads it. Lists must be put in order by whoever reads them.
+    """
+    inner = rows.subquery()
+    if dialect == "sqlite":
+        return select(func.json_group_array(func.json_array(*inner.c))).scalar_subquery()
+    gathered = func.json_agg(func.json_build_array(*inner.c))
+    return select(func.coalesce(cast(gathered, String), "[]")).scalar_subquery()
+
+
+def listed(value: str) -> list[list[Any]]:
+    """The rows that `as_one_value` gave; instants are texts, which `read_instant` reads."""
+    found: list[list[Any]] = json.loads(value)
+    return found
+
+
+def read_instant(value: str) -> datetime:
+    """An instant as a JSON text of either database holds it."""
+    found = datetime.fromisoformat(value)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException, SecurityError
 from crm.db import SAFE_METHODS, db, is_busy, is_full, writing
 from crm.forms import typed_names
 from crm.i18n import gettext, use_language
+from crm.security import carries_files
 
 log = logging.getLogger(__name__)
 _SECRET_FIELDS = frozenset({"csrf_token", "password"})
@@ -139,7 +140,11 @@ def _http(error: HTTPException) -> Response:
         409: (gettext("This cannot be done now"), gettext("Nothing was changed.")),
         413: (
             gettext("This is too large"),
-            gettext("Shorten your text, then send it again. Nothing was saved."),
+            gettext(
+                "No document was added; the rest is safe. Go back and choose smaller ones: 10 MB each, 25 MB at once."
+            )
+            if carries_files()
+            else gettext("Shorten your text, then send it again. Nothing was saved."),
         ),
         429: (gettext("Too many tries"), gettext("Wait five minutes, then try again.")),
     }.get(status, (gettext("This request could not be read"), gettext("Go back and try again.")))

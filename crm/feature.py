@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, current_app
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Select
 
 if TYPE_CHECKING:  # types only: the layers are about imports at run time
     from crm.accounts.models import Staff
@@ -27,11 +27,15 @@ class Panel:
     """A part of the case page: `load` reads what `template` shows, inside the caller's scope.
 
     `place` is "side" (beside the history) or "facts" (under the person and the project); panels of one place keep the order of FEATURES.
+    A short list of the file is better given as `rows`, a select of texts and numbers for `case_id`: the lists of all panels are read in
+    one statement, and `shown` makes of its rows what the template shows.
     """
 
     place: str
     template: str
-    load: "Callable[[Case, Staff], dict[str, Any]]"
+    load: "Callable[[Case, Staff], dict[str, Any]]" = lambda _case, _staff: {}
+    rows: "Callable[[], Select[Any]] | None" = None
+    shown: "Callable[[list[list[Any]]], dict[str, Any]]" = lambda _rows: {}
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,14 @@ def format_number(value: float) -> str:
     return text.replace(",", NBSP).replace(".", ",")
 
 
+def format_size(size: int) -> str:
+    """1,2 Mo and 1.2 MB, 340 Ko and 340 KB; at most one decimal, never 0 for something."""
+    mega = "Mo" if _language.get() == "fr" else "MB"
+    if size >= 1024 * 1024:
+        return f"{format_number(size / 1024 / 1024)}{NBSP}{mega}"
+    return f"{format_number(max(1, round(size / 1024)))}{NBSP}{'Ko' if mega == 'Mo' else 'KB'}"
+
+
 def format_phone(number: str, extension: str = "", lang: str | None = None) -> str:
     """+15145550142 and 12 become 514 555-0142, poste 12 (ext. 12 in English); other countries keep their +."""
     if number.startswith("+1") and len(number) == 12:
@@ -195,6 +203,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         "instant": lambda at: raised(format_instant(at)),
         "short": short_date,
         "number": format_number,
+        "size": format_size,
         "phone": format_phone,
         "local_date": clock.local_date,
     }

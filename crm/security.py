@@ -5,9 +5,10 @@ Figures: security reference, sections 5.5 to 5.7.
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from ipaddress import ip_network
-from typing import IO
+from typing import IO, Any, TypeVar
 from urllib.parse import parse_qsl
 
 from flask import Flask, Response, abort, current_app, g, request
@@ -18,6 +19,7 @@ from sqlalchemy import String, delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
@@ -39,7 +41,14 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
-LARGEST_REQUEST = 1_000_000  # bytes; there are no attachments yet
+LARGEST_REQUEST = 1_000_000  # bytes, where no file is taken
+LONGEST_FIELD, MOST_PARTS = 64 * 1024, 200  # bytes of a text, and parts, of a form that takes files
+LARGEST_WITH_FILES = 25 * 1024 * 1024  # bytes of one request
+READ_ANYWAY = (
+    100 * 1024 * 1024
+)  # bytes of a request too large that are read and thrown away, so that its sender hears why
+
+View = TypeVar("View", bound=Callable[..., Any])
 
 csrf = CSRFProtect()
 
@@ -67,10 +76,37 @@ class Request(BaseRequest):
     form_data_parser_class = _FormParser
 
 
+def takes_files(view: View) -> View:
+    """Marks a view whose form carries files: security reference, section 5.8."""
+    view.takes_files = True  # type: ignore[attr-defined]
+    return view
+
+
+def carries_files() -> bool:
+    """Whether this request is a form with files, sent to a view that takes them."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return request.mimetype == "multipart/form-data" and hasattr(view, "takes_files")
+
+
 def receive_whole() -> None:
     """Before anything asks the database: a request that comes slowly, or half, keeps nobody else waiting."""
-    if request.method not in SAFE_METHODS:
-        request.get_data(parse_form_data=True)
+    if request.method in SAFE_METHODS:
+        return
+    if carries_files():
+        request.max_content_length = LARGEST_WITH_FILES
+        request.max_form_memory_size, request.max_form_parts = LONGEST_FIELD, MOST_PARTS
+        _throw_away_what_is_too_large()
+    request.get_data(parse_form_data=True)
+
+
+def _throw_away_what_is_too_large() -> None:
+    """A browser that is still sending when it is refused shows a broken connection: what is sent is read first, up to a point."""
+    if LARGEST_WITH_FILES < (request.content_length or 0) <= READ_ANYWAY:
+        stream = request.input_stream
+        left = request.content_length or 0
+        while left > 0 and (piece := stream.read(min(left, 1 << 16))):
+            left -= len(piece)
+        raise RequestEntityTooLarge
 
 
 class RateCount(Base):

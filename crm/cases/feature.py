@@ -1,9 +1,9 @@
 """Plugs files into the product."""
 
-from crm.cases import merging, services
+from crm.cases import documents, merging, services
 from crm.cases.mail import bp as mail_bp
 from crm.cases.views import bp
-from crm.feature import Feature
+from crm.feature import Feature, Panel
 from crm.timeline.sentences import Sentence
 
 _STAGE = {"from": "cases.stage", "to": "cases.stage", "closing_reason": "cases.closing_reason"}
@@ -21,7 +21,8 @@ _EXCHANGES = tuple(
 
 feature = Feature(
     name="cases",
-    blueprints=(bp, mail_bp),
+    blueprints=(bp, mail_bp, documents.bp),
+    panels=(Panel("facts", "cases/documents_panel.html", rows=documents.rows, shown=documents.shown),),
     case_guards=(services.guard,),
     merge=merging.PARTS,
     event_sentences=(
@@ -70,6 +71,16 @@ feature = Feature(
             detail=frozenset({"reason"}),
             labels=_STAGE,
             body="reason",
+        ),
+        *(
+            Sentence(
+                f"document.{what}",
+                f"cases.event.document_{what}",
+                tone,
+                codes=frozenset({"document"}),
+                detail=frozenset({"name"}) if what != "destroyed" else frozenset(),
+            )
+            for what, tone in (("received", "incoming"), ("added", "internal"), ("destroyed", "internal"))
         ),
         Sentence("case.restricted", "cases.event.restricted", "move"),
         Sentence("case.unrestricted", "cases.event.unrestricted", "move"),

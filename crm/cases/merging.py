@@ -13,6 +13,7 @@ from crm.cases.models import Case, CaseNeed, CaseReader, Exchange, Note
 from crm.cases.vocabulary import Need
 from crm.db import db
 from crm.feature import MergePart
+from crm.files.models import StoredFile
 from crm.links.models import Link, Purpose
 from crm.links.services import revoke
 from crm.outbox.models import WAITING, Message
@@ -159,5 +160,6 @@ PARTS = (
     MergePart("restriction", _restrict, _leave),
     rows_of(Note),
     rows_of(Exchange),
+    rows_of(StoredFile),
     rows_of(Message),
 )

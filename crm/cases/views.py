@@ -97,7 +97,8 @@ def case_page(case: Case, status: int = 200, *, number: int = 0, **filled: Any) 
     for panel in panels:
         context |= panel.load(case, staff)
     events = queries.history(case, request.args.get("before", ""))
-    context["needs"] = queries.needs(case)
+    context["needs"], lists = queries.short_lists(case)
+    context |= lists
     context |= _forms(case)
     context |= filled
     body = render_template(

@@ -19,9 +19,9 @@ from crm.timeline.services import record
 GROUPS: dict[str, tuple[str, ...]] = {
     "pages": ("content.faq.", "content.privacy.", "content.accessibility.", "intake.home.", "intake.footer.", "intake.closed.", "activities.ask.", "activities.received."),
     "request": ("intake.introduction.", "intake.form.", "intake.question.", "intake.check.", "intake.later.", "intake.resume.", "intake.received.",
-                "intake.section.", "cases.sector.", "cases.need.", "cases.project_stage.", "cases.contact_role.", "cases.heard."),
+                "intake.section.", "intake.documents.", "cases.sector.", "cases.need.", "cases.project_stage.", "cases.contact_role.", "cases.heard."),
     "notice": ("intake.notice.", "intake.consent.", "permissions.shown", "permissions.script", "permissions.unsubscribe."),
-    "person": ("portal.page.", "portal.turn.", "portal.stage.", "portal.times.", "portal.landing.", "portal.lost.", "portal.said."),
+    "person": ("portal.page.", "portal.documents.", "portal.turn.", "portal.stage.", "portal.times.", "portal.landing.", "portal.lost.", "portal.said."),
     "mail": ("activities.mail.", "intake.mail.", "portal.mail.", "talks.mail.", "referrals.mail.", "reminders.mail."),
 }  # fmt: skip
 # Filled in wherever they stand in a page or a message.

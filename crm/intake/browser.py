@@ -53,12 +53,16 @@ def address_of(page: str, **values: Any) -> str:
     lang = values.pop("lang", language())
     if page == "check":
         return url_for("intake.check", lang=lang, **values)
+    if page == "documents":
+        return url_for("attach.page", lang=lang, **values)
     return url_for("intake.question_page", lang=lang, page=page, **values)
 
 
 def order_of_pages() -> list[str]:
-    """The pages of a request: the one of optional consents only when the programme asks for some."""
-    return [page for page in PAGES if page != "choices" or services.consents_offered()] + ["check"]
+    """The pages of a request: those of documents and of optional consents only when the programme asks for some."""
+    asked = [page for page in PAGES if page != "choices"]
+    documents = ["documents"] if programme().asks_files else []
+    return [*asked, *documents, *(["choices"] if services.consents_offered() else []), "check"]
 
 
 def next_page(content: Content) -> str:

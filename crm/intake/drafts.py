@@ -20,6 +20,7 @@ from sqlalchemy.orm import joinedload
 from crm import clock
 from crm.cases.services import DIGITS, LETTERS
 from crm.db import db
+from crm.files import services as files
 from crm.i18n import format_date
 from crm.intake.models import Draft, Request
 from crm.links.models import Link, Purpose
@@ -40,6 +41,7 @@ class Content:
     answers: dict[str, list[str]] = field(default_factory=dict)
     judged: list[str] = field(default_factory=list)
     trapped: bool = False  # the field that people do not see was filled in
+    documents: dict[str, str] = field(default_factory=dict)  # what was added, number to name: it is kept for a day only
 
     def put(self, typed: dict[str, list[str]]) -> None:
         """Keep what was typed, letter by letter; an empty answer takes back an earlier one."""
@@ -177,6 +179,7 @@ def destroy_old() -> int:
         links = select(Link.id).where(Link.purpose == Purpose.RESUME, Link.object_id.in_(old))
         _delete(delete(Message).where(Message.link_id.in_(links)))
         _delete(delete(Link).where(Link.purpose == Purpose.RESUME, Link.object_id.in_(old)))
+        files.forget_of_drafts(old)
         _delete(delete(Draft).where(Draft.id.in_(old)))
     return len(old)
 

@@ -1,7 +1,7 @@
 """Plugs the public pages, the destruction of drafts, and what the history says of requests."""
 
 from crm.feature import Feature, MergePart, Panel
-from crm.intake import brief, desk, drafts, introductions, services
+from crm.intake import brief, desk, documents, drafts, introductions, services
 from crm.intake.introduction_views import bp as introductions_bp
 from crm.intake.panel import load
 from crm.intake.views import bp
@@ -11,7 +11,7 @@ from crm.timeline.sentences import Sentence
 
 feature = Feature(
     name="intake",
-    blueprints=(bp, introductions_bp, desk.bp, brief.bp),
+    blueprints=(bp, documents.bp, introductions_bp, desk.bp, brief.bp),
     panels=(Panel("facts", "intake/panel.html", load),),
     jobs=(
         Job("drafts", drafts.destroy_old, every=600),

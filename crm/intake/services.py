@@ -18,6 +18,7 @@ from crm.cases.pipeline import Move
 from crm.cases.services import Asker, Facts, open_case
 from crm.cases.vocabulary import ContactMode, Need, PreferredLanguage, ProjectStage, Source, Stage
 from crm.db import db
+from crm.files import services as files
 from crm.i18n import format_date, language
 from crm.intake.drafts import Content
 from crm.intake.forms import Whole, applies
@@ -133,6 +134,12 @@ def _facts(whole: Whole) -> Facts:
         supports_other=whole.needs.supports_other.data or "",
         heard=whole.needs.heard.data or "",
     )
+
+
+def documents_gone(draft: Draft, content: Content) -> list[str]:
+    """Names of documents that were added and are not there any more: they are kept for a day."""
+    there = {str(row.id) for row in files.staged(draft.id)} if content.documents else set()
+    return [name for number, name in content.documents.items() if number not in there]
 
 
 def _record_consents(case: Case, whole: Whole, page_language: str) -> None:

@@ -24,11 +24,13 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from crm import clock, forms, robots
 from crm.access import by_link, public
+from crm.cases import documents
 from crm.cases.addresses import link_of
 from crm.cases.models import Case
 from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.errors import page as error_page
+from crm.files import services as files
 from crm.formats import read_email, suggested_email
 from crm.forms import Filled
 from crm.i18n import View, format_date, gettext, in_both_languages, language, lazy
@@ -253,7 +255,7 @@ def check(lang: str) -> str | BaseResponse:
 
 def _check_page(draft: Draft, content: Content, *, errors: list[tuple[str, str]]) -> str:
     *asked, _check = order_of_pages()
-    pages = {code: PAGES[code](content.answers) for code in asked}
+    pages = {code: PAGES[code](content.answers) if code in PAGES else None for code in asked}
     email = (content.answers.get("email") or [""])[0]
     return render_template(
         "intake/check.html",
@@ -264,7 +266,10 @@ def _check_page(draft: Draft, content: Content, *, errors: list[tuple[str, str]]
         suggestion=suggested_email(read_email(email) or ""),
         facts=services.notice_values(),
         number=len(asked) + 1,
-        last=asked[-1],
+        last=address_of(asked[-1]),
+        address_of=address_of,
+        documents=[name for _, name in files.staged_names(draft.id)] if "documents" in asked else [],
+        documents_gone=services.documents_gone(draft, content) if "documents" in asked else [],
         consents=services.consents_offered(),
         puzzle=robots.puzzle(draft.key),
         bits=robots.bits_asked(),
@@ -296,6 +301,8 @@ def send(lang: str) -> BaseResponse:
         suspect = services.why_suspect(draft, content, whole, from_network=many, proven=proven)
         try:
             received = services.receive(whole, key=draft.key, page_language=lang, why_suspect=suspect)
+            gone = services.documents_gone(draft, content)
+            documents.keep_staged(draft.id, received.case)
             drafts.finish(draft, received)
             response = _to_confirmation(received)
             session["sent"] = (received.case_id, clock.now().timestamp())
@@ -305,6 +312,8 @@ def send(lang: str) -> BaseResponse:
             db.session.rollback()
             refused = error
         else:
+            if gone:
+                flash(text("intake.documents.not_sent", names=", ".join(gone)))
             return response
     raise refused
 
@@ -389,8 +398,9 @@ class CodeForm(forms.Form):
 
 
 def _back_page() -> str:
-    """The page of questions one came from; the first when that is not told."""
-    return request.values.get("page", "") if request.values.get("page") in PAGES else "you"
+    """The page one came from; the first when that is not told."""
+    came_from = request.values.get("page", "")
+    return came_from if came_from in order_of_pages() else "you"
 
 
 @in_both_languages(bp, "/fr/demande/plus-tard", "/en/request/later")
@@ -410,6 +420,7 @@ def _later_page(draft: Draft, form: AddressForm) -> str:
         code=drafts.code_of(draft),
         kept_until=clock.local_date(drafts.expires_at(draft)),
         page=_back_page(),
+        back=address_of(_back_page()),
     )
 
 

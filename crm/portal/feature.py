@@ -23,7 +23,7 @@ feature = Feature(
         MessageKind("portal.link", "portal.mail.link"),
         *(
             MessageKind(f"portal.{kind}", f"portal.mail.{kind}", still_true=services.may_still_read)
-            for kind in ("written", "call_asked", "request_withdrawn", "introduction_yes")
+            for kind in ("written", "documents", "call_asked", "request_withdrawn", "introduction_yes")
         ),
     ),
 )

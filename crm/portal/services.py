@@ -14,6 +14,7 @@ from crm.accounts.models import Staff
 from crm.accounts.queries import duty_person
 from crm.accounts.services import by
 from crm.business_days import add_business_days
+from crm.cases import documents
 from crm.cases.addresses import DAYS, address_of_file, address_of_page, link_of
 from crm.cases.models import Case, CaseNeed, Contact
 from crm.cases.queries import may_see
@@ -21,6 +22,8 @@ from crm.cases.services import advance
 from crm.cases.vocabulary import ClosingReason, Stage
 from crm.db import db
 from crm.errors import RefusedError
+from crm.files import services as files
+from crm.files.kinds import Checked, FileRefusedError
 from crm.i18n import speaking
 from crm.intake import introductions
 from crm.intake.models import Answer, Arrangements, Introduction, Request
@@ -99,6 +102,20 @@ def write(case: Case, about: About, body: str, form_key: str) -> None:
     if goes_on.stage is not Stage.CLOSED:
         plan_once(goes_on, "answer_person", add_business_days(clock.today(), 1))
     _tell_team("portal.written", goes_on, f"person-message:{message.id}")
+
+
+def add_documents(case: Case, checked: Sequence[Checked]) -> list[FileRefusedError]:
+    """Keep the person's documents with their file, and tell their adviser; those for which there is no room come back."""
+    refused, kept = [], []
+    for one in checked:
+        try:
+            kept.append(documents.add(case, one, None))
+        except FileRefusedError as error:
+            refused.append(error)
+    if kept:
+        plan_once(case, "answer_person", add_business_days(clock.today(), 1))
+        _tell_team("portal.documents", case, f"documents:{kept[0].id}")
+    return refused
 
 
 def was_written(sent: str, body: str) -> bool:
@@ -281,6 +298,10 @@ def copy_of(case: Case) -> dict[str, Any]:
         "talks": [
             {"starts_at": one.starts_at.isoformat(), "minutes": one.minutes, "mode": one.mode, "state": one.state}
             for one in talks
+        ],
+        "documents": [
+            {"name": one.name, "bytes": one.size, "sha256": one.sha256, "added_at": one.added_at.isoformat()}
+            for one in files.of_case(case.id)
         ],
         "messages": [
             {"about": one.about, "body": one.body, "sent_at": one.sent_at.isoformat()}

@@ -1,7 +1,7 @@
 """The person's own page. A link opens it after one press; a GET changes nothing; every change is a pressed button."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from crm import clock, forms
 from crm.access import by_link, case_team, public
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
+from crm.cases import documents
 from crm.cases.addresses import address_of_page
 from crm.cases.models import Case
 from crm.cases.views import case_or_404
@@ -22,6 +23,7 @@ from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.errors import RefusedError
 from crm.errors import page as error_page
+from crm.files import services as files
 from crm.forms import AtMost, Chosen, Filled
 from crm.i18n import gettext, in_both_languages, language, lazy
 from crm.intake.forms import AddressForm
@@ -34,7 +36,7 @@ from crm.permissions.services import listed
 from crm.portal import services
 from crm.portal.models import About
 from crm.referrals.models import Referral
-from crm.security import client_network, too_often
+from crm.security import client_network, takes_files, too_often
 from crm.talks import hours
 from crm.talks import services as talks
 from crm.talks.models import Mode, Talk, TalkRules
@@ -103,10 +105,14 @@ def page(lang: str) -> str | Response:
     case = _case()
     if case is None:
         return _lost()
-    return _page(case, WriteForm(data={"form_key": services.new_form_key()}))
+    return _page(case, _blank_form())
 
 
-def _page(case: Case, form: WriteForm) -> str:
+def _blank_form() -> WriteForm:
+    return WriteForm(data={"form_key": services.new_form_key()})
+
+
+def _page(case: Case, form: WriteForm, documents_refused: Sequence[tuple[str, str]] = ()) -> str:
     lang = language()
     coming = talks.coming(case)
     referrals = services.referrals_of(case)
@@ -126,6 +132,8 @@ def _page(case: Case, form: WriteForm) -> str:
         today=clock.today(),
         open=case.stage is not Stage.CLOSED,
         introduction=services.open_introduction(case),
+        documents=files.of_case(case.id),
+        documents_refused=documents_refused,
     )
 
 
@@ -253,6 +261,45 @@ def copy(lang: str) -> Response:
     response = Response(body, content_type="application/json; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{case.reference}.json"'
     return response
+
+
+# --- documents -------------------------------------------------------------------------------------------------------
+
+
+@in_both_languages(bp, "/fr/mon-dossier/document", "/en/my-file/document")
+@by_link
+def document(lang: str) -> BaseResponse:
+    """One of their own documents, to save."""
+    del lang
+    case = _case()
+    if case is None:
+        return _lost()
+    number = request.args.get("number", "")
+    return documents.given(
+        files.one_of_case(case.id, int(number)) if number.isascii() and number.isdigit() and len(number) < 10 else None
+    )
+
+
+@in_both_languages(bp, "/fr/mon-dossier/documents", "/en/my-file/documents", ("POST",))
+@takes_files
+@by_link
+def add_documents(lang: str) -> BaseResponse:
+    """Documents that the person adds while the file is open; the team is told, once for all of them."""
+    if _case() is None:
+        return _lost()
+    checked, refused = documents.sent_files()
+    case = _case(lock=True)
+    if case is None:
+        return _lost()
+    if case.stage is Stage.CLOSED or not programme().asks_files:
+        raise RefusedError(text("portal.documents.not_now"))
+    refused += services.add_documents(case, checked)
+    db.session.commit()
+    if refused or not checked:
+        errors = documents.words_of(refused) or [("#documents", text("portal.documents.choose"))]
+        return make_response(_page(case, _blank_form(), errors), 422)
+    flash(text("portal.documents.said"))
+    return redirect(url_for("portal.page", lang=lang), 303)
 
 
 # --- a time to talk --------------------------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ FACTS = (
     Fact("sender", Kind.EMAIL),
     Fact("asks_newsletter", Kind.SWITCH),
     Fact("asks_survey", Kind.SWITCH),
+    Fact("asks_files", Kind.SWITCH),
 )
 
 

@@ -22,6 +22,8 @@ from crm import access, clock
 from crm.access import Access, Role
 from crm.activities.models import Kind, Spoken
 from crm.activities.services import Asked, ask_for
+from crm.files.kinds import Checked, FileKind
+from crm.files.services import keep
 from crm.outbox.models import Message
 from crm.reminders.models import FollowUp
 from crm.summaries.figures import Period
@@ -202,6 +204,7 @@ def arguments(make, session, people):
         "referrals": ready.id,
         "permissions": sent.permission_id,
         "talks": talk.id,
+        "documents": keep(Checked("plan.pdf", FileKind.PDF, b"%PDF-"), case.id).id,
     }
     body = ready.body.code
     session.commit()

@@ -365,6 +365,8 @@ VOCABULARIES = {
     "crm.duplicates.models.Verdict": None,  # each has its own sentence where it is told
     "crm.intake.models.Agreed": "intake.agreed",
     "crm.intake.models.Answer": None,  # each has its own sentence
+    "crm.files.kinds.FileKind": "files.kind",
+    "crm.files.kinds.FileRefusal": "files.refusal",
     "crm.robots.Suspicion": "intake.suspicion",
     "crm.links.models.Purpose": None,
     "crm.outbox.models.Status": None,
