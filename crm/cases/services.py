@@ -270,13 +270,48 @@ def assess(
         raise StaleError
     db.session.expire(project)
     case.matched_at = None
+    set_needs(case, needs)
+    record("case.assessed", case_id=case.id, actor=by(actor))
+
+
+def correct(
+    case: Case,
+    *,
+    person: dict[str, Any],
+    project: dict[str, Any],
+    of_file: dict[str, Any],
+    needs: Sequence[Need] | None,
+    told: Iterable[tuple[str, str, str]],
+    reason: str,
+    actor: Staff,
+) -> None:
+    """Change facts of a file that were answered: columns of the person, of the project and of the file itself, and its needs.
+
+    `told` names each answer with its words before and after, for the history. A file whose facts changed is compared anew.
+    """
+    if case.stage is Stage.CLOSED:
+        raise RefusedError(text("cases.refusal.closed_file"))
+    for row, values in ((case.contact, person), (case.project, project), (case, of_file)):
+        for column, value in values.items():
+            setattr(row, column, value)
+    if project or needs is not None:
+        case.project.version += 1  # whoever assesses the file meanwhile is told
+    if needs is not None:
+        set_needs(case, needs)
+    case.matched_at = None
+    for name, was, now in told:
+        change = "\n".join(filter(None, (was or "–", f"→ {now or '–'}", reason)))
+        record("case.corrected", case_id=case.id, actor=by(actor), codes={"question": name}, detail={"change": change})
+
+
+def set_needs(case: Case, needs: Iterable[Need]) -> None:
+    """The needs of a file are these; one that stays keeps the day it was found."""
     wanted = set(needs)
     had = set(db.session.scalars(select(CaseNeed.need).where(CaseNeed.case_id == case.id)))
     if had - wanted:
         db.session.execute(delete(CaseNeed).where(CaseNeed.case_id == case.id, CaseNeed.need.in_(had - wanted)))
     now = clock.now()
     db.session.add_all(CaseNeed(case_id=case.id, need=need, since=now) for need in sorted(wanted - had))
-    record("case.assessed", case_id=case.id, actor=by(actor))
 
 
 def restrict(case: Case, *, restricted: bool, readers: Iterable[int], actor: Staff) -> None:

@@ -18,6 +18,16 @@ from crm.security import client_network, own_cookie, set_own_cookie, too_often
 from crm.texts import text
 from crm.texts.facts import programme
 
+SLUGS = {
+    "you": ("vous", "you"),
+    "reach": ("vous-joindre", "reach-you"),
+    "project": ("projet", "project"),
+    "form": ("forme-juridique", "legal-form"),
+    "territory": ("territoire-equipe", "territory-team"),
+    "needs": ("besoins", "needs"),
+    "choices": ("choix", "choices"),
+}
+
 
 def held() -> str:
     """What this browser holds of a draft."""

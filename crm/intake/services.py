@@ -57,8 +57,8 @@ def receive(
     now = clock.now()
     preferred = PreferredLanguage(whole.you.lang_pref.data)
     case = open_case(
-        _asker(whole, preferred),
-        _facts(whole),
+        asker_of(whole, preferred),
+        facts_of(whole),
         prefix=programme().reference_prefix,
         write_in=page_language if preferred is PreferredLanguage.EITHER else preferred.value,
         source=source,
@@ -96,7 +96,8 @@ def received_as(key: str) -> Request | None:
     return db.session.scalar(select(Request).where(Request.form_key == key_of(key)).options(joinedload(Request.case)))
 
 
-def _asker(whole: Whole, preferred: PreferredLanguage) -> Asker:
+def asker_of(whole: Whole, preferred: PreferredLanguage) -> Asker:
+    """What the request says of the person."""
     phone, extension = whole.reach.phone_read
     return Asker(
         name=whole.you.contact_name.data or "",
@@ -110,7 +111,7 @@ def _asker(whole: Whole, preferred: PreferredLanguage) -> Asker:
     )
 
 
-def _facts(whole: Whole) -> Facts:
+def facts_of(whole: Whole) -> Facts:
     """What the request says of the project. An answer to a question that the others do not call for is left out."""
 
     def called_for(name: str, value: str | None) -> str:

@@ -36,6 +36,7 @@ from crm.forms import Filled
 from crm.i18n import View, format_date, gettext, in_both_languages, language, lazy
 from crm.intake import drafts, services
 from crm.intake.browser import (
+    SLUGS,
     address_of,
     already_sent,
     begin_draft,
@@ -58,15 +59,6 @@ from crm.texts.facts import form_is_open, programme
 
 bp = Blueprint("intake", __name__)
 TRIES = 3
-SLUGS = {
-    "you": ("vous", "you"),
-    "reach": ("vous-joindre", "reach-you"),
-    "project": ("projet", "project"),
-    "form": ("forme-juridique", "legal-form"),
-    "territory": ("territoire-equipe", "territory-team"),
-    "needs": ("besoins", "needs"),
-    "choices": ("choix", "choices"),
-}
 
 
 @bp.get("/")

@@ -92,13 +92,18 @@ def programme_values(language: str, facts: Programme | None = None) -> dict[str,
     }
 
 
-def carry_instead(link: Link) -> None:
-    """What waits to leave with an earlier link to the same object leaves with this one, or it would not leave at all."""
+def carry_instead(link: Link, *, to: str | None = None) -> None:
+    """What waits to leave with an earlier link to the same object leaves with this one, or it would not leave at all.
+
+    With `to`, it leaves for that address; for an empty one it does not leave.
+    """
+    if to == "":
+        return
     earlier = select(Link.id).where(Link.purpose == link.purpose, Link.object_id == link.object_id, Link.id != link.id)
     db.session.execute(
         update(Message)
         .where(WAITING, Message.link_id.in_(earlier))
-        .values(link_id=link.id)
+        .values(link_id=link.id, **({"to_address": to} if to else {}))
         .execution_options(synchronize_session=False)
     )
 

@@ -34,6 +34,7 @@ from crm.outbox.models import Message
 from crm.outbox.services import carry_instead, queue
 from crm.permissions.models import Consent, Permission
 from crm.permissions.services import withdraw_consent
+from crm.portal.conversation import thread
 from crm.portal.models import About, PersonMessage
 from crm.portal.rules import Standing, standing
 from crm.referrals.models import Referral
@@ -72,12 +73,6 @@ def consents_of(case: Case) -> Sequence[Consent]:
     ).all()
 
 
-def messages_of(case: Case, most: int | None = 50) -> Sequence[PersonMessage]:
-    """What the person wrote here, the newest first: the last fifty, or all of it."""
-    theirs = select(PersonMessage).where(PersonMessage.case_id == case.id).order_by(PersonMessage.id.desc())
-    return db.session.scalars(theirs.limit(most)).all()
-
-
 def standing_of(case: Case, talks: Sequence[Talk], referrals: Sequence[Referral], language: str) -> Standing:
     """Whose turn it is."""
     now = clock.now()
@@ -89,19 +84,19 @@ def standing_of(case: Case, talks: Sequence[Talk], referrals: Sequence[Referral]
     )
 
 
-def write(case: Case, about: About, body: str, form_key: str) -> None:
+def write(case: Case, body: str, form_key: str) -> None:
     """The person writes to the team: their adviser, or the duty person, has until the next business day to answer.
 
     Raises IntegrityError when this very form was received before.
     """
-    message = PersonMessage(case_id=case.id, form_key=form_key, about=about, body=body, sent_at=clock.now())
+    message = PersonMessage(case_id=case.id, form_key=form_key, about=About.MESSAGE, body=body, sent_at=clock.now())
     db.session.add(message)
     db.session.flush()
-    record(f"person.{about}", case_id=case.id, actor=by(None), detail={"body": body})
+    record("person.message", case_id=case.id, actor=by(None), detail={"body": body})
     goes_on = db.session.get_one(Case, case.merged_into_id) if case.merged_into_id else case
     if goes_on.stage is not Stage.CLOSED:
         plan_once(goes_on, "answer_person", add_business_days(clock.today(), 1))
-    _tell_team("portal.written", goes_on, f"person-message:{message.id}")
+    tell_team("portal.written", goes_on, f"person-message:{message.id}")
 
 
 def add_documents(case: Case, checked: Sequence[Checked]) -> list[FileRefusedError]:
@@ -114,7 +109,7 @@ def add_documents(case: Case, checked: Sequence[Checked]) -> list[FileRefusedErr
             refused.append(error)
     if kept:
         plan_once(case, "answer_person", add_business_days(clock.today(), 1))
-        _tell_team("portal.documents", case, f"documents:{kept[0].id}")
+        tell_team("portal.documents", case, f"documents:{kept[0].id}")
     return refused
 
 
@@ -135,14 +130,14 @@ def answer_introduction(case: Case, answer: Answer) -> bool:
     if found is None or not introductions.answered(found, answer, None):
         return False
     if answer is Answer.YES:
-        _tell_team("portal.introduction_yes", case, f"case:{case.id}:introduction-yes")
+        tell_team("portal.introduction_yes", case, f"case:{case.id}:introduction-yes")
     return True
 
 
 def call(case: Case) -> None:
     """The person prefers to be called: planned for the next business day, and told, once until it is done."""
     if ask_to_be_called(case):
-        _tell_team("portal.call_asked", case, f"case:{case.id}:call:{clock.now().isoformat()}")
+        tell_team("portal.call_asked", case, f"case:{case.id}:call:{clock.now().isoformat()}")
 
 
 def _reader(case: Case) -> Staff | None:
@@ -150,7 +145,8 @@ def _reader(case: Case) -> Staff | None:
     return case.owner if case.owner is not None and case.owner.active else duty_person()
 
 
-def _tell_team(kind: str, case: Case, key: str) -> None:
+def tell_team(kind: str, case: Case, key: str) -> None:
+    """Mail to whoever hears of the person: the owner, or the duty person."""
     to = _reader(case)
     if to is None:
         return
@@ -212,7 +208,7 @@ def withdraw_request(case: Case) -> None:
     for permission in _live_permissions(case):
         withdraw_permission(permission, case, None)
     advance(case, Stage.CLOSED, None, reason=reason, closing_reason=ClosingReason.WITHDRAWN, person_told="told")
-    _tell_team("portal.request_withdrawn", case, f"case:{case.id}:withdrawn:{case.stage_since.isoformat()}")
+    tell_team("portal.request_withdrawn", case, f"case:{case.id}:withdrawn:{case.stage_since.isoformat()}")
 
 
 def _live_permissions(case: Case) -> list[Permission]:
@@ -304,8 +300,8 @@ def copy_of(case: Case) -> dict[str, Any]:
             for one in files.of_case(case.id)
         ],
         "messages": [
-            {"about": one.about, "body": one.body, "sent_at": one.sent_at.isoformat()}
-            for one in messages_of(case, most=None)
+            {"from": one.author or case.contact.name, "body": one.body, "sent_at": one.sent_at.isoformat()}
+            for one in thread(case, most=None)
         ],
     }
 
@@ -325,10 +321,11 @@ def send_link_again(email: str) -> None:
     mine = select(Case).join(Contact).where(Contact.email.in_({email, email.lower(), email.lower().capitalize()}))
     recent = mine.where(Case.quarantined.is_(False), Case.stage != Stage.CLOSED).order_by(Case.received_at.desc())
     for case in db.session.scalars(recent.limit(5).options(joinedload(Case.contact))):
-        _mail_link(case, link_of(case))
+        mail_link(case, link_of(case))
 
 
-def _mail_link(case: Case, link: Link) -> None:
+def mail_link(case: Case, link: Link) -> None:
+    """Mail the link to the person's page to the address on file."""
     queue(
         "portal.link",
         dedupe_key=f"case-link:{link.id}:{clock.now().isoformat(timespec='minutes')}",
@@ -354,7 +351,7 @@ def new_link(case: Case, actor: Staff) -> Link:
     carry_instead(link)
     record("person.link_issued", case_id=case.id, actor=by(actor))
     if case.contact.email:
-        _mail_link(case, link)
+        mail_link(case, link)
     return link
 
 

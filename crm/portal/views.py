@@ -18,14 +18,16 @@ from crm.accounts.models import Staff
 from crm.cases import documents
 from crm.cases.addresses import address_of_page
 from crm.cases.models import Case
-from crm.cases.views import case_or_404
+from crm.cases.services import assign
+from crm.cases.views import back_to, case_or_404
 from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.errors import RefusedError
 from crm.errors import page as error_page
 from crm.files import services as files
-from crm.forms import AtMost, Chosen, Filled
-from crm.i18n import gettext, in_both_languages, language, lazy
+from crm.forms import AtMost, Filled
+from crm.i18n import gettext, in_both_languages, language, lazy, speaking
+from crm.intake.answers import CORRECTED
 from crm.intake.forms import AddressForm
 from crm.intake.models import Answer
 from crm.links import cookies
@@ -33,28 +35,24 @@ from crm.links.models import Purpose
 from crm.links.services import opened
 from crm.links.services import token as token_of
 from crm.permissions.services import listed
-from crm.portal import services
-from crm.portal.models import About
+from crm.portal import corrections, services
+from crm.portal.conversation import may_write, thread, write_to_person
 from crm.referrals.models import Referral
 from crm.security import client_network, takes_files, too_often
 from crm.talks import hours
 from crm.talks import services as talks
 from crm.talks.models import Mode, Talk, TalkRules
-from crm.texts import choices, text
+from crm.texts import text
 from crm.texts.facts import programme
 
 bp = Blueprint("portal", __name__)
 staff_bp = Blueprint("portal_staff", __name__, url_prefix="/staff/cases/<reference>/page-link")
+message_bp = Blueprint("messages", __name__, url_prefix="/staff/cases/<reference>/message")
 
 
 class WriteForm(forms.Form):
     form_key = wtforms.HiddenField()
-    about = forms.Radio(validators=[Chosen(lazy("Say what it is about"))], default=About.MESSAGE)
     body = wtforms.TextAreaField(validators=[Filled(lazy("Write your message")), AtMost(4000)])
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.about.choices = choices("portal.about")
 
 
 # --- the link --------------------------------------------------------------------------------------------------------
@@ -84,12 +82,13 @@ def _dead() -> Response:
     return make_response(render_template("portal/lost.html", form=AddressForm(), dead=True), 404)
 
 
-def _case(*, lock: bool = False) -> Case | None:
+def case_here(*, lock: bool = False) -> Case | None:
+    """The file that this browser may open, if any."""
     link = cookies.kept(Purpose.CASE)
     return services.case_of(link, lock=lock) if link else None
 
 
-def _lost(typed: str = "") -> Response:
+def lost_page(typed: str = "") -> Response:
     """No link in this browser: what was typed is given back, and the link can be asked for again."""
     body = render_template("portal/lost.html", form=AddressForm(), dead=False, typed=typed)
     return make_response(body, 404)
@@ -102,9 +101,9 @@ def _lost(typed: str = "") -> Response:
 @by_link
 def page(lang: str) -> str | Response:
     del lang
-    case = _case()
+    case = case_here()
     if case is None:
-        return _lost()
+        return lost_page()
     return _page(case, _blank_form())
 
 
@@ -127,7 +126,9 @@ def _page(case: Case, form: WriteForm, documents_refused: Sequence[tuple[str, st
         ],
         referrals=referrals,
         consents=services.consents_of(case),
-        messages=services.messages_of(case),
+        messages=thread(case),
+        corrections=corrections.of_case(case),
+        to_correct=CORRECTED,
         shared_words=_shared_words,
         today=clock.today(),
         open=case.stage is not Stage.CLOSED,
@@ -147,9 +148,9 @@ def _verb(french: str, english: str) -> Callable[[Callable[[Case], str]], Callab
 
     def add(change: Callable[[Case], str]) -> Callable[[Case], str]:
         def view(lang: str) -> BaseResponse:
-            case = _case(lock=True)
+            case = case_here(lock=True)
             if case is None:
-                return _lost(request.form.get("body", ""))
+                return lost_page(request.form.get("body", ""))
             said = change(case)
             db.session.commit()
             if said:
@@ -171,17 +172,15 @@ def _number() -> int:
 @in_both_languages(bp, "/fr/mon-dossier/message", "/en/my-file/message", ("POST",))
 @by_link
 def write(lang: str) -> BaseResponse:
-    """A message or a correction to the team, received once however often it is pressed."""
-    case = _case(lock=True)
+    """A message to the team, received once however often it is pressed."""
+    case = case_here(lock=True)
     form = WriteForm(request.form)
     if case is None:
-        return _lost(form.body.data or "")
+        return lost_page(form.body.data or "")
     if not form.validate():
         return make_response(_page(case, form), 422)
     try:
-        services.write(
-            case, About(form.about.data), form.body.data, services.key_of(form.form_key.data or "", form.body.data)
-        )
+        services.write(case, form.body.data, services.key_of(form.form_key.data or "", form.body.data))
         db.session.commit()
     except IntegrityError:
         db.session.rollback()
@@ -201,9 +200,9 @@ def agree(case: Case) -> str:
 @by_link
 def decline(lang: str) -> BaseResponse:
     """No, thank you: everything is destroyed, this page with it."""
-    case = _case(lock=True)
+    case = case_here(lock=True)
     if case is None:
-        return _lost()
+        return lost_page()
     if not services.answer_introduction(case, Answer.NO):
         return redirect(url_for("portal.page", lang=lang), 303)
     db.session.commit()
@@ -254,9 +253,9 @@ def _talk(case: Case, number: int) -> Talk | None:
 def copy(lang: str) -> Response:
     """Everything collected from the person, as JSON, to keep or to take elsewhere."""
     del lang
-    case = _case()
+    case = case_here()
     if case is None:
-        return _lost()
+        return lost_page()
     body = json.dumps(services.copy_of(case), ensure_ascii=False, indent=2)
     response = Response(body, content_type="application/json; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{case.reference}.json"'
@@ -271,9 +270,9 @@ def copy(lang: str) -> Response:
 def document(lang: str) -> BaseResponse:
     """One of their own documents, to save."""
     del lang
-    case = _case()
+    case = case_here()
     if case is None:
-        return _lost()
+        return lost_page()
     number = request.args.get("number", "")
     return documents.given(
         files.one_of_case(case.id, int(number)) if number.isascii() and number.isdigit() and len(number) < 10 else None
@@ -285,12 +284,12 @@ def document(lang: str) -> BaseResponse:
 @by_link
 def add_documents(lang: str) -> BaseResponse:
     """Documents that the person adds while the file is open; the team is told, once for all of them."""
-    if _case() is None:
-        return _lost()
+    if case_here() is None:
+        return lost_page()
     checked, refused = documents.sent_files()
-    case = _case(lock=True)
+    case = case_here(lock=True)
     if case is None:
-        return _lost()
+        return lost_page()
     if case.stage is Stage.CLOSED or not programme().asks_files:
         raise RefusedError(text("portal.documents.not_now"))
     refused += services.add_documents(case, checked)
@@ -310,9 +309,9 @@ def add_documents(lang: str) -> BaseResponse:
 def times(lang: str) -> str | BaseResponse:
     """Times that are free now, by day; to move a talk when one is booked."""
     del lang
-    case = _case()
+    case = case_here()
     if case is None:
-        return _lost()
+        return lost_page()
     return redirect(url_for("portal.page", lang=language())) if case.stage is Stage.CLOSED else _times(case)
 
 
@@ -343,9 +342,9 @@ def _times(case: Case, refused: str = "", chosen_mode: str = "") -> str:
 @by_link
 def choose_time(lang: str) -> BaseResponse:
     """Book the chosen time, or move the talk to it. Of fifty who press at once one has it; the others are offered other times."""
-    case = _case(lock=True)
+    case = case_here(lock=True)
     if case is None:
-        return _lost()
+        return lost_page()
     if case.stage is Stage.CLOSED:
         raise RefusedError(text("cases.refusal.closed_file"))
     mode = next((one for one in Mode if one == request.form.get("mode")), None)
@@ -361,9 +360,9 @@ def choose_time(lang: str) -> BaseResponse:
         raise RefusedError(text("talks.refusal.too_late", phone=programme().phone))
     if not _take(case, moving, starts_at, moving.mode if moving else mode):
         db.session.rollback()
-        case = _case()
+        case = case_here()
         if case is None:
-            return _lost()
+            return lost_page()
         return make_response(_times(case, text("portal.times.taken"), mode), 409)
     db.session.commit()
     flash(text("portal.said.booked"))
@@ -437,6 +436,61 @@ def send_again(lang: str) -> BaseResponse:
 
 
 # --- staff -----------------------------------------------------------------------------------------------------------
+
+
+class MessageForm(forms.Form):
+    """What the team writes to the person. `come_from` is the list to go back to."""
+
+    form_key = wtforms.HiddenField()
+    come_from = wtforms.HiddenField()
+    body = wtforms.TextAreaField(
+        lazy("Message"), [Filled(lazy("Write the message")), AtMost()], render_kw={"rows": "10"}
+    )
+
+
+@message_bp.get("")
+@case_team
+def compose(reference: str) -> str:
+    """A message to the person: who receives it, in which language, and what was written before."""
+    case = case_or_404(reference)
+    may_write(case)
+    with speaking(case.language):
+        greeting = text("portal.message.greeting", name=case.contact.name)
+    form = MessageForm(
+        data={"form_key": services.new_form_key(), "come_from": request.args.get("from"), "body": f"{greeting}\n\n"}
+    )
+    return _compose(case, form)
+
+
+def _compose(case: Case, form: MessageForm) -> str:
+    return render_template("portal/compose.html", case=case, form=form, thread=thread(case, 10))
+
+
+@message_bp.post("")
+@case_team
+def send_message(reference: str) -> BaseResponse:
+    """Send it, once however often it is pressed; a request that nobody took is the sender's from now on."""
+    case = case_or_404(reference, lock=True)
+    form = MessageForm(request.form)
+    if not form.validate():
+        return make_response(_compose(case, form), 422)
+    try:
+        if case.owner_id is None and case.stage is Stage.NEW:
+            assign(case, me(), me())
+        write_to_person(case, form.body.data, services.key_of(form.form_key.data or "", form.body.data), me())
+        db.session.commit()
+    except IntegrityError:  # pressed twice: the first one is on its way
+        db.session.rollback()
+        case = case_or_404(reference)
+    said = (
+        gettext("The message is on its way to %(address)s.", address=case.contact.email)
+        if case.contact.email
+        else gettext("The message is on the person’s page. There is no email address to tell them.")
+    )
+    if form.come_from.data == "requests":
+        flash(said)
+        return redirect(url_for("requests.requests"), 303)
+    return back_to(case, said)
 
 
 @staff_bp.post("")

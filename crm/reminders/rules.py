@@ -7,7 +7,7 @@ from crm.business_days import add_business_days, next_business_day
 from crm.cases.vocabulary import Stage
 
 # What somebody typed, and what another party did: a move to another stage does not cancel these.
-OUTLIVE_A_STAGE = ("", "answered", "answer_person", "call_person", "permission_back")
+OUTLIVE_A_STAGE = ("", "answered", "answer_person", "call_person", "permission_back", "confirm_correction")
 
 
 @dataclass(frozen=True)

@@ -254,7 +254,7 @@ def test_a_message_is_received_once_and_makes_somebody_answer(app, make, people,
     case = make.case(owner=people.adviser)
     browser = inside(app, session, case)
     _, form = form_with(browser.get(HOME["fr"]).text, "body")
-    typed = {"form_key": form["form_key"][0], "about": "correction", "body": "Mon nom s’écrit « Benalli »."}
+    typed = {"form_key": form["form_key"][0], "body": "Mon nom s’écrit « Benalli »."}
     for _ in range(3):
         browser.post(f"{HOME['fr']}/message", typed)
     assert count(session, PersonMessage) == 1
@@ -278,7 +278,7 @@ def test_what_was_typed_comes_back_when_the_link_is_over(app, make, session):
     browser.get(HOME["fr"])
     revoke(Purpose.CASE, case.id)
     session.commit()
-    lost = browser.post(f"{HOME['fr']}/message", {"about": "message", "body": "Un long message"}, status=404)
+    lost = browser.post(f"{HOME['fr']}/message", {"body": "Un long message"}, status=404)
     assert "Un long message" in words(lost.text)
 
 
@@ -511,7 +511,7 @@ def test_a_message_on_a_closed_file_goes_to_somebody_who_still_works_here(app, m
     session.commit()
     browser = inside(app, session, case)
     browser.get(HOME["fr"])
-    browser.post(f"{HOME['fr']}/message", {"about": "message", "body": "Je reviens"})
+    browser.post(f"{HOME['fr']}/message", {"body": "Je reviens"})
     message = session.scalars(select(Message).where(Message.kind == "portal.written")).one()
     assert message.to_address == people.coordinator.email
     assert pages_redirect(browser, TIMES) == HOME["fr"]

@@ -25,6 +25,7 @@ from crm.activities.services import Asked, ask_for
 from crm.files.kinds import Checked, FileKind
 from crm.files.services import keep
 from crm.outbox.models import Message
+from crm.portal.models import Correction
 from crm.reminders.models import FollowUp
 from crm.summaries.figures import Period
 from crm.summaries.services import publish
@@ -198,12 +199,22 @@ def arguments(make, session, people):
         language="fr",
     )
     session.flush()
+    correction = Correction(
+        case_id=case.id,
+        form_key="x",
+        page="you",
+        changes={"contact_name": {"was": ["N"], "wanted": ["M"]}},
+        sent_at=clock.now(),
+    )
+    session.add(correction)
+    session.flush()
     numbers = {
         "activities": activity.id,
         "follow-ups": session.scalars(select(FollowUp.id).where(FollowUp.case_id == case.id)).first(),
         "referrals": ready.id,
         "permissions": sent.permission_id,
         "talks": talk.id,
+        "corrections": correction.id,
         "documents": keep(Checked("plan.pdf", FileKind.PDF, b"%PDF-"), case.id).id,
     }
     body = ready.body.code
@@ -212,7 +223,7 @@ def arguments(make, session, people):
     def fill(address: str) -> str:
         number = next((one for place, one in numbers.items() if f"/{place}/" in address), 0)
         code = quarter.code if "/summaries/" in address else body
-        chosen = values | {"number": number, "code": code}
+        chosen = values | {"number": number, "code": code, "page": "you"}
         return re.sub(r"<(?:\w+:)?(\w+)>", lambda part: str(chosen[part[1]]), address)
 
     return fill

@@ -254,17 +254,20 @@ def queued() -> dict[str, set[str]]:
                         and name_of(node.targets[0] if isinstance(node, ast.Assign) else node.target) == values.id
                     )
                 if isinstance(values, ast.Dict) and call.args:
-                    for kind in _kinds(call.args[0], function, tree):
+                    for kind in _kinds(call.args[0], function):
                         found.setdefault(kind, set()).update(key.value for key in values.keys)
     return found
 
 
-def _kinds(kind: ast.expr, function: ast.FunctionDef, tree: ast.Module) -> list[str]:
-    """The kind that is queued; where it is handed in, every kind that the callers of the function name."""
+def _kinds(kind: ast.expr, function: ast.FunctionDef) -> list[str]:
+    """The kind that is queued; where it is handed in, every kind that the callers of the function name, in whatever module."""
     if isinstance(kind, ast.Constant):
         return [kind.value]
     place = [argument.arg for argument in function.args.args].index(kind.id)
-    return [call.args[place].value for call in calls(tree, function.name)]
+    handed = [
+        call.args[place] for tree in modules().values() for call in calls(tree, function.name) if len(call.args) > place
+    ]
+    return [one.value for one in handed if isinstance(one, ast.Constant)]
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.kind)
@@ -373,7 +376,8 @@ VOCABULARIES = {
     "crm.partners.models.BodyKind": "partners.kind",
     "crm.permissions.models.How": "permissions.how",
     "crm.permissions.models.Purpose": "permissions.purpose",
-    "crm.portal.models.About": "portal.about",
+    "crm.portal.models.CorrectionState": "portal.correction_state",
+    "crm.portal.models.About": None,  # an earlier way to ask for a correction
     "crm.portal.rules.Turn": "portal.turn",
     "crm.referrals.outcomes.Status": "referrals.status",
     "crm.referrals.outcomes.DeclineReason": "referrals.decline_reason",

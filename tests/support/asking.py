@@ -6,9 +6,9 @@ from sqlalchemy import update
 
 from crm import clock
 from crm.db import db, writing
+from crm.intake.browser import SLUGS
 from crm.intake.forms import PAGES
 from crm.intake.models import Draft
-from crm.intake.views import SLUGS
 
 START = {"fr": "/fr/demande", "en": "/en/request"}
 CHECK = {"fr": "/fr/demande/verifier", "en": "/en/request/check"}
