@@ -117,7 +117,7 @@ def test_no_two_jobs_have_the_same_name():
 def test_every_panel_has_its_template_and_a_place():
     panels = [panel for feature in FEATURES for panel in feature.panels]
     assert all((ROOT / "crm" / "templates" / panel.template).exists() for panel in panels)
-    assert {panel.place for panel in panels} <= {"facts", "side"}
+    assert {panel.place for panel in panels} <= {"top", "facts", "side"}
 
 
 def test_what_is_plugged_keeps_the_order_of_the_features(product):
