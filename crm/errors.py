@@ -141,7 +141,7 @@ def _http(error: HTTPException) -> Response:
         413: (
             gettext("This is too large"),
             gettext(
-                "No document was added; the rest is safe. Go back and choose smaller ones: 10 MB each, 25 MB at once."
+                "No document was added; what was already saved has not changed. Go back and choose smaller documents: at most 10 MB each, 25 MB at a time."
             )
             if carries_files()
             else gettext("Shorten your text, then send it again. Nothing was saved."),

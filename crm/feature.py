@@ -66,6 +66,7 @@ class Feature:
     handoff: "tuple[Callable[[Case, int | None, Staff], None], ...]" = ()  # cases: a file changes hands
     case_holds: "tuple[Callable[[Any, datetime], ColumnElement[bool]], ...]" = ()  # cases: what keeps a file from being forgotten
     messages: "tuple[MessageKind, ...]" = ()  # outbox
+    personal_data: "tuple[Callable[[Case], None], ...]" = ()  # intake: what is destroyed of a person who refused
 
 
 def plug(app: Flask, features: tuple[Feature, ...]) -> None:

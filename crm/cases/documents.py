@@ -94,7 +94,7 @@ def keep_staged(draft_id: int, case: Case) -> list[StoredFile]:
 def add(case: Case, checked: Checked, actor: Staff | None) -> StoredFile:
     """Keep a document with a file; without an actor it comes from the person. Raises FileRefusedError for want of room."""
     if len(files.of_case(case.id)) >= MOST_OF_A_FILE:
-        raise FileRefusedError(FileRefusal.ROOM, checked.name)
+        raise FileRefusedError(FileRefusal.FULL, checked.name)
     row = files.keep(checked, case.id)
     _note(case, "added" if actor else "received", row, actor)
     return row
@@ -104,6 +104,12 @@ def destroy(case: Case, row: StoredFile, actor: Staff) -> None:
     """A document that should not be there is destroyed; the history says that there was one."""
     _note(case, "destroyed", row, actor)
     files.forget(row)
+
+
+def forget_all(case: Case) -> None:
+    """Every document of a file is destroyed."""
+    for row in files.of_case(case.id):
+        files.forget(row)
 
 
 def _note(case: Case, what: str, row: StoredFile, actor: Staff | None) -> None:
@@ -124,16 +130,17 @@ class DocumentsForm(forms.Form):
 # --- giving ----------------------------------------------------------------------------------------------------------
 
 
-def given(row: StoredFile | None) -> BaseResponse:
-    """A document to save, never drawn by the browser; the caller let its reader in to the file it belongs to."""
+def given(row: StoredFile | None, gone: str) -> BaseResponse:
+    """A document to save, never drawn by the browser; the caller let its reader in to the file it belongs to.
+
+    `gone` says what to do when its bytes are not there any more.
+    """
     if row is None:
         abort(404)
     try:
         content = files.content_of(row)
     except files.FileGoneError:
-        return error_page(
-            404, gettext("This document cannot be read any more"), gettext("Tell the person who runs this system.")
-        )
+        return error_page(404, gettext("This document can no longer be opened"), gone)
     response = send_file(
         BytesIO(content), CONTENT_TYPES[row.kind], as_attachment=True, download_name=row.name, etag=False, max_age=0
     )
@@ -172,7 +179,8 @@ def shown(found: list[list[Any]]) -> dict[str, Any]:
 @bp.get("/<int:number>")
 @case_team
 def download(reference: str, number: int) -> BaseResponse:
-    return given(files.one_of_case(case_or_404(reference).id, number))
+    row = files.one_of_case(case_or_404(reference).id, number)
+    return given(row, gettext("Tell the person who runs this system."))
 
 
 @bp.post("")

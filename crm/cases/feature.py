@@ -1,6 +1,6 @@
 """Plugs files into the product."""
 
-from crm.cases import documents, merging, services
+from crm.cases import documents, founders, merging, services
 from crm.cases.mail import bp as mail_bp
 from crm.cases.views import bp
 from crm.feature import Feature, Panel
@@ -21,10 +21,14 @@ _EXCHANGES = tuple(
 
 feature = Feature(
     name="cases",
-    blueprints=(bp, mail_bp, documents.bp),
-    panels=(Panel("facts", "cases/documents_panel.html", rows=documents.rows, shown=documents.shown),),
+    blueprints=(bp, mail_bp, documents.bp, founders.bp),
+    panels=(
+        Panel("facts", "cases/founders_panel.html", rows=founders.rows, shown=founders.shown),
+        Panel("facts", "cases/documents_panel.html", rows=documents.rows, shown=documents.shown),
+    ),
     case_guards=(services.guard,),
     merge=merging.PARTS,
+    personal_data=(founders.forget_all, documents.forget_all),
     event_sentences=(
         Sentence("case.opened", "cases.event.opened", "incoming", codes=frozenset({"source"})),
         Sentence("case.taken", "cases.event.owner_taken", "move"),
@@ -82,6 +86,9 @@ feature = Feature(
             )
             for what, tone in (("received", "incoming"), ("added", "internal"), ("destroyed", "internal"))
         ),
+        Sentence("founder.named", "cases.event.founder_named", "internal", detail=frozenset({"name"})),
+        Sentence("founder.changed", "cases.event.founder_changed", "internal", detail=frozenset({"name"})),
+        Sentence("founder.forgotten", "cases.event.founder_forgotten", "internal"),
         Sentence("case.restricted", "cases.event.restricted", "move"),
         Sentence("case.unrestricted", "cases.event.unrestricted", "move"),
     ),

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from crm.cases.addresses import link_of
-from crm.cases.models import Case, CaseNeed, CaseReader, Exchange, Note
+from crm.cases.models import Case, CaseNeed, CaseReader, Exchange, Founder, Note
 from crm.cases.vocabulary import Need
 from crm.db import db
 from crm.feature import MergePart
@@ -161,5 +161,6 @@ PARTS = (
     rows_of(Note),
     rows_of(Exchange),
     rows_of(StoredFile),
+    rows_of(Founder),
     rows_of(Message),
 )

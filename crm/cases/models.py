@@ -35,6 +35,24 @@ class Contact(Base):
     availability: Mapped[list[str] | None]
 
 
+class Founder(Base):
+    """Somebody of the founding team beside the person who asks. `may_contact`: they agreed that we write or call."""
+
+    __tablename__ = "founder"
+    __table_args__ = (one_of("language", v.PreferredLanguage), Index("ix_founder_case", "case_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"))
+    name: Mapped[str] = mapped_column(String(120))
+    role: Mapped[str] = mapped_column(String(120), default="")
+    language: Mapped[v.PreferredLanguage] = mapped_column(code(v.PreferredLanguage))
+    email: Mapped[str] = mapped_column(String(254), default="")
+    phone: Mapped[str] = mapped_column(String(20), default="")
+    phone_extension: Mapped[str] = mapped_column(String(10), default="")
+    may_contact: Mapped[bool] = mapped_column(default=False)
+    version: Mapped[int] = mapped_column(default=1)
+
+
 class Project(Base):
     """What is being built. `version` goes up with each saved change: a stale save is told so (409)."""
 

@@ -300,7 +300,8 @@ def correct(
         set_needs(case, needs)
     case.matched_at = None
     for name, was, now in told:
-        change = "\n".join(filter(None, (was or "–", f"→ {now or '–'}", reason)))
+        why = text("cases.corrected_because", reason=reason) if reason else ""
+        change = "\n".join(filter(None, (was or "–", f"→ {now or '–'}", why)))
         record("case.corrected", case_id=case.id, actor=by(actor), codes={"question": name}, detail={"change": change})
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
+from itertools import product
 
 from rapidfuzz import fuzz
 
@@ -89,8 +90,18 @@ OF_THE_PROJECT = frozenset({Reason.NEQ, Reason.PROJECT, Reason.NEAR_PROJECT})
 
 
 @dataclass(frozen=True)
+class Known:
+    """How a person is known on a file."""
+
+    name: str
+    email: str = ""
+    phone: str = ""
+    extension: str = ""
+
+
+@dataclass(frozen=True)
 class Traits:
-    """What of a file is compared. `place` is the borough or city, else the region."""
+    """What of a file is compared. `place` is the borough or city, else the region; `founders` are the people beside who asked."""
 
     name: str
     email: str = ""
@@ -100,6 +111,12 @@ class Traits:
     project: str = ""
     sector: str = ""
     place: str = ""
+    founders: tuple[Known, ...] = ()
+
+    @property
+    def people(self) -> tuple[Known, ...]:
+        """Who asked, and the other founders."""
+        return (Known(self.name, self.email, self.phone, self.extension), *self.founders)
 
 
 @dataclass(frozen=True)
@@ -153,13 +170,18 @@ def compare(one: Traits, other: Traits) -> Likeness:
 
 
 def _reasons(one: Traits, other: Traits) -> Iterator[Reason]:
-    if one.email and one.email.casefold() == other.email.casefold():
+    if {known.email.casefold() for known in one.people if known.email} & {
+        known.email.casefold() for known in other.people
+    }:
         yield Reason.EMAIL
-    if one.phone and one.phone == other.phone and _one_line(one.extension, other.extension):
+    pairs = list(product(one.people, other.people))
+    if any(
+        mine.phone and mine.phone == their.phone and _one_line(mine.extension, their.extension) for mine, their in pairs
+    ):
         yield Reason.PHONE
     if one.neq and one.neq == other.neq:
         yield Reason.NEQ
-    if found := _near(_sorted(one.name), _sorted(other.name), NEAR_NAME):
+    if found := max(_near(_sorted(mine.name), _sorted(their.name), NEAR_NAME) for mine, their in pairs):
         yield Reason.NAME if found == 100 else Reason.NEAR_NAME
     if found := _near(telling(one.project), telling(other.project), NEAR_PROJECT):
         yield Reason.PROJECT if found == 100 else Reason.NEAR_PROJECT
@@ -184,14 +206,12 @@ def _near(one: str, other: str, least: float) -> float:
 
 def keys(traits: Traits) -> Keys:
     """Under what a file is found."""
-    exact = [
-        _key("email", traits.email.casefold()) if traits.email else None,
-        _key("phone", traits.phone) if traits.phone else None,
-        _key("neq", traits.neq) if traits.neq else None,
-    ]
-    coarse = [_key("name", key) for key in _name_keys(traits.name)]
+    exact = [_key("email", known.email.casefold()) for known in traits.people if known.email]
+    exact += [_key("phone", known.phone) for known in traits.people if known.phone]
+    exact += [_key("neq", traits.neq)] if traits.neq else []
+    coarse = [_key("name", key) for known in traits.people for key in _name_keys(known.name)]
     coarse += [_key("project", _skeleton(word)) for word in telling(traits.project).split()[:MOST_WORDS]]
-    return Keys(tuple(key for key in exact if key is not None), tuple(dict.fromkeys(coarse)))
+    return Keys(tuple(dict.fromkeys(exact)), tuple(dict.fromkeys(coarse)))
 
 
 def _name_keys(name: str) -> list[str]:

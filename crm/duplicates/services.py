@@ -11,12 +11,12 @@ from crm import clock
 from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.cases.merging import same_person
-from crm.cases.models import Case, Contact, Project
+from crm.cases.models import Case, Contact, Founder, Project
 from crm.cases.pipeline import NEVER_COUNTED, Move, Refusal
 from crm.cases.services import assign, close_into, reopen_merged
 from crm.cases.vocabulary import Stage
 from crm.db import db
-from crm.duplicates.matching import THRESHOLD, Keys, Likeness, Traits, compare, keys
+from crm.duplicates.matching import THRESHOLD, Keys, Known, Likeness, Traits, compare, keys
 from crm.duplicates.models import CaseMerge, LikePair, MatchKey, Verdict
 from crm.errors import RefusedError
 from crm.feature import plugged
@@ -54,8 +54,21 @@ def facts() -> Select[*tuple[Any, ...]]:
     )
 
 
-def traits_of(row: Any) -> Traits:
-    """What of a row of `facts` is compared."""
+def founders_of(ids: Iterable[int]) -> dict[int, tuple[Known, ...]]:
+    """The founders beside who asked, by file."""
+    rows = db.session.execute(
+        select(Founder.case_id, Founder.name, Founder.email, Founder.phone, Founder.phone_extension)
+        .where(Founder.case_id.in_(list(ids)))
+        .order_by(Founder.id)
+    )
+    found: dict[int, tuple[Known, ...]] = {}
+    for case_id, *known in rows:
+        found[case_id] = (*found.get(case_id, ()), Known(*known))
+    return found
+
+
+def traits_of(row: Any, founders: tuple[Known, ...] = ()) -> Traits:
+    """What of a row of `facts` is compared, with the file's other founders."""
     return Traits(
         name=row.name,
         email=row.email,
@@ -65,6 +78,7 @@ def traits_of(row: Any) -> Traits:
         project=row.project,
         sector=row.sector,
         place=row.locality or (row.region if row.region != "06" else ""),
+        founders=founders,
     )
 
 
@@ -91,7 +105,8 @@ def look(traits: Traits, found_under: Keys, *, but: int) -> list[tuple[Row[Any],
     if not others:
         return []
     rows = db.session.execute(facts().where(Case.id.in_(others), comparable())).all()
-    alike = ((row, compare(traits, traits_of(row))) for row in rows)
+    founders = founders_of(row.id for row in rows)
+    alike = ((row, compare(traits, traits_of(row, founders.get(row.id, ())))) for row in rows)
     best = [(row, likeness) for row, likeness in alike if likeness.score >= THRESHOLD]
     return sorted(best, key=lambda found: (-found[1].score, -found[0].id))[:KEPT]
 
@@ -111,15 +126,16 @@ def match(*, limit: int = AT_ONCE) -> int:
 def _match_some(few: int) -> int:
     waiting = select(Case.id).where(Case.matched_at.is_(None), Case.quarantined.is_(False)).order_by(Case.id.desc())
     ids = list(db.session.scalars(waiting.limit(few).with_for_update(skip_locked=True)))
+    founders = founders_of(ids)
     for row in db.session.execute(facts().where(Case.id.in_(ids)).order_by(Case.id)).all():
-        _match_one(row)
+        _match_one(row, founders.get(row.id, ()))
     if ids:
         db.session.execute(update(Case).where(Case.id.in_(ids)).values(matched_at=clock.now()))
     return len(ids)
 
 
-def _match_one(row: Row[Any]) -> None:
-    traits = traits_of(row)
+def _match_one(row: Row[Any], founders: tuple[Known, ...]) -> None:
+    traits = traits_of(row, founders)
     found_under = keys(traits)
     db.session.execute(delete(MatchKey).where(MatchKey.case_id == row.id))
     rows = [{"key": key, "case_id": row.id} for key in dict.fromkeys(found_under.every)]
@@ -167,7 +183,9 @@ def pair_of(one: Case, other: Case, *, lock: bool = False) -> LikePair | None:
 def likeness_of(one: Case, other: Case) -> Likeness:
     """How alike two files are now."""
     rows = {row.id: row for row in db.session.execute(facts().where(Case.id.in_([one.id, other.id])))}
-    return compare(traits_of(rows[one.id]), traits_of(rows[other.id]))
+    founders = founders_of(rows)
+    mine, theirs = (traits_of(rows[case.id], founders.get(case.id, ())) for case in (one, other))
+    return compare(mine, theirs)
 
 
 def judge(one: Case, other: Case, verdict: Verdict | None, actor: Staff) -> None:

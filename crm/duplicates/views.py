@@ -13,6 +13,7 @@ from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
 from crm.cases import queries
+from crm.cases.founders import founders_of_case
 from crm.cases.merging import same_person
 from crm.cases.models import Case, Contact, Project
 from crm.cases.views import case_or_404
@@ -160,6 +161,7 @@ def _facts(case: Case) -> dict[str, str]:
         gettext("Name"): contact.name,
         gettext("Email"): contact.email,
         gettext("Phone"): format_phone(contact.phone, contact.phone_extension) if contact.phone else "",
+        gettext("Other founders"): ", ".join(founder.name for founder in founders_of_case(case)),
         gettext("Project"): project.name,
         gettext("NEQ"): project.neq,
         gettext("Field"): project.sector_other or label("cases.sector", project.sector),

@@ -111,7 +111,9 @@ class FileRefusal(StrEnum):
     TYPE = "type"  # not one of the kinds, or not what its name says
     SIZE = "size"
     EMPTY = "empty"
-    MANY = "many"
+    MANY = "many"  # at once
+    MOST = "most"  # with one request
+    FULL = "full"  # on one file
     UNREADABLE = "unreadable"
     PROTECTED = "protected"  # by a password
     ACTIVE = "active"  # scripts, macros, programs or files inside

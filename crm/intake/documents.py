@@ -84,7 +84,7 @@ def save(lang: str) -> BaseResponse:
     for one in checked:
         try:
             if len(content.documents) >= MOST:
-                raise FileRefusedError(FileRefusal.MANY, one.name)  # noqa: TRY301 - told like the others
+                raise FileRefusedError(FileRefusal.MOST, one.name)  # noqa: TRY301 - told like the others
             content.documents[str(files.stage(one, draft.id).id)] = one.name
         except FileRefusedError as error:
             refused.append(error)

@@ -27,6 +27,7 @@ from crm.cases.vocabulary import (
 )
 from crm.db import db
 from crm.duplicates.models import LikePair, MatchKey
+from crm.feature import plugged
 from crm.i18n import format_date, speaking
 from crm.intake.models import Agreed, Answer, Introduction, Request
 from crm.links.models import Purpose
@@ -264,5 +265,7 @@ def destroy(found: Introduction) -> None:
     db.session.execute(delete(EventDetail).where(EventDetail.event_id.in_(events)))
     db.session.execute(delete(MatchKey).filter_by(**of_file))
     db.session.execute(delete(LikePair).where((LikePair.older_id == case.id) | (LikePair.newer_id == case.id)))
+    for destroy_part in plugged("personal_data"):
+        destroy_part(case)
     revoke(Purpose.CASE, case.id)
     record("introduction.destroyed", case_id=case.id, actor=SYSTEM)

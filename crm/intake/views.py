@@ -413,6 +413,7 @@ def _later_page(draft: Draft, form: AddressForm) -> str:
         kept_until=clock.local_date(drafts.expires_at(draft)),
         page=_back_page(),
         back=address_of(_back_page()),
+        documents=bool(drafts.content_of(draft).documents),
     )
 
 

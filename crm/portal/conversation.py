@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
@@ -104,6 +104,12 @@ def _to_answer(case: Case) -> Sequence[FollowUp]:
     """What is planned to answer the person, by the rule that follows their message."""
     mine = (FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.rule == "answer_person")
     return db.session.scalars(select(FollowUp).where(*mine)).all()
+
+
+def forget_all(case: Case) -> None:
+    """What both sides wrote is destroyed."""
+    for table in (PersonMessage, StaffMessage):
+        db.session.execute(delete(table).where(table.case_id == case.id))
 
 
 def note_final(message: Message) -> None:

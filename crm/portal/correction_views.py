@@ -103,7 +103,7 @@ class DeclineForm(forms.Form):
     ids = "decline-"
 
     reason = wtforms.TextAreaField(
-        lazy("Why it is not confirmed"), [Filled(lazy("Say why, in words for the person")), AtMost(2000)]
+        lazy("Why the correction is declined"), [Filled(lazy("Explain your decision to the person")), AtMost(2000)]
     )
 
 
@@ -117,15 +117,15 @@ def decide(reference: str, number: int) -> BaseResponse:
         abort(404)
     if request.form.get("decision") == "confirm":
         corrections.confirm(correction, case, me())
-        said = gettext("The correction is confirmed. The file has changed, and the person is told.")
+        said = gettext("The correction is confirmed: the file is up to date, and the person will see it on their page.")
     elif request.form.get("decision") == "decline":
         form = DeclineForm(request.form)
         if not form.validate():
             raise RefusedError(*(message for _, message in form.error_list()))
         corrections.decline(correction, case, form.reason.data or "", me())
-        said = gettext("The correction is not confirmed. The person is told why.")
+        said = gettext("The correction is declined. The person will read your explanation on their page.")
     else:
-        raise RefusedError(gettext("Say whether the correction is confirmed."))
+        raise RefusedError(gettext("Say whether you confirm the correction."))
     db.session.commit()
     return back_to(case, said)
 
@@ -137,7 +137,7 @@ class WhyForm(forms.Form):
     """What goes with answers that staff correct. `seen` tells which answers were on the screen."""
 
     seen = wtforms.HiddenField()
-    why = wtforms.StringField(lazy("Why this is corrected"), [Filled(lazy("Say why, in a few words")), AtMost(300)])
+    why = wtforms.StringField(lazy("Reason for the correction"), [Filled(lazy("Say why, in a few words")), AtMost(300)])
 
 
 def _seen(case: Case, page: str) -> str:

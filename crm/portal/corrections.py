@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Text, bindparam, cast, select
+from sqlalchemy import Select, Text, bindparam, cast, delete, select
 
 from crm import clock
 from crm.accounts.models import Staff
@@ -60,7 +60,7 @@ def propose(case: Case, page: QuestionPage, key: str) -> Correction | None:
     Raises IntegrityError when this very form was received before.
     """
     if case.stage is Stage.CLOSED:
-        raise RefusedError(text("cases.refusal.closed_file"))
+        raise RefusedError(text("portal.correct.closed"))
     if case.merged_into_id is not None:
         raise RefusedError(text("portal.page.joined"))
     before = answers_of(case, page.page)
@@ -195,6 +195,11 @@ def change_answers(case: Case, page: str, wanted: Mapping[str, list[str]], actor
     if case.contact.email:
         mail_link(case, link_of(case))
     return really
+
+
+def forget_all(case: Case) -> None:
+    """What the person would have had corrected is destroyed."""
+    db.session.execute(delete(Correction).where(Correction.case_id == case.id))
 
 
 # --- the panel of the case page --------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ feature = Feature(
         Panel("facts", "portal/answers_panel.html"),
     ),
     merge=(rows_of(PersonMessage), rows_of(StaffMessage), rows_of(Correction)),
+    personal_data=(conversation.forget_all, corrections.forget_all),
     event_sentences=(
         Sentence("person.message", "portal.event.message", "incoming", detail=_BODY, body="body"),
         Sentence("person.correction", "portal.event.correction", "incoming", detail=_BODY, body="body"),

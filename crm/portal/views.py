@@ -274,9 +274,9 @@ def document(lang: str) -> BaseResponse:
     if case is None:
         return lost_page()
     number = request.args.get("number", "")
-    return documents.given(
-        files.one_of_case(case.id, int(number)) if number.isascii() and number.isdigit() and len(number) < 10 else None
-    )
+    known = number.isascii() and number.isdigit() and len(number) < 10
+    row = files.one_of_case(case.id, int(number)) if known else None
+    return documents.given(row, text("portal.documents.gone", phone=programme().phone))
 
 
 @in_both_languages(bp, "/fr/mon-dossier/documents", "/en/my-file/documents", ("POST",))
@@ -346,7 +346,7 @@ def choose_time(lang: str) -> BaseResponse:
     if case is None:
         return lost_page()
     if case.stage is Stage.CLOSED:
-        raise RefusedError(text("cases.refusal.closed_file"))
+        raise RefusedError(text("portal.turn.nobody"))
     mode = next((one for one in Mode if one == request.form.get("mode")), None)
     starts_at = _instant(request.form.get("start", ""))
     if starts_at is None or mode is None:
@@ -485,7 +485,9 @@ def send_message(reference: str) -> BaseResponse:
     said = (
         gettext("The message is on its way to %(address)s.", address=case.contact.email)
         if case.contact.email
-        else gettext("The message is on the person’s page. There is no email address to tell them.")
+        else gettext(
+            "The message is on the person’s page. There is no email address on file: let the person know another way."
+        )
     )
     if form.come_from.data == "requests":
         flash(said)

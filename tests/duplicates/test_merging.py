@@ -23,7 +23,7 @@ from crm.outbox.models import Message
 from crm.permissions.models import Consent, Permission
 from crm.permissions.models import Purpose as Choice
 from crm.permissions.services import consent
-from crm.portal.models import About, PersonMessage
+from crm.portal.models import PersonMessage
 from crm.portal.services import copy_of, send_link_again, withdraw_request, write
 from crm.referrals.models import Referral
 from crm.reminders.models import FollowUp, State
@@ -188,7 +188,7 @@ def a_full_file(make, people, session):
     book(case, people.adviser, at_ten(4))
     plan_by_hand(case, title="Relancer", reason="Promis", due_on=clock.today() + timedelta(days=9), owner=people.adviser,
                  actor=people.adviser)  # fmt: skip
-    write(case, About.MESSAGE, "Bonjour", "clé-1")
+    write(case, "Bonjour", "clé-1")
     consent(case, Choice.NEWSLETTER, shown="J’accepte", version="1", language="fr")
     session.add(Arrangements(case_id=case.id, sealed=seal("Une interprète", f"arrangements {case.id}")))
     case.contact.phone = "+15145550142"
@@ -360,7 +360,7 @@ def test_what_the_person_writes_on_the_page_of_a_merged_file_reaches_the_one_tha
     gone, kept = make.case(), make.case(owner=people.adviser)
     services.merge(gone, kept, people.adviser)
     session.commit()
-    write(gone, About.MESSAGE, "Bonjour", "clé-2")
+    write(gone, "Bonjour", "clé-2")
     session.commit()
     assert count(session, FollowUp, FollowUp.case_id == kept.id, FollowUp.rule == "answer_person") == 1
     told = session.scalars(select(Message).where(Message.kind == "portal.written")).one()

@@ -126,7 +126,7 @@ def test_a_document_taken_off_is_not_sent(app, pages, people, session):
     assert [row.name for row in rows(session)] == [PHOTO[0]]
 
 
-@pytest.mark.parametrize(("lang", "said"), [("fr", "contient un programme"), ("en", "holds a script")])
+@pytest.mark.parametrize(("lang", "said"), [("fr", "contient du code"), ("en", "contains code")])
 def test_what_is_refused_is_said_by_name_beside_what_is_kept(pages, people, session, lang, said):
     at_documents(pages, lang)
     answer = attach(pages, PAGE[lang], PLAN, SCRIPT, ("dessin.svg", b"<svg/>"), ("<b>.pdf", b""), status=422, _add="1")
@@ -149,7 +149,7 @@ def test_five_at_most_and_the_sixth_is_told(pages, people, session):
     assert "plan5.docx" in words(re.search(r'(?s)<div class="error-summary".*?</div>', answer.text)[0])
     assert len(rows(session)) == 5
     answer = attach(pages, PAGE["fr"], PLAN, status=422, _add="1")
-    assert "5 documents au plus" in words(answer.text)
+    assert "une demande contient 5 documents au plus" in words(answer.text)
     assert len(rows(session)) == 5
 
 
@@ -185,7 +185,7 @@ def test_too_much_at_once_is_told_and_the_answers_are_safe(pages, people, sessio
     at_documents(pages, lang)
     large = [(f"gros{place}.pdf", b"%PDF-" + b"x" * 9_000_000) for place in range(3)]
     answer = attach(pages, PAGE[lang], *large, status=413)
-    assert {"fr": "25 Mo à la fois", "en": "25 MB at once"}[lang] in words(answer.text).replace("\u00a0", " ")
+    assert {"fr": "25 Mo au plus à la fois", "en": "25 MB at a time"}[lang] in words(answer.text).replace("\u00a0", " ")
     assert "Outilthèque de Rosemont" in pages.get(CHECK[lang]).text
 
 
@@ -237,7 +237,7 @@ def test_bytes_changed_in_the_folder_are_not_given(app, people, make, session, s
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     adviser = signed_in(people.adviser)
     answer = adviser.get(f"/staff/cases/{case.reference}/documents/{row.id}", 404)
-    assert "ne peut plus être lu" in words(answer.text)
+    assert "ne peut plus être ouvert" in words(answer.text)
     path.unlink()
     adviser.get(f"/staff/cases/{case.reference}/documents/{row.id}", 404)
 
@@ -252,7 +252,7 @@ def test_a_day_later_what_was_not_sent_is_gone_and_the_person_is_told(app, pages
     assert files.sweep() == 1
     assert not rows(session)
     confirmation = send(pages)
-    assert "mais sans ceci" in words(confirmation.text)
+    assert "parce que détruit après 24 heures" in words(confirmation.text)
     assert PLAN[0] in words(confirmation.text)
     assert session.scalar(select(func.count(Case.id))) == 1
     assert not rows(session)
@@ -377,7 +377,7 @@ def test_staff_add_and_destroy_documents_and_the_history_says_so(people, make, s
     adviser = signed_in(people.adviser)
     adviser.get(address)
     answer = attach(adviser, f"{address}/documents", SCRIPT, PLAN, status=422)
-    assert "contient un programme" in words(answer.text)
+    assert "contient du code" in words(answer.text)
     (row,) = rows(session)
     assert row.name == PLAN[0]
     answer = attach(adviser, f"{address}/documents", status=422)

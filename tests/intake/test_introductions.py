@@ -9,15 +9,23 @@ from sqlalchemy import func, select, text
 from crm import clock, robots
 from crm.cases import services as cases
 from crm.cases.addresses import link_of
-from crm.cases.models import Case
+from crm.cases.founders import name_founder
+from crm.cases.models import Case, Founder
 from crm.cases.queries import forgotten
 from crm.cases.vocabulary import Source, Stage
 from crm.duplicates import services as duplicates
+from crm.files.kinds import Checked, FileKind
+from crm.files.services import keep
+from crm.i18n import speaking
 from crm.intake import introductions
+from crm.intake.answers import answers_of, page_of
 from crm.intake.models import Agreed, Answer, Introduction
 from crm.links.services import token
 from crm.outbox.deliver import send_due
 from crm.outbox.models import Message, Status
+from crm.portal import corrections
+from crm.portal.models import StaffMessage
+from crm.portal.services import write
 from tests.support.pages import Pages, words
 from tests.support.typed import form_with
 
@@ -150,6 +158,11 @@ def everything_kept(session) -> str:
         "exchange",
         "event_detail",
         "follow_up",
+        "person_message",
+        "staff_message",
+        "correction",
+        "founder",
+        "stored_file",
     )
     return " ".join(str(row) for table in tables for row in session.execute(text(f"SELECT * FROM {table}")))
 
@@ -159,6 +172,19 @@ def test_no_destroys_what_identifies_the_person_at_once(app, people, session, pa
     send(pages)
     case = session.scalars(select(Case)).one()
     cases.add_note(case, "Nadia Benali, rue Exemple", people.adviser)
+    write(case, "Ici Nadia", "clé")
+    session.add(
+        StaffMessage(case_id=case.id, form_key="c", author_id=people.adviser.id, body="Nadia", sent_at=clock.now())
+    )
+    founder = Founder(
+        name="Nadia Benali", role="", language="fr", email="", phone="", phone_extension="", may_contact=False
+    )
+    name_founder(case, founder, people.adviser)
+    keep(Checked("Nadia.pdf", FileKind.PDF, b"%PDF-"), case.id)
+    with speaking("fr"):
+        wanted = page_of("you", answers_of(case, "you") | {"contact_name": ["Nadia B."]})
+        assert wanted.validate()
+        corrections.propose(case, wanted, "autre clé")
     link = token(link_of(case))
     session.commit()
     duplicates.match()

@@ -49,7 +49,7 @@ def test_a_message_leaves_in_the_persons_language_and_stands_on_their_page(app, 
     form = compose(adviser, case)
     page = words(adviser.last.text)
     assert "nadia@exemple.ca" in page
-    assert {"fr": "en français", "en": "en anglais"}[lang] in page
+    assert {"fr": "français", "en": "anglais"}[lang] in page.partition("langue des messages")[2]
     adviser.post(f"/staff/cases/{case.reference}/message", form)
     message = session.scalars(select(Message).where(Message.kind == "portal.message")).one()
     assert (message.language, message.to_address) == (lang, "nadia@exemple.ca")
@@ -113,7 +113,7 @@ def test_an_answer_from_the_list_takes_the_request_and_comes_back_to_the_list(ma
     address = f"/staff/cases/{case.reference}/message"
     assert f"{address}?from=requests" in page.text
     adviser.get(f"{address}?from=requests")
-    assert "dès l’envoi, vous en êtes responsable" in words(adviser.last.text)
+    assert "vous la prenez en charge" in words(adviser.last.text)
     _, form = form_with(adviser.last.text, "body")
     answer = adviser.post(address, {name: values[0] for name, values in form.items()} | {"body": BODY})
     assert answer.headers["Location"] == "/staff/requests"
@@ -126,9 +126,9 @@ def test_without_an_address_the_message_waits_on_the_page_and_staff_are_told(app
     case = make.case(owner=people.adviser, email="")
     adviser = signed_in(people.adviser)
     form = compose(adviser, case)
-    assert "Aucune adresse courriel" in words(adviser.last.text)
+    assert "ne contient pas d’adresse courriel" in words(adviser.last.text)
     adviser.post(f"/staff/cases/{case.reference}/message", form)
-    assert "Aucune adresse courriel" in words(adviser.get(f"/staff/cases/{case.reference}").text)
+    assert "ne contient pas d’adresse courriel" in words(adviser.get(f"/staff/cases/{case.reference}").text)
     assert count(session, Message, Message.kind == "portal.message") == 0
     assert "jeudi" in inside(app, session, case).get(HOME["fr"]).text
 

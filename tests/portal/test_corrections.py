@@ -109,7 +109,7 @@ def test_a_correction_changes_nothing_until_staff_confirm_it_in_one_press(app, m
     assert "0199" not in told.subject + told.body
     adviser = signed_in(people.adviser)
     page = words(adviser.get(f"/staff/cases/{case.reference}").text)
-    assert "Correction à confirmer" in page
+    assert "Correction à vérifier" in page
     assert "(438) 555-0199 poste 7" in page
     decide(adviser, case, only(session).id, decision="confirm")
     session.rollback()
@@ -177,7 +177,7 @@ def test_what_is_not_confirmed_changes_nothing_and_the_person_reads_why(app, mak
     assert "Le nom est déjà <pris>." in mail.body
     page = browser.get(HOME["fr"]).text
     assert "Le nom est déjà &lt;pris&gt;." in page
-    assert "pas confirmée" in page
+    assert "non retenue" in page
     # Decided by two people at once: the second is told.
     answer = adviser.post(f"/staff/cases/{case.reference}/corrections/{number}", {"decision": "confirm"}, status=409)
     assert "déjà été traitée" in words(answer.text)
@@ -257,7 +257,7 @@ def test_nothing_changed_pressed_twice_closed_or_by_a_stranger(app, make, people
     case = make.case(owner=people.adviser)
     browser = inside(app, session, case)
     correct(browser, "project")
-    assert "Vous n’avez rien changé" in words(browser.get(HOME["fr"]).text)
+    assert "rien n’a été envoyé" in words(browser.get(HOME["fr"]).text)
     typed = blank(browser, at("project")) | {"project_name": "Nouveau"}
     for _ in range(3):
         browser.post(at("project"), typed)
@@ -327,7 +327,7 @@ def test_staff_correct_with_a_reason_and_the_history_keeps_both(make, people, se
     session.rollback()
     assert case.contact.name == "Nadia Bénali"
     detail = session.scalars(select(EventDetail.values).join(Event).where(Event.kind == "case.corrected")).one()
-    assert detail["change"] == "Nadia Benali\n→ Nadia Bénali\nElle l’a épelé au téléphone"
+    assert detail["change"] == "Nadia Benali\n→ Nadia Bénali\nMotif\u00a0: Elle l’a épelé au téléphone"
 
 
 def test_two_people_who_correct_the_same_page_never_overwrite_each_other(make, people, session, signed_in):

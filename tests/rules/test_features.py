@@ -34,6 +34,7 @@ ASKED_BY = {
     "handoff": "cases",
     "case_holds": "cases",
     "messages": "outbox",
+    "personal_data": "intake",
 }
 
 

@@ -22,6 +22,7 @@ from crm import access, clock
 from crm.access import Access, Role
 from crm.activities.models import Kind, Spoken
 from crm.activities.services import Asked, ask_for
+from crm.cases.models import Founder
 from crm.files.kinds import Checked, FileKind
 from crm.files.services import keep
 from crm.outbox.models import Message
@@ -206,7 +207,18 @@ def arguments(make, session, people):
         changes={"contact_name": {"was": ["N"], "wanted": ["M"]}},
         sent_at=clock.now(),
     )
-    session.add(correction)
+    founder = Founder(
+        case_id=case.id,
+        name="Li Wei",
+        role="",
+        language="fr",
+        email="",
+        phone="",
+        phone_extension="",
+        may_contact=True,
+        version=1,
+    )
+    session.add_all([correction, founder])
     session.flush()
     numbers = {
         "activities": activity.id,
@@ -215,6 +227,7 @@ def arguments(make, session, people):
         "permissions": sent.permission_id,
         "talks": talk.id,
         "corrections": correction.id,
+        "founders": founder.id,
         "documents": keep(Checked("plan.pdf", FileKind.PDF, b"%PDF-"), case.id).id,
     }
     body = ready.body.code
