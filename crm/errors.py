@@ -59,6 +59,8 @@ def keep(status: int, title: str, *paragraphs: str) -> Response:
         for name, value in request.form.items(multi=True)
         if name not in _SECRET_FIELDS
     ]
+    if carries_files() and (names := [one.filename for one in request.files.values() if one.filename]):
+        paragraphs = (*paragraphs, gettext("Choose these documents again: %(names)s.", names=", ".join(names)))
     return page(status, title, *paragraphs, kept=typed)
 
 
@@ -146,6 +148,7 @@ def _http(error: HTTPException) -> Response:
             if carries_files()
             else gettext("Shorten your text, then send it again. Nothing was saved."),
         ),
+        503: (gettext("Nothing can be saved at the moment"), gettext("Wait a moment, then send it again.")),
         429: (gettext("Too many tries"), gettext("Wait five minutes, then try again.")),
     }.get(status, (gettext("This request could not be read"), gettext("Go back and try again.")))
     response = keep(status, title, text) if status == 429 and request.form else page(status, title, text)

@@ -19,8 +19,8 @@ from sqlalchemy import String, delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.datastructures import FileStorage, MultiDict
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.formparser import FormDataParser
+from werkzeug.exceptions import RequestEntityTooLarge, ServiceUnavailable
+from werkzeug.formparser import FormDataParser, MultiPartParser
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -44,6 +44,7 @@ HEADERS = {
 LARGEST_REQUEST = 1_000_000  # bytes, where no file is taken
 LONGEST_FIELD, MOST_PARTS = 64 * 1024, 200  # bytes of a text, and parts, of a form that takes files
 LARGEST_WITH_FILES = 25 * 1024 * 1024  # bytes of one request
+PIECE = 16 * 1024  # bytes of a form that are read at a time
 READ_ANYWAY = (
     100 * 1024 * 1024
 )  # bytes of a request too large that are read and thrown away, so that its sender hears why
@@ -71,6 +72,23 @@ class _FormParser(FormDataParser):
         items = parse_qsl(stream.read().decode("utf-8", "replace"), keep_blank_values=True, errors="replace")
         return stream, self.cls(items), self.cls()
 
+    def _parse_multipart(
+        self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str]
+    ) -> tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]:
+        """Read in pieces well below the limit of a field: of the same size, an ordinary file is taken for a field too long."""
+        boundary = options.get("boundary", "").encode("ascii", "replace")
+        if not boundary:
+            raise ValueError("a form without a boundary")
+        parser = MultiPartParser(
+            stream_factory=self.stream_factory,
+            max_form_memory_size=self.max_form_memory_size,
+            max_form_parts=self.max_form_parts,
+            cls=self.cls,
+            buffer_size=PIECE,
+        )
+        form, files = parser.parse(stream, boundary, content_length)
+        return stream, form, files
+
 
 class Request(BaseRequest):
     form_data_parser_class = _FormParser
@@ -96,7 +114,10 @@ def receive_whole() -> None:
         request.max_content_length = LARGEST_WITH_FILES
         request.max_form_memory_size, request.max_form_parts = LONGEST_FIELD, MOST_PARTS
         _throw_away_what_is_too_large()
-    request.get_data(parse_form_data=True)
+    try:
+        request.get_data(parse_form_data=True)
+    except OSError:  # a large form is kept in a temporary file, for which there is no room
+        raise ServiceUnavailable from None
 
 
 def _throw_away_what_is_too_large() -> None:

@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, send_file
+from flask_login import current_user
 from sqlalchemy import Select, bindparam, select
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -62,7 +63,9 @@ def sent_files() -> tuple[list[Checked], list[Refused]]:
         try:
             if place >= MOST:
                 raise FileRefusedError(FileRefusal.MANY, clean_name(sent.filename or ""))  # noqa: TRY301 - told like the others
-            if too_often("upload", client_network(), limit=MOST_FROM_A_NETWORK, seconds=3600):
+            if not current_user.is_authenticated and too_often(
+                "upload", client_network(), limit=MOST_FROM_A_NETWORK, seconds=3600
+            ):
                 raise FileRefusedError(FileRefusal.OFTEN, clean_name(sent.filename or ""))  # noqa: TRY301
             db.session.rollback()
             checked.append(files.check(sent.filename or "", sent.stream))

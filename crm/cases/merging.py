@@ -6,7 +6,7 @@ The history is not moved: events never change, so the kept file's history reads 
 
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from crm.cases.addresses import link_of
 from crm.cases.models import Case, CaseNeed, CaseReader, Exchange, Founder, Note
@@ -141,7 +141,8 @@ def _close_links(gone: Case, kept: Case) -> None:
     What waits to leave carries a new one, which only the mailbox on file, or a colleague, can give.
     """
     earlier = select(Link.id).where(Link.purpose == Purpose.CASE, Link.object_id.in_((gone.id, kept.id)))
-    waiting = list(db.session.scalars(select(Message.id).where(WAITING, Message.link_id.in_(earlier))))
+    theirs = (WAITING, Message.link_id.in_(earlier), func.lower(Message.to_address) == kept.contact.email.lower())
+    waiting = list(db.session.scalars(select(Message.id).where(*theirs)))
     revoke(Purpose.CASE, gone.id)
     revoke(Purpose.CASE, kept.id)
     if waiting:

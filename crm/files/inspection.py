@@ -16,15 +16,22 @@ from xml.etree import ElementTree as ET
 
 from crm.files.kinds import DECLARED, ENTRIES, LARGEST, PIXELS, RATIO, FileKind, FileRefusal, FileRefusedError
 
-MEMORY, CPU_SECONDS = 768 * 1024 * 1024, 20
+MEMORY, CPU_SECONDS = 768 * 1024 * 1024, 5
 OLE = b"\xd0\xcf\x11\xe0"  # Office files under a password are wrapped in the old format
 PIECE = 1 << 16
 MOST_OBJECTS, DEEPEST = 200_000, 60
 MAIN_PART = {FileKind.DOCX: "word/document.xml", FileKind.XLSX: "xl/workbook.xml"}
 # Relations to something outside that an office program fetches or runs by itself.
-_FETCHED = ("/attachedTemplate", "/oleObject", "/frame", "/subDocument", "/control")
-_ACTIVE_KEYS = frozenset({"/JS", "/JavaScript", "/EmbeddedFiles", "/EF", "/RichMediaContent", "/RichMediaSettings"})
+_FETCHED = ("/attachedtemplate", "/frame", "/subdocument", "/image")
+# Relations to a part that runs or brings in another kind of content, wherever that part stands.
+_RUN = ("/oleobject", "/control", "/vbaproject", "/afchunk", "/activexcontrol", "/xlmacrosheet", "/ddelink")
+_OFFICE = (".docx", ".xlsx", ".pptx")
+_FIELDS = re.compile(rb"<w:instrText[^>]*>([^<]*)")
+_ACTIVE_KEYS = frozenset(
+    {"/JS", "/JavaScript", "/EmbeddedFiles", "/EF", "/RichMediaContent", "/RichMediaSettings", "/XFA"}
+)
 _ACTIVE_ACTIONS = frozenset({"/JavaScript", "/Launch", "/ImportData", "/SubmitForm", "/RichMediaExecute", "/GoToE"})
+_OBJECT = re.compile(rb"\b\d{1,10}\s+\d{1,5}\s+obj\b\s*")
 _ACTIVE_BYTES = re.compile(rb"/(?:JavaScript|Launch|EmbeddedFile|RichMedia)\b")
 
 
@@ -58,8 +65,10 @@ def _picture(kind: FileKind, content: bytes) -> bytes:
     if name == "JPEG" and image.mode not in {"L", "RGB"}:
         image = image.convert("RGB")
     drawn = io.BytesIO()
-    options: dict[str, Any] = {"compress_level": 3} if name == "PNG" else {"quality": 90}
+    options: dict[str, Any] = {"compress_level": 3} if name == "PNG" else {"quality": 85}
     image.save(drawn, name, exif=b"", **options)
+    if drawn.tell() > LARGEST:
+        raise FileRefusedError(FileRefusal.SIZE)
     return drawn.getvalue()
 
 
@@ -70,7 +79,6 @@ def _pdf(_kind: FileKind, content: bytes) -> bytes:
     """A document to read: no script, no program, no file inside."""
     from pypdf import PdfReader  # noqa: PLC0415 - as above
     from pypdf.errors import FileNotDecryptedError  # noqa: PLC0415
-    from pypdf.generic import IndirectObject  # noqa: PLC0415
 
     if not content.startswith(b"%PDF-"):
         raise FileRefusedError(FileRefusal.TYPE)
@@ -88,12 +96,10 @@ def _pdf(_kind: FileKind, content: bytes) -> bytes:
         pages = len(reader.pages)
     except FileNotDecryptedError:
         raise FileRefusedError(FileRefusal.PROTECTED) from None
-    numbers = [(number, generation) for generation, found in reader.xref.items() for number in found]
-    numbers += [(number, 0) for number in reader.xref_objStm]
-    if not pages or len(numbers) > MOST_OBJECTS:
+    if not pages:
         raise FileRefusedError(FileRefusal.UNREADABLE)
-    for number, generation in numbers:
-        for key, value in _entries(reader.get_object(IndirectObject(number, generation, reader))):
+    for found in _every_object(reader, content):
+        for key, value in _entries(found):
             if (
                 key in _ACTIVE_KEYS
                 or (key == "/S" and value in _ACTIVE_ACTIONS)
@@ -101,6 +107,37 @@ def _pdf(_kind: FileKind, content: bytes) -> bytes:
             ):
                 raise FileRefusedError(FileRefusal.ACTIVE)
     return content
+
+
+def _every_object(reader: Any, content: bytes) -> Iterator[Any]:
+    """The objects that the table names, then every one that stands in the bytes: readers mend a broken table each in its own way."""
+    from pypdf.generic import IndirectObject, read_object  # noqa: PLC0415
+
+    numbers = [(number, generation) for generation, found in reader.xref.items() for number in found]
+    numbers += [(number, 0) for number in reader.xref_objStm]
+    places = [found.end() for found in _OBJECT.finditer(content)]
+    if len(numbers) + len(places) > MOST_OBJECTS:
+        raise FileRefusedError(FileRefusal.UNREADABLE)
+    for number, generation in numbers:
+        yield reader.get_object(IndirectObject(number, generation, reader))
+    stream = io.BytesIO(content)
+    for place in places:
+        stream.seek(place)
+        found = read_object(stream, reader)
+        yield found
+        if isinstance(found, dict) and found.get("/Type") == "/ObjStm" and not reader.is_encrypted:
+            yield from _packed(found, reader)
+
+
+def _packed(stream: Any, reader: Any) -> Iterator[Any]:
+    """The objects inside a compressed stream of objects."""
+    from pypdf.generic import read_object  # noqa: PLC0415
+
+    data = io.BytesIO(stream.get_data())
+    numbers = [int(one) for one in data.read(int(stream["/First"])).split()]
+    for offset in numbers[1::2]:
+        data.seek(int(stream["/First"]) + offset)
+        yield read_object(data, reader)
 
 
 def _entries(item: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -140,35 +177,49 @@ def _office(kind: FileKind, content: bytes) -> bytes:
             raise FileRefusedError(FileRefusal.TYPE)
         if any(part.flag_bits & 1 for part in parts):
             raise FileRefusedError(FileRefusal.PROTECTED)
-        if any(_runs(name.lower()) for name in names) or b"macroEnabled" in archive.read("[Content_Types].xml"):
+        if any(_runs(name.lower()) for name in names):
             raise FileRefusedError(FileRefusal.ACTIVE)
         for part in parts:
-            _unpack(archive, part)
-        for name in names:
-            if name.endswith(".rels"):
-                _no_fetching(archive.read(name))
+            _judge_part(part.filename.lower(), _unpacked(archive, part))
     return content
 
 
 def _runs(name: str) -> bool:
-    """Whether a part of an office file may hold a program."""
+    """Whether a part of an office file may hold a program, by its name in small letters."""
     if name.endswith("vbaproject.bin") or "/macrosheets/" in name or "/activex/" in name:
         return True
-    return "/embeddings/" in name and name.endswith((".bin", ".exe"))
+    return "/embeddings/" in name and not name.endswith(_OFFICE)
 
 
-def _unpack(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
-    """Its bytes are as many as it says, and whole; nothing of them is kept."""
+def _unpacked(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bytes:
+    """Its bytes, as many as it says, and whole. What is not text is read through and not kept."""
+    text = part.filename.lower().endswith((".xml", ".rels"))
+    kept = []
     with archive.open(part) as unpacked:
-        while unpacked.read(PIECE):
-            pass
+        while piece := unpacked.read(PIECE):
+            if text:
+                kept.append(piece)
+    return b"".join(kept)
+
+
+def _judge_part(name: str, content: bytes) -> None:
+    if name.endswith((".xml", ".rels")) and b"\0" in content[:PIECE]:
+        raise FileRefusedError(FileRefusal.UNREADABLE)  # in another writing, where nothing below would be found
+    if name == "[content_types].xml" and b"macroenabled" in content.lower():
+        raise FileRefusedError(FileRefusal.ACTIVE)
+    if b"ddeLink" in content or b"DDE" in b"".join(_FIELDS.findall(content)).upper():
+        raise FileRefusedError(FileRefusal.ACTIVE)
+    if name.endswith(".rels"):
+        _no_fetching(content)
 
 
 def _no_fetching(relations: bytes) -> None:
     if b"<!DOCTYPE" in relations or b"<!ENTITY" in relations:
         raise FileRefusedError(FileRefusal.UNREADABLE)
     for relation in ET.fromstring(relations):  # noqa: S314 - no entity was declared, memory and time are limited
-        if relation.get("TargetMode") == "External" and relation.get("Type", "").endswith(_FETCHED):
+        kind = relation.get("Type", "").lower()
+        outside = relation.get("TargetMode", "").lower() == "external"
+        if kind.endswith(_RUN) or (outside and kind.endswith(_FETCHED)):
             raise FileRefusedError(FileRefusal.ACTIVE)
 
 

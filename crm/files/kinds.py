@@ -120,6 +120,7 @@ class FileRefusal(StrEnum):
     UNPACKED = "unpacked"  # far larger once unpacked
     PIXELS = "pixels"
     ROOM = "room"  # no room to keep it
+    BUSY = "busy"  # too many are being looked at
     OFTEN = "often"  # too many from one network
 
 

@@ -24,6 +24,7 @@ class StoredFile(Base):
         CheckConstraint("(sealed IS NULL) = (draft_id IS NULL) AND (content_key IS NULL) = (case_id IS NULL)", name="sealed_while_staged"),
         Index("ix_stored_file_staged", "draft_id", postgresql_where=_STAGED, sqlite_where=_STAGED),
         Index("ix_stored_file_case", "case_id"),
+        {"sqlite_autoincrement": True},  # a number of one that was destroyed is never another's
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)

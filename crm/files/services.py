@@ -45,9 +45,14 @@ from crm.sealing import seal, unseal
 log = logging.getLogger(__name__)
 STAGED_FOR = timedelta(hours=24)
 ORPHAN_AFTER = 3600  # seconds: a request that is being answered may have written bytes whose row is not there yet
-LONGEST_LOOK = 30  # seconds that the inspecting process may take
+LONGEST_LOOK = 10  # seconds that the inspecting process may take
+WAITING, LONGEST_WAIT = (
+    3,
+    5,
+)  # requests of a process that wait for a look, and the seconds they do: the others serve pages
 NONCE = 12  # bytes
 _one_at_a_time = threading.BoundedSemaphore()  # a large picture takes memory: a process looks at one after the other
+_waiting = threading.BoundedSemaphore(WAITING)
 
 
 # --- checking --------------------------------------------------------------------------------------------------------
@@ -73,13 +78,16 @@ def check(name: str, stream: IO[bytes]) -> Checked:
 def _inspected(kind: FileKind, content: bytes) -> bytes:
     """What the inspecting process makes of the bytes. It is given nothing else: no settings, no folder of ours."""
     command = [sys.executable, "-I", "-m", "crm.files.inspection", kind.value]
-    with _one_at_a_time:
+    with _a_turn():
         try:
             done = subprocess.run(  # noqa: S603 - our own module, and a kind from our own list
                 command, input=content, capture_output=True, timeout=LONGEST_LOOK, check=False, env={}, cwd="/"
             )
         except subprocess.TimeoutExpired:
             raise FileRefusedError(FileRefusal.UNREADABLE) from None
+        except OSError as error:  # no process can be started now
+            log.error("no process to look at a file: %s", error.strerror)  # noqa: TRY400
+            raise FileRefusedError(FileRefusal.BUSY) from None
     said, _, kept = done.stdout.partition(b"\n")
     if said == b"ok":
         return kept
@@ -88,6 +96,22 @@ def _inspected(kind: FileKind, content: bytes) -> bytes:
         log.warning("a %s ended its inspection with %s", kind, done.returncode)
         reason = FileRefusal.UNREADABLE
     raise FileRefusedError(FileRefusal(reason))
+
+
+@contextlib.contextmanager
+def _a_turn() -> Iterator[None]:
+    """One look at a time, a few that wait a little for theirs, and a refusal for the rest: files never take all threads."""
+    if not _waiting.acquire(blocking=False):
+        raise FileRefusedError(FileRefusal.BUSY)
+    try:
+        if not _one_at_a_time.acquire(timeout=LONGEST_WAIT):
+            raise FileRefusedError(FileRefusal.BUSY)
+        try:
+            yield
+        finally:
+            _one_at_a_time.release()
+    finally:
+        _waiting.release()
 
 
 # --- keeping ---------------------------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ def typed_on(code: str, sent: Any) -> dict[str, list[str]]:
 def changed(before: Answers, page: QuestionPage) -> dict[str, list[str]]:
     """The answers of a page that was judged right and that differ from those before; what is not called for counts as none."""
     wanted = {field.name: _kept(field) if applies(field.name, page.given) else [] for field in page}
-    return {name: values for name, values in wanted.items() if not _same(name, before.get(name, []), values)}
+    return {name: values for name, values in wanted.items() if not same(name, before.get(name, []), values)}
 
 
 def _kept(field: Field) -> list[str]:
@@ -124,7 +124,8 @@ def _kept(field: Field) -> list[str]:
     return [data] if isinstance(data, str) else [str(one) for one in data]
 
 
-def _same(name: str, one: Sequence[str], other: Sequence[str]) -> bool:
+def same(name: str, one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two answers to a question say the same."""
     if name == "phone" and one and other:
         return read_phone(one[0]) == read_phone(other[0])
     if name in {"needs", "supports", "availability"}:
@@ -151,7 +152,7 @@ def put(case: Case, code: str, wanted: Answers, actor: Staff, reason: str = "") 
     if page.errors:
         raise RefusedError(*(message for _, message in page.error_list()))
     now = {name: _kept(page[name]) if applies(name, page.given) else [] for name in wanted if name in page.data}
-    really = [name for name, values in now.items() if not _same(name, before.get(name, []), values)]
+    really = [name for name, values in now.items() if not same(name, before.get(name, []), values)]
     if not really:
         return []
     with speaking(case.language):

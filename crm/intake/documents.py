@@ -74,6 +74,8 @@ def save(lang: str) -> BaseResponse:
     draft = draft or begin_draft()
     db.session.flush()  # a new draft gets its number
     if sent := drafts.sent_as(draft):
+        if checked:
+            flash(text("intake.documents.too_late", names=", ".join(one.name for one in checked)))
         return already_sent(sent)
     content = drafts.content_of(draft)
     there = files.staged(draft.id)

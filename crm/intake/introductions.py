@@ -34,6 +34,7 @@ from crm.links.models import Purpose
 from crm.links.services import revoke
 from crm.outbox.models import WAITING, Message, Status
 from crm.outbox.services import queue
+from crm.partners.models import Body
 from crm.reminders.models import FollowUp
 from crm.talks.models import Talk
 from crm.texts import text
@@ -244,7 +245,9 @@ def destroy(found: Introduction) -> None:
     """Destroy what identifies the person, wherever this file holds it; that there was a request, and when, remains."""
     case = found.case
     contact, project = case.contact, case.project
-    to_them = (Message.case_id == case.id) & (Message.to_address == contact.email)
+    # To the person, at this address or a former one: whoever is neither a colleague nor a body.
+    ours = select(Staff.email).union(select(Body.contact_email).where(Body.contact_email != ""))
+    to_them = (Message.case_id == case.id) & Message.to_address.not_in(ours)
     db.session.execute(update(Message).where(to_them, WAITING).values(status=Status.DROPPED, final_at=clock.now()))
     db.session.execute(update(Message).where(to_them).values(to_address="", to_name="", subject=GONE, body=GONE))
     contact.name, contact.email, contact.phone, contact.phone_extension = GONE, "", "", ""

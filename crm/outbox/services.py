@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 from crm import clock
 from crm.config import Programme, Settings
@@ -51,7 +51,8 @@ def queue(
     now = clock.now()
     if earlier is not None:
         # It was dropped because it had stopped being true; now it is again, and nobody received it.
-        earlier.subject, earlier.body = subject[:300], body
+        earlier.subject, earlier.body, earlier.language = subject[:300], body, language
+        earlier.to_address, earlier.to_name = to[0], " ".join(to[1].split())
         earlier.link_id = link.id if link else None
         earlier.status, earlier.attempts, earlier.final_at = Status.QUEUED, 0, None
         earlier.due_at = due_at or now
@@ -95,17 +96,18 @@ def programme_values(language: str, facts: Programme | None = None) -> dict[str,
 def carry_instead(link: Link, *, to: str | None = None) -> None:
     """What waits to leave with an earlier link to the same object leaves with this one, or it would not leave at all.
 
-    With `to`, it leaves for that address; for an empty one it does not leave.
+    With `to`, what waits, or could not leave, is for that address from now on; for an empty one it does not leave any more.
     """
-    if to == "":
-        return
     earlier = select(Link.id).where(Link.purpose == link.purpose, Link.object_id == link.object_id, Link.id != link.id)
-    db.session.execute(
-        update(Message)
-        .where(WAITING, Message.link_id.in_(earlier))
-        .values(link_id=link.id, **({"to_address": to} if to else {}))
-        .execution_options(synchronize_session=False)
-    )
+    mine = update(Message).where(Message.link_id.in_(earlier)).execution_options(synchronize_session=False)
+    if to == "":
+        unsent = or_(WAITING, Message.status == Status.FAILED)
+        db.session.execute(mine.where(unsent).values(status=Status.DROPPED, final_at=clock.now()))
+    elif to:
+        unsent = or_(WAITING, Message.status == Status.FAILED)
+        db.session.execute(mine.where(unsent).values(link_id=link.id, to_address=to))
+    else:
+        db.session.execute(mine.where(WAITING).values(link_id=link.id))
 
 
 def send_again(message: Message) -> None:

@@ -90,14 +90,23 @@ def write_to_person(case: Case, body: str, key: str, actor: Staff) -> StaffMessa
                 "name": case.contact.name,
                 "reference": case.reference,
                 "adviser": actor.name,
-                # Where the token goes is ours to say: what somebody typed never becomes one.
-                "message": body.replace(PLACE, PLACE.strip("[]")),
+                "message": without_place(body),
                 "address_of_page": address_of_page(case.language),
             },
             case_id=case.id,
             link=link_of(case),
         )
     return message
+
+
+def without_place(typed: str) -> str:
+    """Words for a message: where the token of a link goes is ours to say, what somebody typed never becomes one."""
+    return typed.replace(PLACE, PLACE.strip("[]"))
+
+
+def was_written(key: str) -> bool:
+    """Whether a form of the team with this key was received before."""
+    return db.session.scalar(select(StaffMessage.id).where(StaffMessage.form_key == key)) is not None
 
 
 def _to_answer(case: Case) -> Sequence[FollowUp]:

@@ -77,6 +77,7 @@ def propose(lang: str, page: str) -> BaseResponse:
     if case is None:
         return lost_page("\n".join(value for name in TYPED for value in typed.get(name, ())))
     key = request.form.get("form_key", "")
+    written = json.dumps(typed, sort_keys=True)
     form = page_of(page, typed)
     if other := request.form.get("_lang"):
         if other != language():
@@ -85,12 +86,11 @@ def propose(lang: str, page: str) -> BaseResponse:
     if not form.validate():
         return make_response(_page(case, form, key), 422)
     try:
-        made = corrections.propose(case, form, key_of(key, json.dumps(typed, sort_keys=True)))
+        made = corrections.propose(case, form, key_of(key, written))
         db.session.commit()
     except IntegrityError:  # pressed twice: the first one is there
         db.session.rollback()
-        made = None
-        flash(text("portal.correct.said"))
+        flash(text("portal.correct.said" if corrections.waits(key_of(key, written)) else "portal.correct.answered"))
     else:
         flash(text("portal.correct.said") if made else text("portal.correct.same"))
     return redirect(url_for("portal.page", lang=lang), 303)
@@ -116,6 +116,9 @@ def decide(reference: str, number: int) -> BaseResponse:
     if correction is None:
         abort(404)
     if request.form.get("decision") == "confirm":
+        if corrections.caught_up(correction, case):
+            db.session.commit()
+            return back_to(case, gettext("An answer changed since the person wrote. Compare again, then decide."))
         corrections.confirm(correction, case, me())
         said = gettext("The correction is confirmed: the file is up to date, and the person will see it on their page.")
     elif request.form.get("decision") == "decline":

@@ -18,11 +18,12 @@ from crm.cases.vocabulary import Stage
 from crm.db import db, read_instant
 from crm.errors import RefusedError
 from crm.i18n import speaking
-from crm.intake.answers import answers_of, changed, in_words, put
+from crm.intake.answers import answers_of, changed, in_words, put, same
 from crm.intake.forms import QuestionPage
 from crm.links.models import Purpose
 from crm.links.services import issue
 from crm.outbox.services import carry_instead, queue
+from crm.portal.conversation import without_place
 from crm.portal.models import Correction, CorrectionState
 from crm.portal.services import mail_link, tell_team
 from crm.reminders.models import FollowUp, State
@@ -108,6 +109,12 @@ def of_case(case: Case, most: int = 20) -> list[Proposed]:
     ]
 
 
+def waits(key: str) -> bool:
+    """Whether the correction that a form made is still to be decided."""
+    made = (Correction.form_key == key, Correction.state == CorrectionState.OPEN)
+    return db.session.scalar(select(Correction.id).where(*made)) is not None
+
+
 # --- staff decide ----------------------------------------------------------------------------------------------------
 
 
@@ -123,6 +130,18 @@ def confirm(correction: Correction, case: Case, actor: Staff) -> None:
     change_answers(case, correction.page, wanted, actor)
     _decide(correction, case, CorrectionState.CONFIRMED, "", actor)
     _tell_person("portal.corrected", correction, case)
+
+
+def caught_up(correction: Correction, case: Case) -> bool:
+    """Whether an answer changed since the person wrote: what they would replace is then shown anew, to be decided again."""
+    _still_open(correction)
+    now = answers_of(case, correction.page)
+    newer = {name for name, one in correction.changes.items() if not same(name, now.get(name, []), one["was"])}
+    if newer:
+        correction.changes = {
+            name: one | {"was": now.get(name, [])} if name in newer else one for name, one in correction.changes.items()
+        }
+    return bool(newer)
 
 
 def decline(correction: Correction, case: Case, reason: str, actor: Staff) -> None:
@@ -150,7 +169,7 @@ def _decide(correction: Correction, case: Case, state: CorrectionState, reason: 
 
 
 def _tell_person(kind: str, correction: Correction, case: Case) -> None:
-    if case.contact.email:
+    if case.contact.email and not case.quarantined:
         queue(
             kind,
             dedupe_key=f"correction:{correction.id}:{correction.state}",
@@ -159,7 +178,7 @@ def _tell_person(kind: str, correction: Correction, case: Case) -> None:
             values={
                 "name": case.contact.name,
                 "reference": case.reference,
-                "reason": correction.reason,
+                "reason": without_place(correction.reason),
                 "address_of_page": address_of_page(case.language),
             },
             case_id=case.id,
@@ -181,7 +200,7 @@ def change_answers(case: Case, page: str, wanted: Mapping[str, list[str]], actor
     really = put(case, page, wanted, actor, reason)
     if former.casefold() == case.contact.email.casefold():
         return really
-    if former:
+    if former and not case.quarantined:
         queue(
             "portal.address_changed",
             dedupe_key=f"address:{case.id}:{clock.now().isoformat()}",
@@ -190,10 +209,10 @@ def change_answers(case: Case, page: str, wanted: Mapping[str, list[str]], actor
             values={"name": case.contact.name, "reference": case.reference},
             case_id=case.id,
         )
-        link = issue(Purpose.CASE, case.id, days=DAYS)
-        carry_instead(link, to=case.contact.email)
-    if case.contact.email:
-        mail_link(case, link_of(case))
+    link = issue(Purpose.CASE, case.id, days=DAYS)
+    carry_instead(link, to=case.contact.email)
+    if case.contact.email and not case.quarantined:
+        mail_link(case, link)
     return really
 
 

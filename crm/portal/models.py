@@ -36,7 +36,7 @@ class StaffMessage(Base):
     """Text from the team to the person: it leaves by mail when there is an address, and is read on their page. Notes are another table."""
 
     __tablename__ = "staff_message"
-    __table_args__ = (Index("ix_staff_message_case", "case_id"),)
+    __table_args__ = (Index("ix_staff_message_case", "case_id"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(primary_key=True)
     case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"))
@@ -68,6 +68,7 @@ class Correction(Base):
         one_of("state", CorrectionState),
         Index("ix_correction_case", "case_id"),
         Index("ix_correction_open", "sent_at", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

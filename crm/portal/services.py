@@ -35,7 +35,7 @@ from crm.outbox.services import carry_instead, queue
 from crm.permissions.models import Consent, Permission
 from crm.permissions.services import withdraw_consent
 from crm.portal.conversation import thread
-from crm.portal.models import About, PersonMessage
+from crm.portal.models import About, Correction, PersonMessage
 from crm.portal.rules import Standing, standing
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
@@ -295,6 +295,12 @@ def copy_of(case: Case) -> dict[str, Any]:
             {"starts_at": one.starts_at.isoformat(), "minutes": one.minutes, "mode": one.mode, "state": one.state}
             for one in talks
         ],
+        "corrections": [
+            {"changes": one.changes, "sent_at": one.sent_at.isoformat(), "state": one.state, "reason": one.reason}
+            for one in db.session.scalars(
+                select(Correction).where(Correction.case_id == case.id).order_by(Correction.id)
+            )
+        ],
         "documents": [
             {"name": one.name, "bytes": one.size, "sha256": one.sha256, "added_at": one.added_at.isoformat()}
             for one in files.of_case(case.id)
@@ -348,7 +354,7 @@ def new_link(case: Case, actor: Staff) -> Link:
     if case.quarantined:
         raise RefusedError(text("cases.refusal.quarantined"))
     link = issue(Purpose.CASE, case.id, days=DAYS)
-    carry_instead(link)
+    carry_instead(link, to=case.contact.email)
     record("person.link_issued", case_id=case.id, actor=by(actor))
     if case.contact.email:
         mail_link(case, link)

@@ -36,7 +36,7 @@ from crm.links.services import opened
 from crm.links.services import token as token_of
 from crm.permissions.services import listed
 from crm.portal import corrections, services
-from crm.portal.conversation import may_write, thread, write_to_person
+from crm.portal.conversation import may_write, thread, was_written, write_to_person
 from crm.referrals.models import Referral
 from crm.security import client_network, takes_files, too_often
 from crm.talks import hours
@@ -474,13 +474,16 @@ def send_message(reference: str) -> BaseResponse:
     form = MessageForm(request.form)
     if not form.validate():
         return make_response(_compose(case, form), 422)
+    key = services.key_of(form.form_key.data or "", form.body.data)
     try:
         if case.owner_id is None and case.stage is Stage.NEW:
             assign(case, me(), me())
-        write_to_person(case, form.body.data, services.key_of(form.form_key.data or "", form.body.data), me())
+        write_to_person(case, form.body.data, key, me())
         db.session.commit()
     except IntegrityError:  # pressed twice: the first one is on its way
         db.session.rollback()
+        if not was_written(key):
+            raise
         case = case_or_404(reference)
     said = (
         gettext("The message is on its way to %(address)s.", address=case.contact.email)

@@ -27,7 +27,8 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['case_id'], ['case_file.id'], name=op.f('fk_stored_file_case_id_case_file')),
     sa.ForeignKeyConstraint(['draft_id'], ['draft.id'], name=op.f('fk_stored_file_draft_id_draft')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_stored_file')),
-    sa.UniqueConstraint('place', name=op.f('uq_stored_file_place'))
+    sa.UniqueConstraint('place', name=op.f('uq_stored_file_place')),
+    sqlite_autoincrement=True
     )
     staged = sa.text('draft_id IS NOT NULL')
     op.create_index('ix_stored_file_staged', 'stored_file', ['draft_id'], postgresql_where=staged, sqlite_where=staged)

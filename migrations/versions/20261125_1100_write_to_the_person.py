@@ -18,7 +18,8 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['author_id'], ['staff.id'], name=op.f('fk_staff_message_author_id_staff')),
     sa.ForeignKeyConstraint(['case_id'], ['case_file.id'], name=op.f('fk_staff_message_case_id_case_file')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_staff_message')),
-    sa.UniqueConstraint('form_key', name=op.f('uq_staff_message_form_key'))
+    sa.UniqueConstraint('form_key', name=op.f('uq_staff_message_form_key')),
+    sqlite_autoincrement=True
     )
     op.create_index('ix_staff_message_case', 'staff_message', ['case_id'])
 
@@ -37,7 +38,8 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['case_id'], ['case_file.id'], name=op.f('fk_correction_case_id_case_file')),
     sa.ForeignKeyConstraint(['decided_by_id'], ['staff.id'], name=op.f('fk_correction_decided_by_id_staff')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_correction')),
-    sa.UniqueConstraint('form_key', name=op.f('uq_correction_form_key'))
+    sa.UniqueConstraint('form_key', name=op.f('uq_correction_form_key')),
+    sqlite_autoincrement=True
     )
     op.create_index('ix_correction_case', 'correction', ['case_id'])
     opened = sa.text("state = 'open'")

@@ -87,6 +87,8 @@ def test_the_kind_is_said_by_the_last_dot_and_hidden_by_none(name, kind):
             papers.docx(word___rels__document_dot_xml_dot_rels=papers.relation("hyperlink", "https://exemple.ca")),
         ),
         ("xlsx", papers.xlsx()),
+        ("pdf", papers.pdf_by_hand()),
+        ("docx", papers.docx(word__embeddings__Microsoft_Excel_dot_xlsx=papers.xlsx())),
     ],
 )
 def test_an_ordinary_document_is_kept_as_it_is(kind, content):
@@ -105,6 +107,12 @@ HOSTILE = {
     "a script that no search finds": ("pdf", papers.pdf_with_hidden_script(), "active"),
     "a launch": ("pdf", papers.pdf_that_launches(), "active"),
     "a file inside": ("pdf", papers.pdf_with_a_file_inside(), "active"),
+    "a launch that the table hides": ("pdf", papers.pdf_by_hand(papers.LAUNCH, free=(4,)), "active"),
+    "short rows in the table": ("pdf", papers.pdf_by_hand(papers.LAUNCH, free=(4,), row=b"%010d 00000 n\n"), "active"),
+    "a table that begins at one": ("pdf", papers.pdf_by_hand(papers.LAUNCH, free=(4,), table=b"1 %d"), "active"),
+    "an earlier table that is none": ("pdf", papers.pdf_by_hand(papers.LAUNCH, free=(4,), trailer=b"/Prev 3 "), "active"),
+    "a second object of the same number": ("pdf", papers.pdf_by_hand(shift=4, after=b"4 0 obj\n" + papers.LAUNCH + b"\nendobj\n"), "active"),
+    "a form with its own scripts": ("pdf", papers.pdf_with_form_script(), "active"),
     "arrays without end": ("pdf", papers.pdf_of_deep_arrays(), "unreadable"),
     "a PDF under a password": ("pdf", papers.pdf(user_password="secret"), "protected"),
     "no PNG": ("png", b"\x89PNG\r\n\x1a\n" + b"x" * 50, "unreadable"),
@@ -116,6 +124,14 @@ HOSTILE = {
     "old macros": ("xlsx", papers.xlsx(xl__macrosheets__sheet1_dot_xml=b"x"), "active"),
     "a program inside": ("docx", papers.docx(word__embeddings__oleObject1_dot_bin=b"x"), "active"),
     "a template fetched": ("docx", papers.docx(word___rels__settings_dot_xml_dot_rels=papers.relation("attachedTemplate", "http://x/")), "active"),
+    "a program under another folder": ("docx", papers.docx(word___rels__document_dot_xml_dot_rels=papers.relation("oleObject", "media/x.dat", "Internal")), "active"),
+    "another kind of content brought in": ("docx", papers.docx(word___rels__document_dot_xml_dot_rels=papers.relation("aFChunk", "x.html", "Internal")), "active"),
+    "a program among the embedded": ("docx", papers.docx(word__embeddings__evil_dot_scr=b"MZ"), "active"),
+    "a picture fetched": ("docx", papers.docx(word___rels__document_dot_xml_dot_rels=papers.relation("image", "//10.0.0.1/x.png")), "active"),
+    "relations in capitals": ("docx", papers.docx(word___rels__settings_dot_xml_dot_RELS=papers.relation("attachedTemplate", "http://x/")), "active"),
+    "a command for another program": ("xlsx", papers.xlsx(xl__externalLinks__externalLink1_dot_xml=b"<x><ddeLink ddeService='cmd'/></x>"), "active"),
+    "a field that runs a command": ("docx", papers.docx(word__footer1_dot_xml=b"<w:instrText>DDEA</w:instrText><w:instrText x='1'>UTO c:\\cmd</w:instrText>"), "active"),
+    "another writing": ("docx", papers.docx(word___rels__a_dot_rels="<x/>".encode("utf-16")), "unreadable"),
     "entities": ("docx", papers.docx(word___rels__a_dot_rels="<!DOCTYPE x [<!ENTITY a 'b'>]><x/>"), "unreadable"),
     "a sheet named text": ("docx", papers.xlsx(), "type"),
     "an archive named text": ("docx", b"PK\x03\x04" + b"\0" * 40, "unreadable"),
@@ -192,6 +208,36 @@ def test_a_file_whose_reader_is_killed_is_refused_and_nothing_else(monkeypatch):
     with pytest.raises(FileRefusedError) as refused:
         services.check("plan.pdf", io.BytesIO(papers.pdf()))
     assert refused.value.reason == FileRefusal.UNREADABLE
+
+
+def test_looks_take_turns_and_whoever_would_wait_too_long_is_asked_to_come_back(monkeypatch):
+    """The one look is taken, a few wait for it, and the rest are told at once; afterwards all is as before."""
+    monkeypatch.setattr(services, "LONGEST_WAIT", 0.01)
+    with services._one_at_a_time, pytest.raises(FileRefusedError) as refused:
+        services.check("plan.pdf", io.BytesIO(papers.pdf()))
+    assert refused.value.reason == FileRefusal.BUSY
+    held = [services._waiting.acquire(blocking=False) for _ in range(services.WAITING)]
+    assert all(held)
+    with pytest.raises(FileRefusedError) as refused:
+        services.check("plan.pdf", io.BytesIO(papers.pdf()))
+    assert refused.value.reason == FileRefusal.BUSY
+    for _ in held:
+        services._waiting.release()
+    assert services.check("plan.pdf", io.BytesIO(papers.pdf())).name == "plan.pdf"
+
+
+def test_without_a_process_to_be_had_the_file_is_refused_and_nothing_else(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(FileRefusedError) as refused:
+        services.check("plan.pdf", io.BytesIO(papers.pdf()))
+    assert refused.value.reason == FileRefusal.BUSY
+
+
+def test_a_picture_that_would_grow_beyond_the_limit_is_refused(monkeypatch):
+    monkeypatch.setattr(inspection, "LARGEST", len(papers.png()) - 1)
+    with pytest.raises(FileRefusedError) as refused:
+        inspection._picture(FileKind.PNG, papers.png(size=(3000, 3000), mode="1"))
+    assert refused.value.reason == FileRefusal.SIZE
 
 
 @pytest.mark.parametrize(("kind", "content"), [("png", papers.png_of(30_000, 30_000)), ("xlsx", papers.bomb())])

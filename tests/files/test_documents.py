@@ -2,6 +2,7 @@
 
 import io
 import os
+import random
 import re
 import stat
 import time
@@ -187,6 +188,61 @@ def test_too_much_at_once_is_told_and_the_answers_are_safe(pages, people, sessio
     answer = attach(pages, PAGE[lang], *large, status=413)
     assert {"fr": "25 Mo au plus à la fois", "en": "25 MB at a time"}[lang] in words(answer.text).replace("\u00a0", " ")
     assert "Outilthèque de Rosemont" in pages.get(CHECK[lang]).text
+
+
+@pytest.mark.parametrize("size", [100_000, 200_000, 1_000_000, 3_000_000])
+def test_a_document_of_ordinary_size_arrives_whatever_its_bytes(app, pages, people, session, size):
+    """Bytes of every kind, line ends among them, as in any photograph."""
+    content = papers.pdf_with_stream(random.Random(size).randbytes(size))
+    at_documents(pages)
+    attach(pages, PAGE["fr"], ("gros.pdf", content), _add="1")
+    send(pages)
+    assert files.content_of(rows(session)[0]) == content
+
+
+def test_a_form_too_old_names_the_documents_to_choose_again(app, pages, people, session):
+    at_documents(pages)
+    answer = pages._ask(
+        pages.client.post, PAGE["fr"], data={"csrf_token": "ancien", "documents": (io.BytesIO(PLAN[1]), PLAN[0])},
+        headers={"Host": HOST}, content_type="multipart/form-data",
+    )  # fmt: skip
+    assert answer.status_code == 400
+    assert f"Choisissez de nouveau ces documents : {PLAN[0]}" in words(answer.text).replace("\u00a0", " ")
+
+
+def test_a_document_added_after_another_tab_sent_is_told(app, pages, people, session):
+    at_documents(pages)
+    send(pages)
+    pages.get("/fr/")
+    answer = attach(pages, PAGE["fr"], PLAN)
+    said = words(pages.get(answer.headers["Location"]).text)
+    assert "sans ce qui suit" in said
+    assert PLAN[0] in said
+    assert not rows(session)
+
+
+def test_a_number_is_never_used_twice(make, people, session, signed_in):
+    """A stale page cannot destroy what came after, and the team hears of every document."""
+    case, row = kept(make, session, people)
+    first = row.id
+    files.forget(row)
+    session.commit()
+    row = files.keep(files.Checked(PLAN[0], files.FileKind.PDF, PLAN[1]), case.id)
+    session.commit()
+    assert row.id > first
+    adviser = signed_in(people.adviser)
+    adviser.get(f"/staff/cases/{case.reference}")
+    adviser.post(f"/staff/cases/{case.reference}/documents/{first}/destroy", status=404)
+    assert len(rows(session)) == 1
+
+
+def test_staff_are_not_held_to_the_limit_of_the_public(make, people, session, signed_in):
+    case = make.case(owner=people.adviser)
+    adviser = signed_in(people.adviser)
+    adviser.get(f"/staff/cases/{case.reference}")
+    for _ in range(MOST_FROM_A_NETWORK + 1):
+        answer = attach(adviser, f"/staff/cases/{case.reference}/documents", ("rien.pdf", b""), status=422)
+    assert "est vide" in words(answer.text)
 
 
 def test_elsewhere_a_form_is_as_small_as_before(app, pages, people, session):

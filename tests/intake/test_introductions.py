@@ -186,6 +186,8 @@ def test_no_destroys_what_identifies_the_person_at_once(app, people, session, pa
         assert wanted.validate()
         corrections.propose(case, wanted, "autre clé")
     link = token(link_of(case))
+    corrections.change_answers(case, "reach", {"email": ["autre@exemple.ca"]}, people.adviser)
+    link = token(link_of(case))
     session.commit()
     duplicates.match()
     session.commit()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tests.conftest import filled_in
 from tests.journeys.site import Post, Site
 from tests.journeys.visit import Visit
 
@@ -85,6 +86,13 @@ def site_of_files(migrated, post, folder):
     """An installation on a fresh SQLite database."""
     shutil.copy(migrated("sqlite"), folder / "crm.sqlite")
     return Site(folder, f"sqlite:///{folder / 'crm.sqlite'}", post)
+
+
+def with_documents(folder):
+    """The facts of a programme that takes documents, for a site that is about to be made there."""
+    filled_in(folder)
+    with (folder / "programme.toml").open("a", encoding="utf-8") as facts:
+        facts.write("\nasks_files = true\n")
 
 
 @pytest.fixture

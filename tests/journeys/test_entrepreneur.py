@@ -74,6 +74,8 @@ def fill_all(visit, lang: str, email: str, preferred: str = "") -> None:
         assert visit.page.url.endswith(address(page, lang)), visit.page.url
         fill(visit, given)
         go_on(visit)
+        if visit.page.url.endswith("/documents"):  # where the programme takes some: never needed
+            go_on(visit)
     assert visit.page.url.endswith(CHECK[lang])
 
 

@@ -9,22 +9,31 @@ from playwright.sync_api import expect
 from crm import clock
 from crm.access import Role
 from crm.accounts.queries import by_email
+from crm.cases import documents, founders
 from crm.cases import services as cases
 from crm.cases.addresses import link_of
+from crm.cases.models import Founder
 from crm.cases.vocabulary import Stage
 from crm.content.views import SLUGS as WRITTEN
+from crm.files.kinds import Checked, FileKind
+from crm.i18n import speaking
+from crm.intake.answers import answers_of, page_of
+from crm.intake.browser import SLUGS as REQUEST_SLUGS
 from crm.intake.forms import PAGES as QUESTIONS
 from crm.links.services import token as token_of
 from crm.partners.queries import by_code
+from crm.portal import corrections
+from crm.portal.conversation import write_to_person
 from crm.referrals.outcomes import DeclineReason
 from crm.summaries import services as summaries
 from crm.summaries.figures import Period
 from crm.talks import services as talks
 from crm.talks.models import Mode
-from tests.journeys.conftest import site_of_files
+from tests.journeys.conftest import site_of_files, with_documents
 from tests.journeys.site import REFUSED, body_of
 from tests.journeys.test_entrepreneur import answers, begin, fill, fill_all
 from tests.journeys.test_referral import LINK
+from tests.support import papers
 from tests.support.asking import CHECK, START, address
 from tests.support.talking import open_hours
 
@@ -42,7 +51,9 @@ WORDS = "Une bibliothèque d’outils gérée par les personnes du quartier. " *
 @pytest.fixture(scope="module")
 def full(migrated, post, tmp_path_factory):
     """An installation with a dozen files at every stage, referrals in every state, and mail that did not leave."""
-    site = site_of_files(migrated, post, tmp_path_factory.mktemp("full"))
+    folder = tmp_path_factory.mktemp("full")
+    with_documents(folder)
+    site = site_of_files(migrated, post, folder)
     coordinator = site.person(Role.COORDINATOR, "fr")
     site.person(Role.COORDINATOR, "en")
     site.person(Role.ADVISER, "en")
@@ -67,6 +78,22 @@ def full(migrated, post, tmp_path_factory):
         rich.project.name, rich.project.description = LONG, WORDS
         cases.add_note(rich, WORDS, adviser)
         make.referral(rich, by_code("pme-mtl"), sent=False)
+        for name, may in ((f"Li {LONG}", True), ("Sam", False)):
+            known = {"role": "Technique", "language": "en", "email": "li@exemple.ca", "phone": "+15145550177"}
+            founders.name_founder(rich, Founder(name=name, phone_extension="", may_contact=may, **known), adviser)
+        for name in ("Plan d’affaires.pdf", f"{LONG}.pdf"):
+            documents.add(rich, Checked(name, FileKind.PDF, papers.pdf()), None)
+        write_to_person(rich, WORDS, "essai", adviser)
+        with speaking("fr"):
+            wanted = page_of(
+                "project", answers_of(rich, "project") | {"project_name": ["Un autre nom"], "description": [WORDS]}
+            )
+            assert wanted.validate()
+            corrections.propose(rich, wanted, "essai")
+            declined = corrections.propose(
+                rich, page_of("reach", answers_of(rich, "reach") | {"phone": ["514 555-0199"]}), "autre"
+            )
+            corrections.decline(declined, rich, WORDS, adviser)
         tomorrow = clock.now() + timedelta(days=1)
         talks.book(rich, adviser=adviser, starts_at=tomorrow, minutes=30, mode=Mode.VIDEO, actor=adviser)
         open_hours(session, adviser)
@@ -140,6 +167,56 @@ def check_with_errors(visit):
 def begun(visit):
     begin(visit, visit.lang)
     visit.go(START[visit.lang])
+
+
+def documents_page(visit):
+    begin(visit, visit.lang)
+    visit.go({"fr": "/fr/demande/documents", "en": "/en/request/documents"}[visit.lang])
+
+
+def documents_refused(visit):
+    documents_page(visit)
+    visit.site.forget_tries()
+    visit.page.locator("#documents").set_input_files(
+        [
+            {"name": f"{LONG}.pdf", "mimeType": "application/pdf", "buffer": papers.pdf()},
+            {"name": f"{LONG}.svg", "mimeType": "image/svg+xml", "buffer": b"<svg/>"},
+        ]
+    )
+    press(visit)
+    assert visit.status == 422
+
+
+def correcting(page, *, wrong=False):
+    def go(visit):
+        file_page(visit)
+        base = {"fr": "/fr/mon-dossier/corriger", "en": "/en/my-file/correct"}[visit.lang]
+        visit.go(f"{base}/{REQUEST_SLUGS[page][visit.lang == 'en']}")
+        if wrong:
+            visit.page.locator("#description").fill("")
+            press(visit)
+            assert visit.status == 422
+
+    return go
+
+
+def sent_blank(address, *blanks):
+    """A page of staff with one form, sent with these fields empty."""
+
+    def go(visit):
+        visit.go(address.format(**visit.site.refs))
+        for blank in blanks:
+            visit.page.locator(blank).fill("")
+        press(visit)
+        assert visit.status == 422
+
+    return go
+
+
+def keys_shown(visit):
+    visit.go("/staff/requests")
+    visit.page.keyboard.press("?")
+    expect(visit.page.locator("#keys")).to_be_visible()
 
 
 def later(visit):
@@ -421,6 +498,17 @@ PAGES = {
     "ask-check": (None, check_page),
     "ask-check-errors": (None, check_with_errors),
     "ask-too-old": (None, too_old),
+    "ask-documents": (None, documents_page),
+    "ask-documents-refused": (None, documents_refused),
+    "file-correct": (None, correcting("needs")),
+    "file-correct-errors": (None, correcting("project", wrong=True)),
+    "keys": (Role.ADVISER, keys_shown),
+    "compose": (Role.ADVISER, at("/staff/cases/{rich}/message")),
+    "compose-errors": (Role.ADVISER, sent_blank("/staff/cases/{new}/message", "#body")),
+    "answers": (Role.ADVISER, at("/staff/cases/{rich}/answers/reach")),
+    "answers-errors": (Role.ADVISER, sent_blank("/staff/cases/{rich}/answers/you", "#contact_name")),
+    "founder": (Role.ADVISER, at("/staff/cases/{rich}/founders")),
+    "founder-errors": (Role.ADVISER, sent_blank("/staff/cases/{rich}/founders", "#name")),
     "later": (None, later),
     "resume-wrong": (None, wrong_code),
     "received": (None, received),

@@ -17,9 +17,12 @@ from crm.intake.answers import CORRECTED, answers_of, changed, page_of
 from crm.intake.browser import SLUGS
 from crm.intake.forms import PAGES
 from crm.links.models import Link
-from crm.outbox.models import Message
+from crm.outbox.models import Message, Status
+from crm.outbox.services import send_again
 from crm.portal import corrections
+from crm.portal.conversation import write_to_person
 from crm.portal.models import Correction, CorrectionState
+from crm.portal.services import new_link
 from crm.reminders.models import FollowUp, State
 from crm.timeline.models import Event, EventDetail
 from tests.intake.test_requests import ALL_ANSWERS
@@ -207,8 +210,6 @@ def test_a_new_address_is_told_to_the_old_one_and_only_new_links_open_the_page(a
 
 def test_mail_that_waits_follows_the_address(app, make, people, session, signed_in):
     """A message queued a moment before the address changed reaches the new one, never the old one with a link that works."""
-    from crm.portal.conversation import write_to_person
-
     case = make.case(owner=people.adviser)
     write_to_person(case, "Bonjour", "x", people.adviser)
     session.commit()
@@ -217,6 +218,97 @@ def test_mail_that_waits_follows_the_address(app, make, people, session, signed_
     message = session.scalars(select(Message).where(Message.kind == "portal.message")).one()
     assert message.to_address == "nouvelle@exemple.ca"
     assert session.get(Link, message.link_id).revoked_at is None
+
+
+def test_mail_that_waited_for_a_former_address_never_leaves_with_a_link_that_works(app, make, people, session):
+    """The address is taken off, or was mistyped: what waits, or failed, follows the file's address or does not leave."""
+    case = make.case(owner=people.adviser)
+    case.contact.phone, case.contact.mode = "+15145550142", "phone"
+    write_to_person(case, "Bonjour", "x", people.adviser)
+    write_to_person(case, "Rebonjour", "y", people.adviser)
+    waiting, failed = session.scalars(
+        select(Message).where(Message.kind == "portal.message").order_by(Message.id)
+    ).all()
+    failed.status = Status.FAILED
+    session.commit()
+    corrections.change_answers(case, "reach", {"email": []}, people.adviser)
+    session.commit()
+    assert [waiting.status, failed.status] == [Status.DROPPED, Status.DROPPED]
+    corrections.change_answers(case, "reach", {"email": ["nouvelle@exemple.ca"]}, people.adviser)
+    new_link(case, people.adviser)
+    session.commit()
+    live = select(Link.id).where(Link.revoked_at.is_(None))
+    to_old = (Message.to_address == "nadia@exemple.ca", Message.link_id.in_(live))
+    assert not session.scalars(select(Message).where(*to_old)).all()
+
+
+def test_a_failed_message_sent_again_goes_to_the_address_as_it_is_now(app, make, people, session):
+    case = make.case(owner=people.adviser, email="nadia@exmple.ca")
+    write_to_person(case, "Bonjour", "x", people.adviser)
+    message = session.scalars(select(Message).where(Message.kind == "portal.message")).one()
+    message.status = Status.FAILED
+    corrections.change_answers(case, "reach", {"email": ["nadia@exemple.ca"]}, people.adviser)
+    send_again(message)
+    session.commit()
+    session.refresh(message)
+    assert message.to_address == "nadia@exemple.ca"
+    assert session.get(Link, message.link_id).revoked_at is None
+
+
+def test_an_address_where_there_was_none_closes_the_printed_link(app, make, people, session):
+    case = make.case(owner=people.adviser, email="")
+    case.contact.phone, case.contact.mode = "+15145550142", "phone"
+    session.commit()
+    browser = inside(app, session, case)
+    corrections.change_answers(case, "reach", {"email": ["nadia@exemple.ca"]}, people.adviser)
+    session.commit()
+    browser.get(HOME["fr"], 404)
+    assert session.scalars(select(Message.to_address).where(Message.kind == "portal.link")).all() == [
+        "nadia@exemple.ca"
+    ]
+
+
+def test_nothing_is_mailed_to_who_is_in_quarantine(app, make, people, session):
+    case = make.case(owner=people.adviser)
+    case.quarantined = True
+    page = page_of("project", answers_of(case, "project") | {"project_name": ["Autre"]})
+    assert page.validate()
+    made = corrections.propose(case, page, "x")
+    corrections.decline(made, case, "Non", people.adviser)
+    corrections.change_answers(case, "reach", {"email": ["nouvelle@exemple.ca"]}, people.adviser)
+    session.commit()
+    assert not session.scalars(select(Message).where(Message.kind.in_(["portal.link", "portal.not_corrected", "portal.address_changed"]))).all()  # fmt: skip
+
+
+def test_an_answer_that_changed_since_is_shown_before_it_is_overwritten(app, make, people, session, signed_in):
+    case = make.case(owner=people.adviser)
+    correct(inside(app, session, case), "project", project_name="Ce que veut la personne")
+    corrections.change_answers(case, "project", {"project_name": ["Ce que l’équipe a su"]}, people.adviser, "x")
+    session.commit()
+    adviser, number = signed_in(people.adviser), only(session).id
+    decide(adviser, case, number, decision="confirm")
+    assert only(session).state is CorrectionState.OPEN
+    page = words(adviser.get(f"/staff/cases/{case.reference}").text)
+    assert "Une réponse a changé" in page
+    assert "Ce que l’équipe a su" in page
+    assert case.project.name == "Ce que l’équipe a su"
+    decide(adviser, case, number, decision="confirm")
+    session.rollback()
+    assert case.project.name == "Ce que veut la personne"
+
+
+def test_a_form_sent_again_after_the_answer_says_so(app, make, people, session):
+    case = make.case(owner=people.adviser)
+    browser = inside(app, session, case)
+    typed = blank(browser, at("project")) | {"project_name": "Nouveau"}
+    browser.post(at("project"), typed)
+    corrections.decline(only(session), case, "Voir [link]", people.adviser)
+    session.commit()
+    mail = session.scalars(select(Message).where(Message.kind == "portal.not_corrected")).one()
+    assert mail.body.count("[link]") == 1
+    browser.post(at("project"), typed)
+    assert "déjà été traitée" in words(browser.get(HOME["fr"]).text)
+    assert "Nouveau" in browser.get("/fr/mon-dossier/copie").text
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def check_page(body: str, address: str) -> None:
     unlabelled = [one for one in page.controls if one not in page.labels]
     assert not unlabelled, f"{address}: {unlabelled} have no label"
     for method, names in page.forms:
-        assert method == "get" or "csrf_token" in names, f"{address}: a form has no token"
+        assert method in {"get", "dialog"} or "csrf_token" in names, f"{address}: a form has no token"
     assert not page.problems, f"{address}: {page.problems}"
     assert "{{" not in body, f"{address}: raw template text"
 

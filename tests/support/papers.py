@@ -78,6 +78,41 @@ def pdf_with_hidden_script() -> bytes:
     return body + b"startxref\n%d\n%%%%EOF\n" % start
 
 
+LAUNCH = b"<< /S /La#75nch /F (calc.exe) >>"
+LINK = b"<< /S /URI /URI (https://exemple.ca) >>"
+
+
+def pdf_by_hand(action=LINK, *, free=(), row=b"%010d 00000 n \n", table=b"0 %d", trailer=b"", shift=0, after=b""):
+    """A page whose link does `action`, with a table of objects that may lie: readers mend it each in its own way."""
+    objects = {
+        1: b"<< /Type /Catalog /Pages 2 0 R >>",
+        2: b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        3: b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 100 100] /Annots [5 0 R] >>",
+        4: action,
+        5: b"<< /Type /Annot /Subtype /Link /Rect [0 0 100 100] /A 4 0 R >>",
+    }
+    body, places = b"%PDF-1.5\n", {}
+    for number, content in objects.items():
+        places[number] = len(body)
+        body += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+    body += after
+    start = len(body)
+    body += b"xref\n" + table % (len(objects) + 1) + b"\n0000000000 65535 f \n"
+    for number, place in places.items():
+        body += b"0000000000 65535 f \n" if number in free else row % (place + shift)
+    return body + b"trailer\n<< /Size 6 /Root 1 0 R %s>>\nstartxref\n%d\n%%%%EOF\n" % (trailer, start)
+
+
+def pdf_with_form_script():
+    def change(writer):
+        form = DecodedStreamObject()
+        form.set_data(b"<script>app.alert(1)</script>")
+        xfa = writer._add_object(form)
+        writer._root_object[NameObject("/AcroForm")] = DictionaryObject({NameObject("/XFA"): xfa})
+
+    return pdf(change)
+
+
 def pdf_of_deep_arrays() -> bytes:
     def change(writer):
         nest = ArrayObject()
@@ -145,9 +180,9 @@ def xlsx(**parts) -> bytes:
     return office("xl/workbook.xml", **parts)
 
 
-def relation(kind: str, target: str) -> str:
+def relation(kind: str, target: str, mode: str = "External") -> str:
     return (
-        '<Relationships><Relationship Id="r1" TargetMode="External" '
+        f'<Relationships><Relationship Id="r1" TargetMode="{mode}" '
         f'Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}" Target="{target}"/></Relationships>'
     )
 

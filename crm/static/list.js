@@ -1,0 +1,42 @@
+/* Keys for lists: j and k go from row to row, the letters of a row's own buttons press them, ? tells which there are.
+   Without this script the list is used with Tab and Enter as any page is. They can be switched off, and never act while one types. */
+(() => {
+  "use strict";
+  const rows = [...document.querySelectorAll("table[data-keys] tbody tr")];
+  const help = document.getElementById("keys");
+  if (!help || !help.showModal) return;
+  const on = help.querySelector("input[type=checkbox]"), opener = document.querySelector("[data-opens=keys]");
+  const store = { get: () => { try { return localStorage.getItem("keys"); } catch { return null; } },
+                  set: (value) => { try { localStorage.setItem("keys", value); } catch { /* kept for this page only */ } } };
+  on.checked = store.get() !== "off";
+  on.addEventListener("change", () => store.set(on.checked ? "on" : "off"));
+  opener.hidden = false;
+  opener.addEventListener("click", () => help.showModal());
+
+  let last = -1;
+  const here = () => rows.findIndex((row) => row.contains(document.activeElement));
+  const go = (place) => {
+    if (!rows.length) return;
+    last = Math.max(0, Math.min(rows.length - 1, place));
+    const target = rows[last].querySelector("a, button");
+    target.focus();
+    rows[last].scrollIntoView({ block: "nearest" });
+  };
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || help.open) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+    if (event.key === "?") { event.preventDefault(); help.showModal(); return; }
+    if (!on.checked) return;
+    const place = here() >= 0 ? here() : last;
+    if (event.key === "j") { event.preventDefault(); go(place + 1); return; }
+    if (event.key === "k") { event.preventDefault(); go(place < 0 ? 0 : place - 1); return; }
+    if (!/^[a-z]$/.test(event.key) || place < 0) return;
+    const pressed = rows[place].querySelector(`[data-key=${event.key}]`);
+    if (!pressed) return;
+    event.preventDefault();
+    if (pressed.tagName === "SUMMARY") {
+      pressed.parentElement.open = true;
+      pressed.parentElement.querySelector("select, input:not([type=hidden]), textarea").focus();
+    } else pressed.click();
+  });
+})();
