@@ -32,6 +32,12 @@ def at_local(day: date, hour: int, minute: int = 0) -> datetime:
     return wall.astimezone(UTC)
 
 
+def is_skipped(day: date, hour: int, minute: int = 0) -> bool:
+    """Whether a wall-clock time does not exist in Montréal: the hour that the spring change skips."""
+    wall = datetime.combine(day, time(hour, minute), tzinfo=ZONE)
+    return wall.astimezone(UTC).astimezone(ZONE).replace(tzinfo=None) != wall.replace(tzinfo=None)
+
+
 def day_bounds(first: date, last: date) -> tuple[datetime, datetime]:
     """From 00:00 on `first` to 24:00 on `last` in Montréal, as a half-open interval of UTC instants."""
     return at_local(first, 0), at_local(last + timedelta(days=1), 0)

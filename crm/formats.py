@@ -1,4 +1,4 @@
-"""Reading what people type: telephone numbers and e-mail addresses. Pure. Domain reference, section 7."""
+"""Reading what people type: telephone numbers, e-mail addresses, numbers of enterprises, postal codes, amounts. Pure. Domain reference, section 7."""
 
 import re
 
@@ -56,6 +56,51 @@ def read_neq(typed: str) -> str | None:
     """
     digits = _SEPARATORS.sub("", typed)
     return digits if len(digits) == 10 and digits.isascii() and digits.isdigit() else None
+
+
+# No D, F, I, O, Q or U anywhere; no W or Z first.
+_POSTAL_CODE = re.compile(r"[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z]\d[ABCEGHJ-NPRSTV-Z]\d", re.ASCII)
+
+
+def read_postal_code(typed: str) -> str | None:
+    """A Canadian postal code in capitals with one space, however it was spaced or dashed; None when it is not one.
+
+    >>> read_postal_code("h2x-1y4")
+    'H2X 1Y4'
+    """
+    code = _SEPARATORS.sub("", typed[:LONGEST]).upper()
+    return f"{code[:3]} {code[3:]}" if _POSTAL_CODE.fullmatch(code) else None
+
+
+def is_of_quebec(postal_code: str) -> bool:
+    """Whether a postal code begins as those of Québec do. Another letter is worth a question, never a refusal."""
+    return postal_code[:1] in {"G", "H", "J"}
+
+
+LARGEST_AMOUNT = 10**12  # cents
+_CURRENCY = re.compile(r"^(?:CA)?\$|(?:\$(?:CA)?|CAD)$", re.IGNORECASE)
+# Digits, or groups of three of them behind one kind of mark; then cents behind another kind, or behind the only one.
+_AMOUNT = re.compile(
+    r"(\d+|\d{1,3}(?:(?P<mark>[.,])\d{3})(?:(?P=mark)\d{3})*)(?:(?!(?P=mark))[.,](\d{1,2})|)|(\d+)[.,](\d{1,2})",
+    re.ASCII,
+)
+
+
+def read_amount(typed: str) -> int | None:
+    """Whole cents of an amount in dollars, in either language's writing; None for what is not one.
+
+    A lone comma or point before three digits marks thousands; before one or two, cents.
+
+    >>> [read_amount(typed) for typed in ("50 000,00 $", "$50,000", "1.234,5", "50.000", "12,50")]
+    [5000000, 5000000, 123450, 5000000, 1250]
+    """
+    bare = re.sub(r"[\s\u00a0\u202f\u2009']+", "", typed[:LONGEST]) if len(typed) <= LONGEST else ""
+    found = _AMOUNT.fullmatch(_CURRENCY.sub("", bare))
+    if found is None:
+        return None
+    dollars, cents = (found[4], found[5]) if found[4] else (found[1], found[3] or "")
+    amount = int(re.sub(r"[.,]", "", dollars)) * 100 + int(cents.ljust(2, "0") or 0)
+    return amount if amount <= LARGEST_AMOUNT else None
 
 
 _WELL_KNOWN = (

@@ -7,7 +7,7 @@ import contextlib
 import re
 import unicodedata
 from collections.abc import Hashable, Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from functools import cache, lru_cache
 from typing import Any
 
@@ -211,6 +211,20 @@ class DateField(StringField):
         if self.day is None or self.day.year not in YEARS:
             self.day = None
             raise StopValidation(gettext("Write the date as year-month-day, like %(example)s", example="2026-11-25"))
+
+
+def read_instant_on(day: date, typed: str) -> datetime:
+    """The instant of a Montréal wall-clock time typed for a day. Raises StopValidation, saying what to do, for one that is not or never was."""
+    try:
+        hour, minute = read_time(typed)
+        skipped = clock.is_skipped(day, hour, minute)
+    except (ValueError, OverflowError):
+        raise StopValidation(
+            gettext("Write the time as hours and minutes, like %(example)s", example="14:30")
+        ) from None
+    if skipped:
+        raise StopValidation(gettext("Clocks go forward that night, and this hour does not exist. Choose another"))
+    return clock.at_local(day, hour, minute)
 
 
 def read_time(typed: str) -> tuple[int, int]:

@@ -148,6 +148,14 @@ def format_number(value: float) -> str:
     return text.replace(",", NBSP).replace(".", ",")
 
 
+def format_amount(cents: int, lang: str | None = None) -> str:
+    """50 000 $ and 1 234,50 $; $50,000 and $1,234.50. Cents are written when there are some."""
+    number = f"{cents // 100:,}" + (f".{cents % 100:02d}" if cents % 100 else "")
+    if (lang or _language.get()) == "en":
+        return f"${number}"
+    return f"{number.replace(',', NBSP).replace('.', ',')}{NBSP}$"
+
+
 def format_size(size: int) -> str:
     """1,2 Mo and 1.2 MB, 340 Ko and 340 KB; at most one decimal, never 0 for something."""
     mega = "Mo" if _language.get() == "fr" else "MB"

@@ -9,7 +9,7 @@ from wtforms.validators import StopValidation
 from crm import clock, forms
 from crm.accounts.queries import People
 from crm.cases.vocabulary import ExchangeDirection, ExchangeKind, Stage
-from crm.forms import AtMost, Chosen, DateField, Filled, read_time
+from crm.forms import AtMost, Chosen, DateField, Filled, read_instant_on
 from crm.i18n import gettext, lazy
 from crm.texts import choices, label
 
@@ -72,12 +72,7 @@ class ExchangeForm(forms.Form):
             today = self.on.day == clock.today()
             self.happened_at = clock.now() if today else clock.at_local(self.on.day, 12)
         else:
-            try:
-                self.happened_at = clock.at_local(self.on.day, *read_time(field.data))
-            except (ValueError, OverflowError):
-                raise StopValidation(
-                    gettext("Write the time as hours and minutes, like %(example)s", example="14:30")
-                ) from None
+            self.happened_at = read_instant_on(self.on.day, field.data)
         if self.happened_at > clock.now():
             raise StopValidation(gettext("Choose a date and time in the past"))
 

@@ -19,7 +19,7 @@ from crm.cases.models import Case
 from crm.cases.views import back_to, case_or_404, case_page
 from crm.db import db
 from crm.feature import Feature, Panel
-from crm.forms import AtMost, Chosen, DateField, Filled, read_time
+from crm.forms import AtMost, Chosen, DateField, Filled, read_instant_on
 from crm.i18n import gettext, lazy
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
@@ -64,12 +64,7 @@ class TalkForm(forms.Form):
     def validate_at(self, field: wtforms.Field) -> None:
         if self.on.day is None or not field.data:
             return
-        try:
-            self.starts_at = clock.at_local(self.on.day, *read_time(field.data))
-        except (ValueError, OverflowError):
-            raise StopValidation(
-                gettext("Write the time as hours and minutes, like %(example)s", example="14:30")
-            ) from None
+        self.starts_at = read_instant_on(self.on.day, field.data)
 
 
 class OutcomeForm(forms.Form):

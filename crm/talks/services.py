@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, or_, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import joinedload
 
 from crm import clock
 from crm.accounts.models import Staff
@@ -61,7 +62,8 @@ def coming(case: Case) -> list[Talk]:
 @cache
 def _booked() -> Select[Talk]:
     mine = Talk.case_id == bindparam("case_id")
-    return select(Talk).where(mine, Talk.state == TalkState.BOOKED).order_by(Talk.starts_at)
+    booked_ones = select(Talk).where(mine, Talk.state == TalkState.BOOKED)
+    return booked_ones.options(joinedload(Talk.adviser)).order_by(Talk.starts_at)
 
 
 def book(

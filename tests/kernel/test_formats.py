@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.formats import read_email, read_phone
-from crm.i18n import NBSP, format_phone
+from crm.formats import LARGEST_AMOUNT, is_of_quebec, read_amount, read_email, read_phone, read_postal_code
+from crm.i18n import NBSP, format_amount, format_phone
 
 MONTREAL = "+15145550142"
 
@@ -191,3 +191,54 @@ def test_no_address_that_is_kept_can_break_a_header(typed):
         assert kept.isprintable()
         assert kept.count("@") == 1
         assert not set(kept) & set(" ,;<>")
+
+
+@pytest.mark.parametrize("typed", ["H2X 1Y4", "h2x1y4", " h2x-1y4 ", "H2X\u00a01Y4", "H2X\u20131Y4", "H 2 X 1 Y 4"])
+def test_a_postal_code_is_read_however_it_is_spaced(typed):
+    assert read_postal_code(typed) == "H2X 1Y4"
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "H2X", "H2X 1Y", "D2X 1Y4", "W2X 1Y4", "H2O 1Y4", "H2X 1Y44", "12345", "H２X 1Y4", "x" * 500]
+)
+def test_what_is_no_postal_code_is_none(typed):
+    assert read_postal_code(typed) is None
+
+
+def test_another_province_is_worth_a_question_only():
+    assert [is_of_quebec(code) for code in ("G1A 1A1", "H2X 1Y4", "J4K 2T1", "K1A 0B1", "")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "cents"),
+    [
+        ("50 000", 5_000_000), ("50,000", 5_000_000), ("50000", 5_000_000), ("50 000,00 $", 5_000_000), ("$50,000", 5_000_000),
+        ("50.000", 5_000_000), ("50\u202f000\u00a0$", 5_000_000), ("1,234.50", 123_450), ("1.234,50", 123_450), ("12,5", 1_250),
+        ("0", 0), ("1,234,567.89", 123_456_789), ("1 234 567,89 $ ", 123_456_789), ("50000 CAD", 5_000_000), ("CA$5", 500), ("12.50$", 1_250),
+    ],
+)  # fmt: skip
+def test_an_amount_is_read_in_either_writing(typed, cents):
+    assert read_amount(typed) == cents
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "$", "cinq mille", "-5", "1,23,456", "1.2.3", "1,234,56", "50 000 $ US", "1e5", "٥٠", "12,345.678", "9" * 30, "5" * 500, "1\x002"]
+)  # fmt: skip
+def test_what_is_no_amount_is_none(typed):
+    assert read_amount(typed) is None
+
+
+@given(st.integers(min_value=0, max_value=LARGEST_AMOUNT), st.sampled_from(["fr", "en"]))
+def test_an_amount_as_it_is_shown_reads_back(cents, lang):
+    assert read_amount(format_amount(cents, lang)) == cents
+
+
+def test_amounts_as_each_language_writes_them():
+    assert [format_amount(5_000_000, lang) for lang in ("fr", "en")] == [f"50{NBSP}000{NBSP}$", "$50,000"]
+    assert [format_amount(123_450, lang) for lang in ("fr", "en")] == [f"1{NBSP}234,50{NBSP}$", "$1,234.50"]
