@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
@@ -21,6 +22,7 @@ from crm import clock
 from crm.cases.services import DIGITS, LETTERS
 from crm.db import db
 from crm.files import services as files
+from crm.forms import clean
 from crm.i18n import format_date
 from crm.intake.models import Draft, Request
 from crm.links.models import Link, Purpose
@@ -41,6 +43,7 @@ class Content:
     answers: dict[str, list[str]] = field(default_factory=dict)
     judged: list[str] = field(default_factory=list)
     trapped: bool = False  # the field that people do not see was filled in
+    tabs: dict[str, str] = field(default_factory=dict)  # the window that wrote each answer last
     documents: dict[str, str] = field(default_factory=dict)  # what was added, number to name: it is kept for a day only
 
     def put(self, typed: dict[str, list[str]]) -> None:
@@ -51,8 +54,33 @@ class Content:
             else:
                 self.answers.pop(name, None)
 
+    def merge(self, typed: dict[str, list[str]], *, tab: str, seen: Mapping[str, str]) -> dict[str, list[str]]:
+        """Keep what was typed in one window beside what another wrote meanwhile; the other's answers that had to give way.
+
+        `seen` marks each answer as it was when this window was drawn. An answer that it left alone stays as the other window has
+        it; where both changed one, this window's stands, and the other's is given back to be shown.
+        """
+        replaced: dict[str, list[str]] = {}
+        for name, values in typed.items():
+            there = self.answers.get(name, [])
+            elsewhere = name in seen and self.tabs.get(name) != tab and mark_of(there) != seen[name]
+            if elsewhere and mark_of(values) == seen[name]:
+                continue
+            if elsewhere and mark_of(values) != mark_of(there):
+                replaced[name] = there
+            self.put({name: values})
+            if tab:
+                self.tabs[name] = tab
+        return replaced
+
     def judge(self, page: str, *, wrong: bool) -> None:
         self.judged = [one for one in self.judged if one != page] + ([page] if wrong else [])
+
+
+def mark_of(values: list[str]) -> str:
+    """A mark that tells one answer from another, however its browser ends lines."""
+    cleaned = [one for one in (str(clean(value)) for value in values) if one]
+    return hashlib.sha256(json.dumps(cleaned).encode("utf-8", "replace")).hexdigest()[:8]
 
 
 def begin() -> Draft:

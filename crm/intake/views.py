@@ -4,7 +4,8 @@ Each page of questions is a form that saves what was typed before anything else,
 continue, back, later, or the other language. So leaving a page never loses a letter, and only *continue* judges.
 """
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Mapping
 
 import wtforms
 from flask import (
@@ -35,6 +36,7 @@ from crm.formats import read_email, suggested_email
 from crm.forms import Filled
 from crm.i18n import View, format_date, gettext, in_both_languages, language, lazy
 from crm.intake import drafts, services
+from crm.intake.answers import in_words
 from crm.intake.browser import (
     SLUGS,
     address_of,
@@ -54,7 +56,7 @@ from crm.links import cookies
 from crm.links.models import Purpose
 from crm.links.services import opened
 from crm.security import client_network, counted, too_often
-from crm.texts import text
+from crm.texts import label, text
 from crm.texts.facts import form_is_open, programme
 
 bp = Blueprint("intake", __name__)
@@ -147,10 +149,10 @@ def question_page(lang: str, page: str) -> str | BaseResponse:
     form = PAGES[page](content.answers)
     if page in content.judged:
         form.validate()
-    return _page(form, from_check="check" in request.args)
+    return _page(form, content, from_check="check" in request.args)
 
 
-def _page(form: QuestionPage, *, from_check: bool) -> str:
+def _page(form: QuestionPage, content: Content, *, from_check: bool, replaced: Mapping[str, list[str]] = {}) -> str:
     order = order_of_pages()
     place = order.index(form.page)
     return render_template(
@@ -164,6 +166,11 @@ def _page(form: QuestionPage, *, from_check: bool) -> str:
         facts=services.notice_values(),
         consents=services.consents_offered() if form.page == "choices" else (),
         wording=services.consent_wording,
+        tab=secrets.token_urlsafe(6),
+        seen=" ".join(drafts.mark_of(content.answers.get(name, [])) for name in form.questions()),
+        replaced=[
+            (label("intake.answer", name), in_words(form.page, name, values)) for name, values in replaced.items()
+        ],
     )
 
 
@@ -190,17 +197,28 @@ def save_page(lang: str, page: str) -> BaseResponse:
     if sent := drafts.sent_as(draft):
         return _to_script(410) if in_passing is not None else already_sent(sent, typed)
     content = drafts.content_of(draft)
-    content.put(typed)
+    seen = {} if in_passing is not None else _seen(questions)
+    replaced = content.merge(typed, tab=request.form.get("_tab", "")[:16], seen=seen)
     content.trapped |= bool(request.form.get(robots.TRAP))
     form = PAGES[page](content.answers)
     judges = in_passing is None and not any(request.form.get(name) for name in ("_lang", "_back", "_later"))
     if judges:
         content.judge(page, wrong=not form.validate())
     drafts.save(draft, content)
-    response: BaseResponse = _to_script(204) if in_passing is not None else _after(form, content, found=found)
+    if replaced:  # another window answered otherwise: nobody leaves before seeing it
+        body = _page(form, content, from_check="check" in request.form, replaced=replaced)
+        response: BaseResponse = make_response(body, 409)
+    else:
+        response = _to_script(204) if in_passing is not None else _after(form, content, found=found)
     response = with_cookie(response, draft)
     db.session.commit()
     return response
+
+
+def _seen(questions: list[str]) -> dict[str, str]:
+    """The mark of each answer as it was when this window was drawn; none from a form that does not tell."""
+    marks = request.form.get("_seen", "").split(" ")
+    return dict(zip(questions, marks, strict=True)) if len(marks) == len(questions) else {}
 
 
 def _to_script(status: int) -> Response:
@@ -223,7 +241,7 @@ def _after(form: QuestionPage, content: Content, *, found: bool) -> BaseResponse
         place = order.index(form.page)
         return redirect(address_of(order[place - 1]) if place else url_for("intake.start", lang=language()), 303)
     if form.page in content.judged:
-        return make_response(_page(form, from_check=from_check), 422)
+        return make_response(_page(form, content, from_check=from_check), 422)
     if not found:
         flash(text("intake.refusal.lost", phone=programme().phone))
         return redirect(address_of(next_page(content)), 303)

@@ -11,6 +11,7 @@
     const typed = new FormData(form), sent = new URLSearchParams();
     sent.set("csrf_token", typed.get("csrf_token"));
     sent.set("_save", [...names].join(","));
+    sent.set("_tab", typed.get("_tab"));
     for (const [name, value] of typed) if (names.has(name)) sent.append(name, value);
     return sent;
   };

@@ -440,3 +440,97 @@ def test_the_suggestion_for_an_address_is_never_wilder_than_one_slip():
     assert suggested_email("a@vidoetron.ca") == "a@videotron.ca"
     for sign in string.punctuation:
         assert suggested_email(f"a@{sign}{sign}") is None
+
+
+# --- two windows -----------------------------------------------------------------------------------------------------
+
+
+def shown_in(pages, page, lang="fr"):
+    """A window: the page's form as it was drawn, to be sent later."""
+    body = pages.get(address(page, lang)).text
+    return next(values for action, values in forms_of(body) if action == address(page, lang))
+
+
+def sent_from(pages, page, window, lang="fr", status=303, **typed):
+    return pages.post(address(page, lang), window | {name: value for name, value in typed.items()}, status=status)
+
+
+@pytest.mark.parametrize("lang", ["fr", "en"])
+def test_a_stale_window_takes_nothing_back_that_it_left_alone(pages, people, session, lang):
+    begin(pages, lang)
+    fill(pages, ANSWERS, lang, only=("project",))
+    stale = shown_in(pages, "project", lang)
+    sent_from(
+        pages,
+        "project",
+        shown_in(pages, "project", lang),
+        lang,
+        description="Une description plus longue, écrite ailleurs.",
+    )
+    answer = sent_from(pages, "project", stale, lang, project_name="Nom donné dans l’autre fenêtre")
+    assert answer.headers["Location"] == address("form", lang)
+    now = shown_in(pages, "project", lang)
+    assert now["description"] == ["Une description plus longue, écrite ailleurs."]
+    assert now["project_name"] == ["Nom donné dans l’autre fenêtre"]
+
+
+@pytest.mark.parametrize("button", [{}, {"_back": "1"}, {"_later": "1"}, {"_lang": "en"}])
+def test_an_answer_changed_in_two_windows_is_shown_before_one_leaves_and_neither_is_lost(
+    pages, people, session, button
+):
+    begin(pages)
+    fill(pages, ANSWERS, only=("project",))
+    first, second = shown_in(pages, "project"), shown_in(pages, "project")
+    sent_from(
+        pages, "project", first, description="Ce que la première fenêtre contient, <b>en entier</b>.", sector="food"
+    )
+    answer = sent_from(
+        pages, "project", second, status=409, description="Ce que la seconde fenêtre contient, tout autant.", **button
+    )
+    said = words(answer.text)
+    assert "Ce que la première fenêtre contient, <b>en entier</b>." in said
+    assert "Ce que la seconde fenêtre contient, tout autant." in answer.text
+    now = shown_in(pages, "project")
+    assert now["description"] == ["Ce que la seconde fenêtre contient, tout autant."]
+    assert now["sector"] == ["food"]
+    again = next(values for action, values in forms_of(answer.text) if action == address("project"))
+    sent_from(pages, "project", again, **button)
+
+
+def test_one_window_is_never_told_of_itself(pages, people, session):
+    """What its own script saved, the back button, a refresh, and other line ends are not another window."""
+    begin(pages)
+    fill(pages, ANSWERS, only=("project",))
+    window = shown_in(pages, "project")
+    in_passing = {
+        "_save": "description",
+        "_tab": window["_tab"],
+        "description": "Une première\nversion, enregistrée en passant.",
+    }
+    pages.post(address("project"), in_passing, status=204)
+    sent_from(pages, "project", window, description="Une deuxième\r\nversion, envoyée par le bouton.")
+    sent_from(pages, "project", window, description="Une troisième\r\nversion, après le bouton Précédent.")
+    fresh = shown_in(pages, "project")
+    sent_from(pages, "project", fresh)
+    assert shown_in(pages, "project")["description"][0].startswith("Une troisième")
+
+
+@pytest.mark.parametrize("seen", ["", "x", "a b", "00000000 " * 40, "\x00"])
+def test_marks_that_mean_nothing_lose_nothing(pages, people, session, seen):
+    begin(pages)
+    fill(pages, ANSWERS, only=("project",))
+    window = shown_in(pages, "project")
+    answer = pages.post(address("project"), window | {"_seen": seen, "_tab": "x" * 5000, "project_name": "Gardé"})
+    assert answer.headers["Location"] == address("form")
+    assert shown_in(pages, "project")["project_name"] == ["Gardé"]
+
+
+def test_a_forged_mark_shows_the_page_again_at_most(pages, people, session):
+    begin(pages)
+    fill(pages, ANSWERS, only=("project",))
+    window = shown_in(pages, "project")
+    forged = " ".join("00000000" for _ in window["_seen"][0].split())
+    answer = pages.post(
+        address("project"), window | {"_seen": forged, "_tab": "autre", "project_name": "Gardé"}, status=409
+    )
+    assert "Gardé" in answer.text
