@@ -11,7 +11,6 @@ from flask_login import current_user
 from sqlalchemy import Select, bindparam, select
 from werkzeug.wrappers import Response as BaseResponse
 
-from crm import forms
 from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
@@ -120,7 +119,8 @@ def _note(case: Case, what: str, row: StoredFile, actor: Staff | None) -> None:
     record(f"document.{what}", case_id=case.id, actor=by(actor), codes={"document": row.id}, detail=detail)
 
 
-class DocumentsForm(forms.Form):
+@dataclass(frozen=True)
+class DocumentsForm:
     """Documents sent by staff. What is wrong with them is told on the case page as by its other forms."""
 
     problems: Sequence[tuple[str, str]] = ()
@@ -203,9 +203,8 @@ def add_by_staff(reference: str) -> BaseResponse | Response:
             refused.append(error)
     db.session.commit()
     if refused or not checked:
-        form = DocumentsForm()
-        form.problems = words_of(refused) or [(f"#{FIELD}", gettext("Choose a document"))]
-        return case_page(case, 422, documents_form=form)
+        problems = words_of(refused) or [(f"#{FIELD}", gettext("Choose a document"))]
+        return case_page(case, 422, documents_form=DocumentsForm(problems))
     return back_to(
         case, gettext("The documents were added.") if len(checked) > 1 else gettext("The document was added.")
     )

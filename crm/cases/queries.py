@@ -35,7 +35,7 @@ def visible(staff: Staff, file: Any = Case) -> ColumnElement[bool]:
     """
     if staff.role not in CASE_ROLES:
         return false()
-    return _visible_to(staff.id, file)
+    return visible_to(staff.id, file)
 
 
 def may_see(staff: Staff, case_id: int) -> bool:
@@ -43,7 +43,8 @@ def may_see(staff: Staff, case_id: int) -> bool:
     return db.session.scalar(select(Case.id).where(Case.id == case_id, visible(staff))) is not None
 
 
-def _visible_to(staff_id: Any, file: Any = Case) -> ColumnElement[bool]:
+def visible_to(staff_id: Any, file: Any = Case) -> ColumnElement[bool]:
+    """The same for somebody of the case team, whose number may be left open: for statements that are built once."""
     named = exists().where(CaseReader.case_id == file.id, CaseReader.staff_id == staff_id)
     return or_(file.restricted.is_(False), file.owner_id == staff_id, named)
 
@@ -64,7 +65,7 @@ def _one(*, lock: bool) -> Select[Case]:
         select(Case)
         .join(Case.contact)
         .join(Case.project)
-        .where(Case.reference == bindparam("reference"), _visible_to(bindparam("staff_id")))
+        .where(Case.reference == bindparam("reference"), visible_to(bindparam("staff_id")))
         .options(
             contains_eager(Case.contact),
             contains_eager(Case.project).joinedload(Project.assessed_by).load_only(Staff.name),
@@ -137,7 +138,7 @@ def _queue(wanted: Filter, *, first: bool) -> Select[*tuple[Any, ...]]:
         .join(Contact, Contact.id == Case.contact_id)
         .join(Project, Project.id == Case.project_id)
         .outerjoin(Staff, Staff.id == Case.owner_id)
-        .where(_visible_to(bindparam("staff_id")), wanted.condition(bindparam("staff_id")), Case.quarantined.is_(False))
+        .where(visible_to(bindparam("staff_id")), wanted.condition(bindparam("staff_id")), Case.quarantined.is_(False))
         .order_by(Case.received_at.desc(), Case.id.desc())
         .limit(bindparam("at_most", type_=Integer))
     )

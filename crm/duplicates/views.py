@@ -1,11 +1,12 @@
 """Two files side by side, and what is decided of them."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import wtforms
 from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, url_for
-from sqlalchemy import ColumnElement, Select, and_, bindparam, or_, select
+from sqlalchemy import Select, and_, bindparam, or_, select
 from werkzeug.wrappers import Response as BaseResponse
 
 from crm import clock, forms
@@ -60,7 +61,7 @@ def waiting(staff: Staff) -> list[LikePair]:
 
 def load(case: Case, staff: Staff) -> dict[str, Any]:
     """What the case page shows: files that look like this one, those of the same person, and those merged into it."""
-    rows = db.session.execute(_alike(queries.visible(staff)), {"case_id": case.id}).all()
+    rows = db.session.execute(_alike(), {"case_id": case.id, "staff_id": staff.id}).all()
     order = [None, Verdict.SAME_PERSON, Verdict.SAME_TEAM, Verdict.SAME_PROJECT]
     return {
         "alike": sorted(rows, key=lambda row: (order.index(row.verdict), -row.score)),
@@ -68,7 +69,8 @@ def load(case: Case, staff: Staff) -> dict[str, Any]:
     }
 
 
-def _alike(seen: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+@cache
+def _alike() -> Select[*tuple[Any, ...]]:
     me_first = and_(LikePair.older_id == bindparam("case_id"), Case.id == LikePair.newer_id)
     me_last = and_(LikePair.newer_id == bindparam("case_id"), Case.id == LikePair.older_id)
     undecided = and_(LikePair.verdict.is_(None), services.comparable())
@@ -86,7 +88,8 @@ def _alike(seen: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
         .join(Contact, Contact.id == Case.contact_id)
         .join(Project, Project.id == Case.project_id)
         .where(
-            or_(undecided, LikePair.verdict.in_((Verdict.SAME_PERSON, Verdict.SAME_TEAM, Verdict.SAME_PROJECT))), seen
+            or_(undecided, LikePair.verdict.in_((Verdict.SAME_PERSON, Verdict.SAME_TEAM, Verdict.SAME_PROJECT))),
+            queries.visible_to(bindparam("staff_id")),
         )
     )
 

@@ -312,7 +312,8 @@ def send(lang: str) -> BaseResponse:
         try:
             received = services.receive(whole, key=draft.key, page_language=lang, why_suspect=suspect)
             gone = services.documents_gone(draft, content)
-            documents.keep_staged(draft.id, received.case)
+            if content.documents:
+                documents.keep_staged(draft.id, received.case)
             drafts.finish(draft, received)
             response = _to_confirmation(received)
             session["sent"] = (received.case_id, clock.now().timestamp())
