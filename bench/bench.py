@@ -11,6 +11,7 @@ just before it: "x" is the median of the ratios of these pairs, for machines cha
 
 import argparse
 import contextlib
+import gc
 import http.client
 import json
 import os
@@ -225,6 +226,8 @@ def _match() -> dict[str, float]:
         ids = list(db.session.scalars(select(Case.id).order_by(Case.id)))
         step = max(1, len(ids) // 300)
         rows = db.session.execute(services.facts().where(Case.id.in_(ids[::step]))).all()
+        gc.collect()
+        gc.freeze()  # as the worker does, which runs this
         walls, found = [], 0
         for row in rows:
             wall = time.perf_counter()

@@ -4,6 +4,7 @@ APScheduler is a clock here and nothing more: with a time zone of its own it ski
 change, so it ticks in UTC and decides nothing.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -108,6 +109,8 @@ def work(app: Flask) -> None:
             max_instances=1,
             misfire_grace_time=None,
         )
+    gc.collect()
+    gc.freeze()  # what was loaded lives as long as the process: a pause to look at it again helps nobody
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, bindparam, case, delete, func, insert, or_, select, update
@@ -56,15 +57,17 @@ def facts() -> Select[*tuple[Any, ...]]:
 
 def founders_of(ids: Iterable[int]) -> dict[int, tuple[Known, ...]]:
     """The founders beside who asked, by file."""
-    rows = db.session.execute(
-        select(Founder.case_id, Founder.name, Founder.email, Founder.phone, Founder.phone_extension)
-        .where(Founder.case_id.in_(list(ids)))
-        .order_by(Founder.id)
-    )
+    rows = db.session.execute(_founders(), {"files": list(ids)})
     found: dict[int, tuple[Known, ...]] = {}
     for case_id, *known in rows:
         found[case_id] = (*found.get(case_id, ()), Known(*known))
     return found
+
+
+@cache
+def _founders() -> Select[*tuple[Any, ...]]:
+    known = (Founder.case_id, Founder.name, Founder.email, Founder.phone, Founder.phone_extension)
+    return select(*known).where(Founder.case_id.in_(bindparam("files", expanding=True))).order_by(Founder.id)
 
 
 def traits_of(row: Any, founders: tuple[Known, ...] = ()) -> Traits:

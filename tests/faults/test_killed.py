@@ -8,12 +8,15 @@ import threading
 from sqlalchemy import func, select, text
 
 from crm.cases.models import Case, StageSpell
+from crm.files import services as files
+from crm.files.models import StoredFile
 from crm.intake.forms import PAGES
 from crm.intake.models import Draft, Request
 from crm.outbox.models import Message
 from crm.reminders.models import FollowUp
-from tests.support import asking
-from tests.support.browser import Browser
+from tests.conftest import filled_in
+from tests.support import asking, papers
+from tests.support.browser import Browser, over_the_wire
 from tests.support.factories import ANSWERS
 from tests.support.server import LONGEST_WAIT, Product
 
@@ -95,3 +98,74 @@ def _whole(session) -> None:
         == 0
     )
     session.commit()
+
+
+def _multipart(token: str, name: str, content: bytes) -> tuple[bytes, str]:
+    """A form with one document, as a browser writes it."""
+    mark = "----une-limite-qui-ne-se-trouve-pas-dans-le-document"
+    parts = [f'--{mark}\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n{token}\r\n'.encode()]
+    parts.append(f'--{mark}\r\nContent-Disposition: form-data; name="documents"; filename="{name}"\r\n'.encode())
+    parts.append(b"Content-Type: application/pdf\r\n\r\n" + content + f"\r\n--{mark}--\r\n".encode())
+    return b"".join(parts), f"multipart/form-data; boundary={mark}"
+
+
+def test_killed_while_documents_arrive(app, session, people, database_url, tmp_path):
+    """A row never names bytes that are not there; bytes that no row names are swept; sending afterwards takes what was added."""
+    filled_in(tmp_path)
+    with (tmp_path / "programme.toml").open("a") as facts:
+        facts.write("\nasks_files = true\n")
+    session.commit()
+    product = Product(database_url, tmp_path)
+    try:
+        port = product.web(workers=2)
+        browsers = [_ready(port, session) for _ in range(SENDERS)]
+        asking.age_drafts(session)
+        session.execute(text("DELETE FROM rate_count"))
+        session.commit()
+        contents = {browser: papers.pdf_with_stream(bytes([place]) * 300_000) for place, browser in enumerate(browsers)}
+        answers: queue.Queue = queue.Queue()
+        together = threading.Barrier(SENDERS)
+
+        def add(browser):
+            body, kind = _multipart(browser.token, "plan.pdf", contents[browser])
+            together.wait(LONGEST_WAIT)
+            try:
+                headers = {"Cookie": browser.cookie(), "Content-Type": kind}
+                answers.put((browser, over_the_wire(browser.port, "POST", "/fr/demande/documents", body, headers)[0]))
+            except OSError:
+                answers.put((browser, None))
+
+        threads = [threading.Thread(target=add, args=(browser,)) for browser in browsers]
+        for thread in threads:
+            thread.start()
+        # One document is taken, the others are anywhere; some may have been asked to come back, as too many came at once.
+        seen = [answers.get(timeout=LONGEST_WAIT)]
+        while seen[-1][1] != 303 and len(seen) < SENDERS:
+            seen.append(answers.get(timeout=LONGEST_WAIT))
+        os.killpg(product.processes[-1].pid, signal.SIGKILL)
+        for thread in threads:
+            thread.join()
+        seen += [answers.get() for _ in range(SENDERS - len(seen))]
+        added = [browser for browser, status in seen if status == 303]
+        assert added
+        there = session.scalars(select(StoredFile)).all()
+        assert len(there) >= len(added)
+        folder = tmp_path / "files"
+        assert all((folder / row.place[:2] / row.place).stat().st_size > row.size for row in there)
+        session.commit()
+        port = product.web(workers=1)
+        for browser in browsers:
+            browser.port = port
+            browser.get(asking.CHECK["fr"])
+            assert browser.post(asking.CHECK["fr"], {})[0] == 303
+    finally:
+        product.stop()
+    session.rollback()
+    kept = session.scalars(select(StoredFile)).all()
+    assert len(kept) == len(there)
+    assert all(row.case_id is not None and files.content_of(row) in contents.values() for row in kept)
+    session.commit()
+    for path in folder.glob("??/*"):
+        os.utime(path, (0, 0))
+    files.sweep()
+    assert {path.name for path in folder.glob("??/*")} == {row.place for row in kept}
