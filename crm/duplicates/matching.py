@@ -204,9 +204,14 @@ def _near(one: str, other: str, least: float) -> float:
     return fuzz.ratio(one, other, score_cutoff=least) if one and other else 0
 
 
+def email_key(email: str) -> int:
+    """Under what the files of an address are found, whatever its capitals."""
+    return _key("email", email.casefold())
+
+
 def keys(traits: Traits) -> Keys:
     """Under what a file is found."""
-    exact = [_key("email", known.email.casefold()) for known in traits.people if known.email]
+    exact = [email_key(known.email) for known in traits.people if known.email]
     exact += [_key("phone", known.phone) for known in traits.people if known.phone]
     exact += [_key("neq", traits.neq)] if traits.neq else []
     coarse = [_key("name", key) for known in traits.people for key in _name_keys(known.name)]

@@ -101,7 +101,7 @@ def changes_in_words(page: str, changes: Mapping[str, Any]) -> tuple[Change, ...
     )
 
 
-def of_case(case: Case, most: int = 20) -> list[Proposed]:
+def of_case(case: Case, most: int | None = 20) -> list[Proposed]:
     """The corrections of a file, the newest first, as its person reads them."""
     mine = select(Correction).where(Correction.case_id == case.id).order_by(Correction.id.desc()).limit(most)
     return [

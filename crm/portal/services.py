@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
@@ -21,11 +21,15 @@ from crm.cases.queries import may_see
 from crm.cases.services import advance
 from crm.cases.vocabulary import ClosingReason, Stage
 from crm.db import db
+from crm.duplicates.matching import email_key
+from crm.duplicates.models import MatchKey
 from crm.errors import RefusedError
 from crm.files import services as files
 from crm.files.kinds import Checked, FileRefusedError
 from crm.i18n import speaking
 from crm.intake import introductions
+from crm.intake.answers import CORRECTED, answers_of, in_words
+from crm.intake.forms import PAGES, applies
 from crm.intake.models import Answer, Arrangements, Introduction, Request
 from crm.intake.services import opened_arrangements
 from crm.links.models import Link, Purpose
@@ -67,10 +71,27 @@ def referrals_of(case: Case) -> Sequence[Referral]:
     ).all()
 
 
-def consents_of(case: Case) -> Sequence[Consent]:
-    return db.session.scalars(
-        select(Consent).where(Consent.case_id == case.id, Consent.withdrawn_at.is_(None)).order_by(Consent.id)
-    ).all()
+def consents_of(case: Case, *, withdrawn: bool = False) -> Sequence[Consent]:
+    """What the person agreed to and still does; with `withdrawn`, what they took back too."""
+    given = select(Consent).where(Consent.case_id == case.id).order_by(Consent.id)
+    return db.session.scalars(given if withdrawn else given.where(Consent.withdrawn_at.is_(None))).all()
+
+
+def talks_of(case: Case) -> Sequence[Talk]:
+    """Every talk of the file, whatever came of it."""
+    return db.session.scalars(select(Talk).where(Talk.case_id == case.id).order_by(Talk.starts_at)).all()
+
+
+def answers_in_words(case: Case) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every answer as the file has it now, by page of questions: (page, pairs of question and answer)."""
+    found = []
+    for code in CORRECTED:
+        now = answers_of(case, code)
+        asked = [name for name in PAGES[code].questions() if name in now and applies(name, now)]
+        found.append(
+            (code, [(text(f"intake.question.{name}.label"), in_words(code, name, now[name])) for name in asked])
+        )
+    return found
 
 
 def standing_of(case: Case, talks: Sequence[Talk], referrals: Sequence[Referral], language: str) -> Standing:
@@ -236,7 +257,6 @@ def copy_of(case: Case) -> dict[str, Any]:
         .options(joinedload(Permission.body))
         .order_by(Permission.id)
     )
-    talks = db.session.scalars(select(Talk).where(Talk.case_id == case.id).order_by(Talk.starts_at))
     sealed = select(Arrangements.sealed).where(Arrangements.case_id == case.id)
     return {
         "reference": case.reference,
@@ -293,7 +313,7 @@ def copy_of(case: Case) -> dict[str, Any]:
         ],
         "talks": [
             {"starts_at": one.starts_at.isoformat(), "minutes": one.minutes, "mode": one.mode, "state": one.state}
-            for one in talks
+            for one in talks_of(case)
         ],
         "corrections": [
             {"changes": one.changes, "sent_at": one.sent_at.isoformat(), "state": one.state, "reason": one.reason}
@@ -322,9 +342,16 @@ def _iso(one: Consent | Permission) -> str | None:
 def send_link_again(email: str) -> None:
     """Mail the link of each open file of this address, and say nothing of whether there is one.
 
-    It is looked for as typed, in lower case, and with the capital that telephones put: an index serves these three.
+    It is looked for whatever its capitals, by the key that files are compared under; one that was not compared yet, as typed, in lower
+    case, and with the capital that telephones put: indexes serve both.
     """
-    mine = select(Case).join(Contact).where(Contact.email.in_({email, email.lower(), email.lower().capitalize()}))
+    compared = select(MatchKey.case_id).where(MatchKey.key == email_key(email))
+    written = select(Case.id).join(Contact).where(Contact.email.in_({email, email.lower(), email.lower().capitalize()}))
+    mine = (
+        select(Case)
+        .join(Contact)
+        .where(Case.id.in_(compared.union(written)), func.lower(Contact.email) == email.lower())
+    )
     recent = mine.where(Case.quarantined.is_(False), Case.stage != Stage.CLOSED).order_by(Case.received_at.desc())
     for case in db.session.scalars(recent.limit(5).options(joinedload(Case.contact))):
         mail_link(case, link_of(case))

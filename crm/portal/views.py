@@ -248,6 +248,29 @@ def _talk(case: Case, number: int) -> Talk | None:
     return next((talk for talk in talks.coming(case) if talk.id == number), None)
 
 
+@in_both_languages(bp, "/fr/mon-dossier/ma-copie", "/en/my-file/my-copy")
+@by_link
+def readable_copy(lang: str) -> str | Response:
+    """The same as the JSON copy, to read and to print."""
+    case = case_here()
+    if case is None:
+        return lost_page()
+    return render_template(
+        "portal/copy.html",
+        case=case,
+        today=clock.today(),
+        answers=services.answers_in_words(case),
+        copy=services.copy_of(case),
+        thread=thread(case, None),
+        corrections=corrections.of_case(case, None),
+        documents=files.of_case(case.id),
+        referrals=services.referrals_of(case),
+        shared_words=_shared_words,
+        consents=services.consents_of(case, withdrawn=True),
+        talks=[(talk, talks.when(talk, lang)) for talk in services.talks_of(case)],
+    )
+
+
 @in_both_languages(bp, "/fr/mon-dossier/copie", "/en/my-file/copy")
 @by_link
 def copy(lang: str) -> Response:

@@ -187,6 +187,11 @@ def documents_refused(visit):
     assert visit.status == 422
 
 
+def file_copy(visit):
+    file_page(visit)
+    visit.go({"fr": "/fr/mon-dossier/ma-copie", "en": "/en/my-file/my-copy"}[visit.lang])
+
+
 def correcting(page, *, wrong=False):
     def go(visit):
         file_page(visit)
@@ -502,6 +507,7 @@ PAGES = {
     "ask-documents-refused": (None, documents_refused),
     "file-correct": (None, correcting("needs")),
     "file-correct-errors": (None, correcting("project", wrong=True)),
+    "file-copy": (None, file_copy),
     "keys": (Role.ADVISER, keys_shown),
     "compose": (Role.ADVISER, at("/staff/cases/{rich}/message")),
     "compose-errors": (Role.ADVISER, sent_blank("/staff/cases/{new}/message", "#body")),

@@ -41,6 +41,9 @@ def test_public_pages_are_light(app, pages, make, people, session, lang):
     visitor.get(door)
     visitor.post(door)
     found["file"] = _weigh(visitor, {"fr": "/fr/mon-dossier", "en": "/en/my-file"}[lang])
+    found["copy"] = _weigh(visitor, {"fr": "/fr/mon-dossier/ma-copie", "en": "/en/my-file/my-copy"}[lang])
+    correct = {"fr": "/fr/mon-dossier/corriger/besoins", "en": "/en/my-file/correct/needs"}[lang]
+    found["correct"] = _weigh(visitor, correct)
     found["times"] = _weigh(visitor, {"fr": "/fr/mon-dossier/moments", "en": "/en/my-file/times"}[lang])
     print("\n".join(f"{lang} {one}: {first:,} first, {then:,} afterwards" for one, (first, then) in found.items()))
     assert max(first for first, _ in found.values()) < FIRST, found
