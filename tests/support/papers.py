@@ -45,8 +45,11 @@ def pdf_with_a_file_inside() -> bytes:
     return pdf(lambda writer: writer.add_attachment("paye.exe", b"MZ"))
 
 
-def pdf_with_hidden_script() -> bytes:
-    """The script's names are written with escapes, inside a compressed stream of objects: no search of the bytes finds them."""
+def pdf_with_hidden_script(*, named: bool = True) -> bytes:
+    """The script's names are written with escapes, inside a compressed stream of objects: no search of the bytes finds them.
+
+    Unless `named`, the table does not know the script either: a reader that mends tables would.
+    """
     inner = b"<< /S /J#61vaScript /J#53 (app.alert\\(1\\)) >>"
     packed = zlib.compress(b"4 0 " + inner)
     parts = [
@@ -69,7 +72,11 @@ def pdf_with_hidden_script() -> bytes:
     start = len(body)
     rows = [struct.pack(">BHB", 0, 0, 0)]
     rows += [struct.pack(">BHB", 1, places[number], 0) for number in (1, 2, 3)]
-    rows += [struct.pack(">BHB", 2, 5, 0), struct.pack(">BHB", 1, places[5], 0), struct.pack(">BHB", 1, start, 0)]
+    rows += [
+        struct.pack(">BHB", 2, 5, 0) if named else struct.pack(">BHB", 0, 0, 0),
+        struct.pack(">BHB", 1, places[5], 0),
+        struct.pack(">BHB", 1, start, 0),
+    ]
     table = b"".join(rows)
     body += b"6 0 obj\n<< /Type /XRef /Size 7 /W [1 2 1] /Root 1 0 R /Length %d >>\nstream\n%s\nendstream\nendobj\n" % (
         len(table),
