@@ -3,9 +3,9 @@
 from crm.cases.merging import rows_of
 from crm.feature import Feature, Panel
 from crm.outbox.kinds import MessageKind
-from crm.portal import conversation, correction_views, corrections, services
+from crm.portal import conversation, correction_views, corrections, message_views, services
 from crm.portal.models import Correction, PersonMessage, StaffMessage
-from crm.portal.views import bp, message_bp, staff_bp
+from crm.portal.views import bp, staff_bp
 from crm.timeline.sentences import Sentence
 
 _BODY = frozenset({"body"})
@@ -14,7 +14,7 @@ _TO_TEAM = ("written", "documents", "correction", "call_asked", "request_withdra
 
 feature = Feature(
     name="portal",
-    blueprints=(bp, staff_bp, message_bp, correction_views.bp, correction_views.staff_bp),
+    blueprints=(bp, staff_bp, message_views.bp, correction_views.bp, correction_views.staff_bp),
     panels=(
         Panel("top", "portal/corrections_panel.html", rows=corrections.rows, shown=corrections.shown),
         Panel("facts", "portal/answers_panel.html"),

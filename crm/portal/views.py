@@ -18,15 +18,14 @@ from crm.accounts.models import Staff
 from crm.cases import documents
 from crm.cases.addresses import address_of_page
 from crm.cases.models import Case
-from crm.cases.services import assign
-from crm.cases.views import back_to, case_or_404
+from crm.cases.views import case_or_404
 from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.errors import RefusedError
 from crm.errors import page as error_page
 from crm.files import services as files
 from crm.forms import AtMost, Filled
-from crm.i18n import gettext, in_both_languages, language, lazy, speaking
+from crm.i18n import gettext, in_both_languages, language, lazy
 from crm.intake.answers import CORRECTED
 from crm.intake.forms import AddressForm
 from crm.intake.models import Answer
@@ -36,7 +35,7 @@ from crm.links.services import opened
 from crm.links.services import token as token_of
 from crm.permissions.services import listed
 from crm.portal import corrections, services
-from crm.portal.conversation import may_write, thread, was_written, write_to_person
+from crm.portal.conversation import thread
 from crm.referrals.models import Referral
 from crm.security import client_network, takes_files, too_often
 from crm.talks import hours
@@ -47,7 +46,6 @@ from crm.texts.facts import programme
 
 bp = Blueprint("portal", __name__)
 staff_bp = Blueprint("portal_staff", __name__, url_prefix="/staff/cases/<reference>/page-link")
-message_bp = Blueprint("messages", __name__, url_prefix="/staff/cases/<reference>/message")
 
 
 class WriteForm(forms.Form):
@@ -459,66 +457,6 @@ def send_again(lang: str) -> BaseResponse:
 
 
 # --- staff -----------------------------------------------------------------------------------------------------------
-
-
-class MessageForm(forms.Form):
-    """What the team writes to the person. `come_from` is the list to go back to."""
-
-    form_key = wtforms.HiddenField()
-    come_from = wtforms.HiddenField()
-    body = wtforms.TextAreaField(
-        lazy("Message"), [Filled(lazy("Write the message")), AtMost()], render_kw={"rows": "10"}
-    )
-
-
-@message_bp.get("")
-@case_team
-def compose(reference: str) -> str:
-    """A message to the person: who receives it, in which language, and what was written before."""
-    case = case_or_404(reference)
-    may_write(case)
-    with speaking(case.language):
-        greeting = text("portal.message.greeting", name=case.contact.name)
-    form = MessageForm(
-        data={"form_key": services.new_form_key(), "come_from": request.args.get("from"), "body": f"{greeting}\n\n"}
-    )
-    return _compose(case, form)
-
-
-def _compose(case: Case, form: MessageForm) -> str:
-    return render_template("portal/compose.html", case=case, form=form, thread=thread(case, 10))
-
-
-@message_bp.post("")
-@case_team
-def send_message(reference: str) -> BaseResponse:
-    """Send it, once however often it is pressed; a request that nobody took is the sender's from now on."""
-    case = case_or_404(reference, lock=True)
-    form = MessageForm(request.form)
-    if not form.validate():
-        return make_response(_compose(case, form), 422)
-    key = services.key_of(form.form_key.data or "", form.body.data)
-    try:
-        if case.owner_id is None and case.stage is Stage.NEW:
-            assign(case, me(), me())
-        write_to_person(case, form.body.data, key, me())
-        db.session.commit()
-    except IntegrityError:  # pressed twice: the first one is on its way
-        db.session.rollback()
-        if not was_written(key):
-            raise
-        case = case_or_404(reference)
-    said = (
-        gettext("The message is on its way to %(address)s.", address=case.contact.email)
-        if case.contact.email
-        else gettext(
-            "The message is on the person’s page. There is no email address on file: let the person know another way."
-        )
-    )
-    if form.come_from.data == "requests":
-        flash(said)
-        return redirect(url_for("requests.requests"), 303)
-    return back_to(case, said)
 
 
 @staff_bp.post("")
