@@ -14,7 +14,7 @@ from crm import forms
 from crm.access import by_link, case_team
 from crm.accounts.feature import me
 from crm.cases.models import Case
-from crm.cases.views import back_to, case_or_404
+from crm.cases.views import back_to, case_or_404, case_page
 from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.errors import RefusedError
@@ -61,11 +61,13 @@ def correct(lang: str, page: str) -> str | BaseResponse:
         return lost_page()
     if case.stage is Stage.CLOSED or case.merged_into_id is not None:
         return redirect(url_for("portal.page", lang=language()))
-    return _page(case, page_of(page, answers_of(case, page)), new_form_key())
+    asked = corrections.pending(case, page)
+    shown = {name: values for name, values in (answers_of(case, page) | asked).items() if values}
+    return _page(case, page_of(page, shown), new_form_key(), waits=bool(asked))
 
 
-def _page(case: Case, form: QuestionPage, key: str) -> str:
-    return render_template("portal/correct.html", case=case, form=form, page=form.page, key=key)
+def _page(case: Case, form: QuestionPage, key: str, *, waits: bool = False) -> str:
+    return render_template("portal/correct.html", case=case, form=form, page=form.page, key=key, waits=waits)
 
 
 @_in_both("POST")
@@ -124,7 +126,7 @@ def decide(reference: str, number: int) -> BaseResponse:
     elif request.form.get("decision") == "decline":
         form = DeclineForm(request.form)
         if not form.validate():
-            raise RefusedError(*(message for _, message in form.error_list()))
+            return case_page(case, 422, number=number, decline_form=form)
         corrections.decline(correction, case, form.reason.data or "", me())
         said = gettext("The correction is declined. The person will read your explanation on their page.")
     else:

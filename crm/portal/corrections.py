@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Text, bindparam, cast, delete, select
+from sqlalchemy import Select, Text, bindparam, cast, delete, select, update
 
 from crm import clock
 from crm.accounts.models import Staff
@@ -14,6 +14,7 @@ from crm.accounts.services import by
 from crm.business_days import add_business_days
 from crm.cases.addresses import DAYS, address_of_page, link_of
 from crm.cases.models import Case
+from crm.cases.pipeline import Move
 from crm.cases.vocabulary import Stage
 from crm.db import db, read_instant
 from crm.errors import RefusedError
@@ -32,7 +33,6 @@ from crm.texts import label, text
 from crm.timeline.services import record
 
 RULE = "confirm_correction"
-MOST_OPEN = 20  # of a file: a page pressed by a machine must not fill the team's list
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,14 @@ def propose(case: Case, page: QuestionPage, key: str) -> Correction | None:
         raise RefusedError(text("portal.page.joined"))
     before = answers_of(case, page.page)
     wanted = changed(before, page)
-    if not wanted:
+    waiting = _waiting(case, page.page)
+    if not wanted and not waiting:
         return None
-    if len(_open_ones(case)) >= MOST_OPEN:
-        raise RefusedError(text("portal.correct.many"))
+    for earlier in waiting:  # the person changed their mind before anybody answered
+        db.session.delete(earlier)
+    if not wanted:
+        _nothing_more_to_decide(case, None)
+        return None
     correction = Correction(
         case_id=case.id,
         form_key=key,
@@ -87,6 +91,17 @@ def propose(case: Case, page: QuestionPage, key: str) -> Correction | None:
     plan_once(case, RULE, add_business_days(clock.today(), 1))
     tell_team("portal.correction", case, f"correction:{correction.id}")
     return correction
+
+
+def _waiting(case: Case, page: str) -> Sequence[Correction]:
+    """The corrections of a page that nobody decided yet."""
+    mine = (Correction.case_id == case.id, Correction.page == page, Correction.state == CorrectionState.OPEN)
+    return db.session.scalars(select(Correction).where(*mine)).all()
+
+
+def pending(case: Case, page: str) -> dict[str, list[str]]:
+    """The answers of a page that the person has asked for already."""
+    return {name: one["wanted"] for waiting in _waiting(case, page) for name, one in waiting.changes.items()}
 
 
 def _changes(correction: Correction) -> tuple[Change, ...]:
@@ -161,11 +176,17 @@ def _decide(correction: Correction, case: Case, state: CorrectionState, reason: 
     correction.decided_at, correction.decided_by_id = clock.now(), actor.id
     detail = {"reason": reason} if reason else {}
     record(f"correction.{state}", case_id=case.id, actor=by(actor), codes={"correction": correction.id}, detail=detail)
+    _nothing_more_to_decide(case, actor)
+
+
+def _nothing_more_to_decide(case: Case, actor: Staff | None) -> None:
+    """What was planned to decide on corrections is done when none is left."""
     db.session.flush()
-    if case.stage is not Stage.CLOSED and not _open_ones(case):
-        mine = (FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.rule == RULE)
-        for follow_up in db.session.scalars(select(FollowUp).where(*mine)):
-            complete(follow_up, case, actor)
+    if case.stage is Stage.CLOSED or _open_ones(case):
+        return
+    mine = (FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.rule == RULE)
+    for follow_up in db.session.scalars(select(FollowUp).where(*mine)):
+        complete(follow_up, case, actor)
 
 
 def _tell_person(kind: str, correction: Correction, case: Case) -> None:
@@ -212,13 +233,31 @@ def change_answers(case: Case, page: str, wanted: Mapping[str, list[str]], actor
     link = issue(Purpose.CASE, case.id, days=DAYS)
     carry_instead(link, to=case.contact.email)
     if case.contact.email and not case.quarantined:
-        mail_link(case, link)
+        mail_link(case, link, "portal.new_address")
     return really
 
 
 def forget_all(case: Case) -> None:
     """What the person would have had corrected is destroyed."""
     db.session.execute(delete(Correction).where(Correction.case_id == case.id))
+
+
+def moved(case: Case, move: Move, actor: Staff | None) -> None:
+    """A file that closes leaves no correction waiting: its person reads that it was not made, and why."""
+    if move.to is not Stage.CLOSED or not _open_ones(case):
+        return
+    with speaking(case.language):
+        why = text("portal.correct.file_closed")
+    db.session.execute(
+        update(Correction)
+        .where(Correction.case_id == case.id, Correction.state == CorrectionState.OPEN)
+        .values(
+            state=CorrectionState.DECLINED,
+            reason=why,
+            decided_at=clock.now(),
+            decided_by_id=actor.id if actor else None,
+        )
+    )
 
 
 # --- the panel of the case page --------------------------------------------------------------------------------------

@@ -10,7 +10,15 @@ from crm.timeline.sentences import Sentence
 
 _BODY = frozenset({"body"})
 _CORRECTION = frozenset({"correction"})
-_TO_TEAM = ("written", "documents", "correction", "call_asked", "request_withdrawn", "introduction_yes")
+_TO_TEAM = (
+    "written",
+    "written_closed",
+    "documents",
+    "correction",
+    "call_asked",
+    "request_withdrawn",
+    "introduction_yes",
+)
 
 feature = Feature(
     name="portal",
@@ -20,6 +28,7 @@ feature = Feature(
         Panel("facts", "portal/answers_panel.html"),
     ),
     merge=(rows_of(PersonMessage), rows_of(StaffMessage), rows_of(Correction)),
+    case_moved=(corrections.moved,),
     personal_data=(conversation.forget_all, corrections.forget_all),
     event_sentences=(
         Sentence("person.message", "portal.event.message", "incoming", detail=_BODY, body="body"),
@@ -46,6 +55,7 @@ feature = Feature(
     ),
     messages=(
         MessageKind("portal.link", "portal.mail.link"),
+        MessageKind("portal.new_address", "portal.mail.new_address"),
         MessageKind("portal.message", "portal.mail.message", on_final=conversation.note_final),
         MessageKind("portal.corrected", "portal.mail.corrected"),
         MessageKind("portal.not_corrected", "portal.mail.not_corrected"),

@@ -28,7 +28,7 @@ class MessageForm(forms.Form):
     form_key = wtforms.HiddenField()
     come_from = wtforms.HiddenField()
     body = wtforms.TextAreaField(
-        lazy("Message"), [Filled(lazy("Write the message")), AtMost()], render_kw={"rows": "10"}
+        lazy("Message"), [Filled(lazy("Write the message")), AtMost()], render_kw={"rows": "10", "autofocus": True}
     )
 
 
@@ -38,12 +38,16 @@ def compose(reference: str) -> str:
     """A message to the person: who receives it, in which language, and what was written before."""
     case = case_or_404(reference)
     may_write(case)
-    with speaking(case.language):
-        greeting = text("portal.message.greeting", name=case.contact.name)
     form = MessageForm(
-        data={"form_key": new_form_key(), "come_from": request.args.get("from"), "body": f"{greeting}\n\n"}
+        data={"form_key": new_form_key(), "come_from": request.args.get("from"), "body": _greeting(case)}
     )
     return _compose(case, form)
+
+
+def _greeting(case: Case) -> str:
+    """How a message begins, in the person's language."""
+    with speaking(case.language):
+        return text("portal.message.greeting", name=case.contact.name)
 
 
 def _compose(case: Case, form: MessageForm) -> str:
@@ -56,7 +60,11 @@ def send_message(reference: str) -> BaseResponse:
     """Send it, once however often it is pressed; a request that nobody took is the sender's from now on."""
     case = case_or_404(reference, lock=True)
     form = MessageForm(request.form)
-    if not form.validate():
+    valid = form.validate()
+    if valid and form.body.data == _greeting(case):
+        form.body.errors = [gettext("Write the message")]
+        valid = False
+    if not valid:
         return make_response(_compose(case, form), 422)
     key = key_of(form.form_key.data or "", form.body.data)
     try:

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import func, or_, select
@@ -44,6 +44,7 @@ from crm.portal.rules import Standing, standing
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
 from crm.referrals.services import withdraw_permission
+from crm.reminders.models import FollowUp, State
 from crm.reminders.services import plan_by_rule, plan_once
 from crm.talks.models import Talk
 from crm.talks.services import ask_to_be_called
@@ -117,7 +118,9 @@ def write(case: Case, body: str, form_key: str) -> None:
     goes_on = db.session.get_one(Case, case.merged_into_id) if case.merged_into_id else case
     if goes_on.stage is not Stage.CLOSED:
         plan_once(goes_on, "answer_person", add_business_days(clock.today(), 1))
-    tell_team("portal.written", goes_on, f"person-message:{message.id}")
+        tell_team("portal.written", goes_on, f"person-message:{message.id}")
+    else:
+        tell_team("portal.written_closed", goes_on, f"person-message:{message.id}")
 
 
 def add_documents(case: Case, checked: Sequence[Checked]) -> list[FileRefusedError]:
@@ -159,6 +162,12 @@ def call(case: Case) -> None:
     """The person prefers to be called: planned for the next business day, and told, once until it is done."""
     if ask_to_be_called(case):
         tell_team("portal.call_asked", case, f"case:{case.id}:call:{clock.now().isoformat()}")
+
+
+def call_planned(case: Case) -> date | None:
+    """By when the person is to be called, as they asked; None when they did not, or it is done."""
+    theirs = (FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.rule == "call_person")
+    return db.session.scalar(select(func.min(FollowUp.due_on)).where(*theirs))
 
 
 def _reader(case: Case) -> Staff | None:
@@ -354,13 +363,13 @@ def send_link_again(email: str) -> None:
     )
     recent = mine.where(Case.quarantined.is_(False), Case.stage != Stage.CLOSED).order_by(Case.received_at.desc())
     for case in db.session.scalars(recent.limit(5).options(joinedload(Case.contact))):
-        mail_link(case, link_of(case))
+        mail_link(case, link_of(case), "portal.link")
 
 
-def mail_link(case: Case, link: Link) -> None:
+def mail_link(case: Case, link: Link, kind: str) -> None:
     """Mail the link to the person's page to the address on file."""
     queue(
-        "portal.link",
+        kind,
         dedupe_key=f"case-link:{link.id}:{clock.now().isoformat(timespec='minutes')}",
         to=(case.contact.email, case.contact.name),
         language=case.language,
@@ -384,7 +393,7 @@ def new_link(case: Case, actor: Staff) -> Link:
     carry_instead(link, to=case.contact.email)
     record("person.link_issued", case_id=case.id, actor=by(actor))
     if case.contact.email:
-        mail_link(case, link)
+        mail_link(case, link, "portal.link")
     return link
 
 

@@ -131,6 +131,7 @@ def _page(case: Case, form: WriteForm, documents_refused: Sequence[tuple[str, st
         today=clock.today(),
         open=case.stage is not Stage.CLOSED,
         introduction=services.open_introduction(case),
+        call_by=services.call_planned(case) if not coming else None,
         documents=files.of_case(case.id),
         documents_refused=documents_refused,
     )

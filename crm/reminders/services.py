@@ -148,8 +148,8 @@ def _make(
     return follow_up
 
 
-def complete(follow_up: FollowUp, case: Case, actor: Staff, outcome: str = "") -> None:
-    """Mark as done. When nothing else holds the file, somebody gets a step to decide what comes next."""
+def complete(follow_up: FollowUp, case: Case, actor: Staff | None, outcome: str = "") -> None:
+    """Mark as done; without an actor, it is the entrepreneur's own doing. When nothing else holds the file, somebody gets a step to decide what comes next."""
     _end(follow_up, case, State.DONE, actor, outcome)
 
 
@@ -158,12 +158,12 @@ def cancel(follow_up: FollowUp, case: Case, actor: Staff) -> None:
     _end(follow_up, case, State.CANCELLED, actor, "")
 
 
-def _end(follow_up: FollowUp, case: Case, state: State, actor: Staff, outcome: str) -> None:
+def _end(follow_up: FollowUp, case: Case, state: State, actor: Staff | None, outcome: str) -> None:
     if follow_up.state is not State.TODO:
         raise RefusedError(text("reminders.refusal.already_ended"))
     follow_up.state = state
     follow_up.ended_at = clock.now()
-    follow_up.ended_by_id = actor.id
+    follow_up.ended_by_id = actor.id if actor else None
     follow_up.outcome = outcome
     codes, detail = _told(follow_up)
     if outcome:

@@ -46,7 +46,7 @@ def upgrade() -> None:
     op.create_index('ix_correction_open', 'correction', ['sent_at'], postgresql_where=opened, sqlite_where=opened)
 
 
-NEW_MESSAGES = "'portal.message', 'portal.correction', 'portal.corrected', 'portal.not_corrected', 'portal.address_changed', 'portal.documents'"
+NEW_MESSAGES = "'portal.message', 'portal.correction', 'portal.corrected', 'portal.not_corrected', 'portal.address_changed', 'portal.documents', 'portal.new_address', 'portal.written_closed'"
 
 
 def downgrade() -> None:

@@ -133,6 +133,42 @@ def test_without_an_address_the_message_waits_on_the_page_and_staff_are_told(app
     assert "jeudi" in inside(app, session, case).get(HOME["fr"]).text
 
 
+def test_a_greeting_alone_is_no_message(make, people, session, signed_in):
+    case = make.case(owner=people.adviser)
+    adviser = signed_in(people.adviser)
+    form = compose(adviser, case)
+    answer = adviser.post(
+        f"/staff/cases/{case.reference}/message", form | {"body": "Bonjour Nadia Benali,\r\n "}, status=422
+    )
+    assert "Écrivez le message" in words(answer.text)
+    assert count(session, StaffMessage) == 0
+
+
+def test_a_message_to_a_closed_file_reaches_somebody_who_can_answer(app, make, people, session, signed_in):
+    case = make.case(owner=people.adviser)
+    advance(case, Stage.CLOSED, people.adviser, reason="x", closing_reason=ClosingReason.OUT_SCOPE, person_told="told")
+    session.commit()
+    browser = inside(app, session, case)
+    _, form = form_with(browser.get(HOME["fr"]).text, "body")
+    browser.post(f"{HOME['fr']}/message", {"form_key": form["form_key"][0], "body": "Encore une question"})
+    told = session.scalars(select(Message).where(Message.kind == "portal.written_closed")).one()
+    assert told.to_address == people.adviser.email
+    assert "Aucun suivi n’est prévu" in told.body
+    assert (
+        f"/staff/cases/{case.reference}/message" in signed_in(people.adviser).get(f"/staff/cases/{case.reference}").text
+    )
+
+
+def test_who_asked_to_be_called_reads_by_when(app, make, people, session):
+    case = make.case(owner=people.adviser)
+    browser = inside(app, session, case)
+    browser.get(HOME["fr"])
+    browser.post(f"{HOME['fr']}/appel")
+    page = words(browser.get(HOME["fr"]).text)
+    assert "Vous avez demandé qu’on vous appelle" in page
+    assert "Je préfère qu’on m’appelle" not in page
+
+
 @pytest.mark.parametrize(
     ("body", "said"), [("", "Écrivez le message"), (" \n\u00a0", "Écrivez le message"), ("a" * 20_001, "20 000 caractères"), ("Bon\x00jour", "n’ont pas pu être lus")]
 )  # fmt: skip

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
+from crm import clock
 from crm.cases.addresses import link_of
 from crm.cases.models import Case, CaseNeed, StageSpell
 from crm.cases.queries import needs
@@ -114,6 +115,8 @@ def test_a_correction_changes_nothing_until_staff_confirm_it_in_one_press(app, m
     page = words(adviser.get(f"/staff/cases/{case.reference}").text)
     assert "Correction à vérifier" in page
     assert "(438) 555-0199 poste 7" in page
+    case.matched_at = clock.now()
+    session.commit()
     decide(adviser, case, only(session).id, decision="confirm")
     session.rollback()
     assert (case.contact.phone, case.contact.phone_extension) == ("+14385550199", "7")
@@ -169,9 +172,11 @@ def test_what_is_not_confirmed_changes_nothing_and_the_person_reads_why(app, mak
     adviser = signed_in(people.adviser)
     number = only(session).id
     adviser.get(f"/staff/cases/{case.reference}")
-    adviser.post(
-        f"/staff/cases/{case.reference}/corrections/{number}", {"decision": "decline", "reason": " "}, status=409
+    answer = adviser.post(
+        f"/staff/cases/{case.reference}/corrections/{number}", {"decision": "decline", "reason": " "}, status=422
     )
+    assert "Expliquez votre décision" in words(answer.text)
+    assert f'id="decline-reason-{number}-error"' in answer.text
     assert only(session).state is CorrectionState.OPEN
     decide(adviser, case, number, decision="decline", reason="Le nom est déjà <pris>.")
     session.rollback()
@@ -201,7 +206,7 @@ def test_a_new_address_is_told_to_the_old_one_and_only_new_links_open_the_page(a
     assert warned.to_address == "nadia@exemple.ca"
     assert "[link]" not in warned.body
     assert "nouvelle@" not in warned.body
-    sent = session.scalars(select(Message).where(Message.kind == "portal.link")).one()
+    sent = session.scalars(select(Message).where(Message.kind == "portal.new_address")).one()
     assert sent.to_address == "nouvelle@exemple.ca"
     assert sent.link_id not in before
     browser.get(HOME["fr"], 404)
@@ -263,7 +268,7 @@ def test_an_address_where_there_was_none_closes_the_printed_link(app, make, peop
     corrections.change_answers(case, "reach", {"email": ["nadia@exemple.ca"]}, people.adviser)
     session.commit()
     browser.get(HOME["fr"], 404)
-    assert session.scalars(select(Message.to_address).where(Message.kind == "portal.link")).all() == [
+    assert session.scalars(select(Message.to_address).where(Message.kind == "portal.new_address")).all() == [
         "nadia@exemple.ca"
     ]
 
@@ -277,7 +282,7 @@ def test_nothing_is_mailed_to_who_is_in_quarantine(app, make, people, session):
     corrections.decline(made, case, "Non", people.adviser)
     corrections.change_answers(case, "reach", {"email": ["nouvelle@exemple.ca"]}, people.adviser)
     session.commit()
-    assert not session.scalars(select(Message).where(Message.kind.in_(["portal.link", "portal.not_corrected", "portal.address_changed"]))).all()  # fmt: skip
+    assert not session.scalars(select(Message).where(Message.kind.in_(["portal.new_address", "portal.not_corrected", "portal.address_changed"]))).all()  # fmt: skip
 
 
 def test_an_answer_that_changed_since_is_shown_before_it_is_overwritten(app, make, people, session, signed_in):
@@ -383,15 +388,37 @@ def test_a_correction_that_is_wrong_by_now_is_refused_and_stays_open(app, make, 
     assert only(session).state is CorrectionState.OPEN
 
 
-def test_a_machine_cannot_fill_the_list(app, make, people, session):
+def test_a_correction_asked_again_shows_what_waits_and_takes_its_place(app, make, people, session):
+    """The person changes their mind before anybody answered: one correction of a page waits at most."""
     case = make.case(owner=people.adviser)
     browser = inside(app, session, case)
-    for place in range(corrections.MOST_OPEN):
-        correct(browser, "project", project_name=f"Nom {place}")
-    browser.get(HOME["fr"])
-    answer = browser.post(at("project"), blank(browser, at("project")) | {"project_name": "Un de trop"}, status=409)
-    assert "Plusieurs corrections attendent" in words(answer.text)
-    assert "Un de trop" in answer.text
+    correct(browser, "project", project_name="Premier choix")
+    assert "attend d’être vérifiée" in words(browser.get(at("project")).text)
+    assert 'value="Premier choix"' in browser.last.text
+    correct(browser, "project", project_name="Second choix")
+    correct(browser, "you", contact_name="Nadia B.")
+    waiting = session.scalars(select(Correction).order_by(Correction.id)).all()
+    assert [
+        one.changes[name]["wanted"] for one, name in zip(waiting, ("project_name", "contact_name"), strict=True)
+    ] == [["Second choix"], ["Nadia B."]]
+    # Back to what the file says: nothing is left to decide on that page, nor, after the other, at all.
+    correct(browser, "project", project_name=case.project.name)
+    assert len(session.scalars(select(Correction)).all()) == 1
+    rule = FollowUp.rule == "confirm_correction"
+    assert count(session, FollowUp, rule, FollowUp.state == State.TODO) == 1
+    correct(browser, "you", contact_name=case.contact.name)
+    assert count(session, Correction) == 0
+    assert count(session, FollowUp, rule, FollowUp.state == State.TODO) == 0
+
+
+def test_a_file_that_closes_leaves_no_correction_waiting(app, make, people, session):
+    case = make.case(owner=people.adviser)
+    browser = inside(app, session, case)
+    correct(browser, "project", project_name="Nouveau")
+    advance(case, Stage.CLOSED, people.adviser, reason="x", closing_reason=ClosingReason.OUT_SCOPE, person_told="told")
+    session.commit()
+    assert only(session).state is CorrectionState.DECLINED
+    assert "fermé avant que cette correction soit vérifiée" in words(browser.get(HOME["fr"]).text)
 
 
 def test_corrections_of_one_file_are_not_those_of_another(app, make, people, session, signed_in):

@@ -512,7 +512,7 @@ def test_a_message_on_a_closed_file_goes_to_somebody_who_still_works_here(app, m
     browser = inside(app, session, case)
     browser.get(HOME["fr"])
     browser.post(f"{HOME['fr']}/message", {"body": "Je reviens"})
-    message = session.scalars(select(Message).where(Message.kind == "portal.written")).one()
+    message = session.scalars(select(Message).where(Message.kind == "portal.written_closed")).one()
     assert message.to_address == people.coordinator.email
     assert pages_redirect(browser, TIMES) == HOME["fr"]
 
