@@ -20,7 +20,9 @@ REFERENCE = re.compile(r"PCC-\w{4}-\w{4}")
 RECEIVED = re.compile("/recue/|/received/")
 NAME = "Zoé « L’Érable » O’Neil-Bélanger & fils <b>"
 TEXT = "Une plateforme de livraison\nqui appartient aux livreuses et aux livreurs.\n\nÀ suivre… 100 % coop"
-TYPED = """() => [...new FormData(document.querySelector("form#request"))].filter(([name]) => name !== "csrf_token")"""
+# What the person typed: without the token and what the draft knows of this window (`_tab`, `_seen`: new on each page).
+TYPED = """() => [...new FormData(document.querySelector("form#request"))]
+    .filter(([name]) => name !== "csrf_token" && !name.startsWith("_"))"""
 # Each thing a person can reach: a link, a button, a field, one of each group of radio buttons.
 REACHABLE = """() => {
   const groups = new Set()
