@@ -138,6 +138,21 @@ def read_instant(value: str) -> datetime:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
+def touch(case_id: int) -> None:
+    """Note that something happened on a file in this transaction: what follows from it is settled before the commit."""
+    db.session().info.setdefault("touched", {})[case_id] = None
+
+
+def untouch(case_id: int) -> None:
+    """What follows from what happened on a file so far is settled already."""
+    db.session().info.get("touched", {}).pop(case_id, None)
+
+
+def touched(session: Any) -> tuple[int, ...]:
+    """The files that something happened on in this transaction, in the order in which it did; they are told once."""
+    return tuple(session.info.pop("touched", ()))
+
+
 @contextlib.contextmanager
 def writing(*, allowed: bool = True) -> Iterator[None]:
     """Say that transactions begun inside write (or do not), whatever the request's method."""

@@ -65,6 +65,7 @@ class Feature:
     merge: tuple[MergePart, ...] = ()  # duplicates: two files become one
     handoff: "tuple[Callable[[Case, int | None, Staff], None], ...]" = ()  # cases: a file changes hands
     case_holds: "tuple[Callable[[Any, datetime], ColumnElement[bool]], ...]" = ()  # cases: what keeps a file from being forgotten
+    case_turns: "tuple[Callable[[], Select[Any]], ...]" = ()  # cases: who holds a file
     messages: "tuple[MessageKind, ...]" = ()  # outbox
     personal_data: "tuple[Callable[[Case], None], ...]" = ()  # intake: what is destroyed of a person who refused
 

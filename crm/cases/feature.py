@@ -1,9 +1,10 @@
 """Plugs files into the product."""
 
-from crm.cases import documents, founders, merging, services
+from crm.cases import documents, founders, merging, services, settling, turns
 from crm.cases.mail import bp as mail_bp
 from crm.cases.views import bp
 from crm.feature import Feature, Panel
+from crm.jobs import Job
 from crm.timeline.sentences import Sentence
 
 _STAGE = {"from": "cases.stage", "to": "cases.stage", "closing_reason": "cases.closing_reason"}
@@ -19,13 +20,17 @@ _EXCHANGES = tuple(
     for result in ("two_way", "attempt")
 )
 
+settling.listen()
+
 feature = Feature(
     name="cases",
     blueprints=(bp, mail_bp, documents.bp, founders.bp),
     panels=(
+        Panel("top", "cases/turn_panel.html", rows=turns.spells, shown=turns.shown),
         Panel("facts", "cases/founders_panel.html", rows=founders.rows, shown=founders.shown),
         Panel("facts", "cases/documents_panel.html", rows=documents.rows, shown=documents.shown),
     ),
+    jobs=(Job("turns", turns.settle_lapsed, every=60),),
     case_guards=(services.guard,),
     merge=merging.PARTS,
     personal_data=(founders.forget_all, documents.forget_all),

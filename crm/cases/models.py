@@ -11,6 +11,7 @@ from crm.db import Base, code, one_of
 
 _OPEN = text("stage <> 'closed'")
 _MERGED = text("merged_into_id IS NOT NULL")
+_LAPSES = text("turn_until IS NOT NULL")
 _UNMATCHED = text("matched_at IS NULL")
 
 
@@ -90,6 +91,7 @@ class Case(Base):
         one_of("stage", v.Stage),
         one_of("source", v.Source),
         one_of("closing_reason", v.ClosingReason),
+        one_of("turn", v.Turn),
         # The queue: newest request first, whole or by stage or by owner; each list walks one of these.
         Index("ix_case_open", "received_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
         Index("ix_case_stage", "stage", "received_at", "id"),
@@ -99,6 +101,7 @@ class Case(Base):
         Index("ix_case_contact", "contact_id"),
         Index("ix_case_project", "project_id"),
         Index("ix_case_merged", "merged_into_id", postgresql_where=_MERGED, sqlite_where=_MERGED),
+        Index("ix_case_turn_lapses", "turn_until", postgresql_where=_LAPSES, sqlite_where=_LAPSES),
         Index("ix_case_unmatched", "id", postgresql_where=_UNMATCHED, sqlite_where=_UNMATCHED),
     )
 
@@ -125,6 +128,12 @@ class Case(Base):
     matched_at: Mapped[datetime | None]  # when it was compared with the others; none after its facts changed
     # Set aside as a robot's until somebody looks: no mail leaves for it.
     quarantined: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+    # Whose turn it is, since when and until when it holds; written by `turns` only.
+    turn: Mapped[v.Turn] = mapped_column(code(v.Turn), default=v.Turn.TEAM, server_default=text("'team'"))
+    turn_since: Mapped[datetime] = mapped_column(server_default=text("'1970-01-01 00:00:00'"))
+    turn_until: Mapped[datetime | None]
+    turn_body_id: Mapped[int | None] = mapped_column(ForeignKey("body.id"))
 
     owner: Mapped[Staff | None] = relationship(foreign_keys=[owner_id])
     contact: Mapped[Contact] = relationship()
@@ -169,6 +178,20 @@ class StageSpell(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"))
     stage: Mapped[v.Stage] = mapped_column(code(v.Stage))
+    entered_at: Mapped[datetime]
+    left_at: Mapped[datetime | None]
+
+
+class TurnSpell(Base):
+    """A stay of a file in somebody's hands: how long each of them held it."""
+
+    __tablename__ = "turn_spell"
+    __table_args__ = (one_of("turn", v.Turn), Index("ix_turn_spell_case", "case_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"))
+    turn: Mapped[v.Turn] = mapped_column(code(v.Turn))
+    body_id: Mapped[int | None] = mapped_column(ForeignKey("body.id"))
     entered_at: Mapped[datetime]
     left_at: Mapped[datetime | None]
 

@@ -13,7 +13,7 @@ from crm.access import Role
 from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.business_days import add_business_days
-from crm.cases import pipeline
+from crm.cases import pipeline, turns
 from crm.cases.models import Case, CaseNeed, CaseReader, Contact, Exchange, Note, Project, StageSpell
 from crm.cases.pipeline import Move, Refusal
 from crm.cases.vocabulary import (
@@ -29,7 +29,7 @@ from crm.cases.vocabulary import (
     Source,
     Stage,
 )
-from crm.db import db
+from crm.db import db, untouch
 from crm.errors import RefusedError
 from crm.feature import plugged
 from crm.i18n import language
@@ -144,6 +144,7 @@ def open_case(
         source=source,
         heard=facts.heard,
         received_at=received_at,
+        turn_since=received_at,
         reply_due_on=add_business_days(clock.local_date(received_at), REPLY_WITHIN),
         restricted=False,
         quarantined=quarantined,
@@ -151,9 +152,11 @@ def open_case(
     db.session.add(case)
     db.session.flush()  # the id is needed by the rows below
     db.session.add(StageSpell(case_id=case.id, stage=Stage.NEW, entered_at=received_at))
+    turns.begin(case)
     db.session.add_all(CaseNeed(case_id=case.id, need=need, since=received_at) for need in dict.fromkeys(facts.needs))
     record("case.opened", case_id=case.id, actor=actor, codes={"source": source}, at=received_at)
     _entered(case, Move(origin=Stage.NEW, to=Stage.NEW, today=clock.local_date(received_at)), None)
+    untouch(case.id)  # nobody but the team holds a file that was just opened
     return case
 
 

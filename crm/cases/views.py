@@ -1,5 +1,6 @@
 """The queue and the case page."""
 
+from functools import partial
 from typing import Any, NamedTuple, TypedDict
 
 from flask import (
@@ -21,7 +22,7 @@ from crm.access import case_team, coordinators
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
 from crm.accounts.queries import active_case_team
-from crm.cases import forms, pipeline, queries, services
+from crm.cases import forms, pipeline, queries, services, turns
 from crm.cases.models import Case
 from crm.cases.vocabulary import (
     ClosingReason,
@@ -111,6 +112,7 @@ def case_page(case: Case, status: int = 200, *, number: int = 0, **filled: Any) 
         stages=list(Stage),
         order={stage: place for place, stage in enumerate(Stage)},
         today=clock.today(),
+        turn_now=partial(turns.now_on, now=clock.now()),
         trouble=mail_trouble(),
         history=[_told(row, case) for row in events.rows],
         older=events.before,

@@ -18,6 +18,16 @@ class Stage(StrEnum):
     CLOSED = "closed"
 
 
+class Turn(StrEnum):
+    """Who does the next thing on a file."""
+
+    TEAM = "team"
+    PERSON = "person"
+    BODY = "body"
+    TALK = "talk"  # both, at a time that is booked
+    NOBODY = "nobody"  # closed
+
+
 class ClosingReason(StrEnum):
     """Domain reference, section 14.5."""
 

@@ -1,6 +1,6 @@
 """One referral of a demonstration file, with the permission it rests on and the link the body was sent."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from crm.demo.rows import Rows
@@ -105,6 +105,13 @@ class Paper:
     def withdraw(self) -> None:
         self.status, self.withdrawn = Status.WITHDRAWN, self.story.now
         self._event("withdrawn")
+
+    def left(self) -> datetime | None:
+        """When the body no longer held the file; None while it does."""
+        ends = [minute for minute in (self.answered, self.withdrawn) if minute is not None]
+        if ends:
+            return self.story.at(min(ends))
+        return None if self.status is Status.SENT else self.story.at(self.sent or 0)
 
     def _frozen(self) -> list[dict[str, str]]:
         """What left, in both languages; what was empty did not."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Dialect, Table, func, select, text
 
-from crm.cases.models import Case, CaseNeed, CaseReader, Contact, Exchange, Note, Project, StageSpell
+from crm.cases.models import Case, CaseNeed, CaseReader, Contact, Exchange, Note, Project, StageSpell, TurnSpell
 from crm.db import Base
 from crm.duplicates.models import MatchKey
 from crm.intake.models import Request
@@ -24,16 +24,17 @@ COLUMNS: dict[type[Base], str] = {
     Project: "id name description sector sector_other stage legal_form incorporated region locality summary"
     " assessed_at assessed_by_id version",
     Case: "id reference stage stage_since paused_from owner_id contact_id project_id language source received_at"
-    " reply_due_on first_reply_at next_step_on closed_at closing_reason restricted matched_at",
+    " reply_due_on first_reply_at next_step_on closed_at closing_reason restricted matched_at turn turn_since turn_until turn_body_id",
     CaseReader: "case_id staff_id",
     CaseNeed: "case_id need since",
     StageSpell: "id case_id stage entered_at left_at",
+    TurnSpell: "id case_id turn body_id entered_at left_at",
     Request: "id form_key case_id received_at page_language notice_version answers",
     Event: "id at kind case_id actor_kind actor_id codes",
     EventDetail: "event_id values",
     Note: "id case_id event_id author_id body",
     Exchange: "id case_id event_id staff_id kind direction result happened_at minutes summary",
-    FollowUp: "id case_id owner_id rule title reason due_on first_due_on state reminded_on created_at created_by_id"
+    FollowUp: "id case_id owner_id rule title reason waiting_on due_on first_due_on state reminded_on created_at created_by_id"
     " ended_at ended_by_id outcome",
     Talk: "id case_id adviser_id starts_at minutes mode state created_at ended_at",
     Permission: "id case_id body_id text_version text_shown language purpose fields how given_at recorded_by_id"

@@ -9,10 +9,12 @@ from random import Random
 from typing import Any
 
 from crm import clock
-from crm.cases.models import Case, CaseNeed, CaseReader, Contact, Exchange, Note, Project, StageSpell
+from crm.cases.models import Case, CaseNeed, CaseReader, Contact, Exchange, Note, Project, StageSpell, TurnSpell
 from crm.cases.pipeline import NOBODY_TO_TELL, SETTLING
 from crm.cases.services import REPLY_WITHIN
-from crm.cases.vocabulary import Stage
+from crm.cases.turns import Claim
+from crm.cases.vocabulary import Stage, Turn
+from crm.demo.hands import Hold, hands
 from crm.demo.papers import Paper
 from crm.demo.people import Asked
 from crm.demo.rows import Rows
@@ -49,6 +51,7 @@ class Step:
     ended: int | None = None
     ended_by: int | None = None
     outcome: str = ""
+    waiting_on: str | None = None
 
 
 @dataclass(slots=True)
@@ -270,6 +273,7 @@ class Story:
         step = self._step(due_on, at=at)
         step.title, step.reason = self.rng.choice(words()["todo"][self.asked.lang]["texts"])
         step.created_by = self.mate().id
+        step.waiting_on = "person" if len(self.steps) % 4 == 0 else None
         self.event("follow_up.planned", None, at, {"due_on": due_on.isoformat()}).detail = {"title": step.title}
         return step
 
@@ -343,6 +347,8 @@ class Story:
             None if assessed is None else self.mate().id, 1 if assessed is None else 2,
         )  # fmt: skip
         closed = self.stage is Stage.CLOSED
+        held = self._hands()
+        holder = held[-1][0]
         add(
             Case, self.case_id, self.world.reference(self.case_id), self.stage.value, self.at(self.since),
             self.paused_from.value if self.paused_from else None, self.owner.id if self.owner else None,
@@ -351,7 +357,11 @@ class Story:
             min((step.due_on for step in self.todo), default=None),
             self.at(self.since) if closed else None, self.closing, self.restricted,
             self.received_at if closed else None,  # files still open are compared by the job, as in real life
+            holder.turn.value, holder.since, holder.until, holder.body_id,
         )  # fmt: skip
+        for place, (one, since) in enumerate(held):
+            until = held[place + 1][1] if place + 1 < len(held) else None
+            add(TurnSpell, new_id(TurnSpell), self.case_id, one.turn.value, one.body_id, since, until)
         for found_under in dict.fromkeys(keys(asked.traits()).every):
             add(MatchKey, found_under, self.case_id)
         for reader in self.readers:
@@ -393,6 +403,30 @@ class Story:
         for paper in self.papers:
             paper.write(self.rows)
 
+    def _hands(self) -> list[tuple[Claim, datetime]]:
+        """Who held the file, from when."""
+        at = self.at
+        holds = [
+            Hold(Claim(Turn.BODY, at(paper.sent), None, paper.partner.id), paper.left())
+            for paper in self.papers
+            if paper.sent is not None
+        ]
+        holds += [
+            Hold(Claim(Turn.TALK, at(booked), starts), None if ended is None else at(ended))
+            for starts, _minutes, _mode, _state, booked, ended in self.talks
+        ]
+        for step in self.steps:
+            ended = None if step.ended is None else at(step.ended)
+            if step.rule in rules.THEY_ACTED:
+                holds.append(Hold(Claim(Turn.TEAM, at(step.created)), ended))
+            elif step.waiting_on:
+                holds.append(Hold(Claim(Turn.PERSON, at(step.created), clock.at_local(step.due_on, 0)), ended))
+        entered = [(stage, at(since)) for stage, since, _left in (*self.spells, (self.stage, self.since, None))]
+        replied = None if self.first_reply is None else at(self.first_reply)
+        return list(
+            hands(self.received_at, entered, holds, replied_at=replied, now=clock.at_local(self.world.today, 0))
+        )
+
     def _write_facts(self) -> None:
         add, new_id = self.rows.add, self.rows.new_id
         for fact in sorted(self.facts, key=lambda one: one.at):
@@ -418,6 +452,7 @@ class Story:
             due = False
         self.rows.add(
             FollowUp, self.rows.new_id(FollowUp), self.case_id, step.owner, step.rule, step.title, step.reason,
+            step.waiting_on,
             step.due_on, step.first_due_on, step.state, step.due_on if due else None, self.at(step.created),
             step.created_by, ended, step.ended_by, step.outcome,
         )  # fmt: skip

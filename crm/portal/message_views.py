@@ -4,8 +4,9 @@ import wtforms
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response as BaseResponse
+from wtforms.validators import StopValidation
 
-from crm import forms
+from crm import clock, forms
 from crm.access import case_team
 from crm.accounts.feature import me
 from crm.cases.models import Case
@@ -13,10 +14,12 @@ from crm.cases.services import assign
 from crm.cases.views import back_to, case_or_404
 from crm.cases.vocabulary import Stage
 from crm.db import db
-from crm.forms import AtMost, Filled
+from crm.forms import AtMost, DateField, Filled
 from crm.i18n import gettext, lazy, speaking
 from crm.portal.conversation import may_write, thread, was_written, write_to_person
 from crm.portal.services import key_of, new_form_key
+from crm.reminders.rules import may_be_due
+from crm.reminders.services import chase
 from crm.texts import text
 
 bp = Blueprint("messages", __name__, url_prefix="/staff/cases/<reference>/message")
@@ -30,6 +33,15 @@ class MessageForm(forms.Form):
     body = wtforms.TextAreaField(
         lazy("Message"), [Filled(lazy("Write the message")), AtMost()], render_kw={"rows": "10", "autofocus": True}
     )
+    chase_on = DateField(
+        lazy("If you expect an answer: get back to the person on"),
+        render_kw={"type": "date", "optional": True},
+        description=lazy("Until then it is the person’s turn. You get a follow-up that day."),
+    )
+
+    def validate_chase_on(self, field: DateField) -> None:
+        if field.day and not may_be_due(field.day, clock.today()):
+            raise StopValidation(gettext("Choose a date from today to two years ahead"))
 
 
 @bp.get("")
@@ -71,6 +83,8 @@ def send_message(reference: str) -> BaseResponse:
         if case.owner_id is None and case.stage is Stage.NEW:
             assign(case, me(), me())
         write_to_person(case, form.body.data, key, me())
+        if form.chase_on.day and case.stage is not Stage.CLOSED:
+            chase(case, form.chase_on.day)
         db.session.commit()
     except IntegrityError:  # pressed twice: the first one is on its way
         db.session.rollback()

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crm.cases.vocabulary import Stage
+from crm.cases.vocabulary import Turn as Holder
 
 
 class Turn(StrEnum):
-    """Who does the next thing."""
+    """Who does the next thing, and why: keys of what the page says."""
 
     TEAM = "team"
     REPLY = "reply"  # the team, by a promised date
     TALK = "talk"  # both, at a time
     BODY = "body"
-    PERSON = "person"
+    ASKED = "asked"  # the person, who was asked something
+    PERSON = "person"  # the person, whose file is on hold
     NOBODY = "nobody"
 
 
@@ -26,16 +28,16 @@ class Standing:
     bodies: tuple[str, ...] = ()
 
 
-def standing(stage: Stage, *, replied: bool, talk_coming: bool, waiting_on: Sequence[str]) -> Standing:
-    """Whose turn it is. `waiting_on` names the bodies that have a referral to answer."""
-    if stage is Stage.CLOSED:
-        return Standing(Turn.NOBODY)
-    if talk_coming:
-        return Standing(Turn.TALK)
-    if stage in {Stage.NEW, Stage.CONTACT} and not replied:
-        return Standing(Turn.REPLY)
-    if waiting_on:
-        return Standing(Turn.BODY, tuple(waiting_on))
-    if stage is Stage.PAUSED:
-        return Standing(Turn.PERSON)
-    return Standing(Turn.TEAM)
+def standing(holder: Holder, stage: Stage, *, reply_owed: bool, waiting_on: Sequence[str]) -> Standing:
+    """What the person reads of who holds the file. `waiting_on` names the bodies that have a referral to answer."""
+    match holder:
+        case Holder.NOBODY:
+            return Standing(Turn.NOBODY)
+        case Holder.TALK:
+            return Standing(Turn.TALK)
+        case Holder.BODY:
+            return Standing(Turn.BODY, tuple(waiting_on))
+        case Holder.PERSON:
+            return Standing(Turn.PERSON if stage is Stage.PAUSED else Turn.ASKED)
+        case Holder.TEAM:
+            return Standing(Turn.REPLY if reply_owed else Turn.TEAM)

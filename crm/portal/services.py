@@ -14,12 +14,13 @@ from crm.accounts.models import Staff
 from crm.accounts.queries import duty_person
 from crm.accounts.services import by
 from crm.business_days import add_business_days
-from crm.cases import documents
+from crm.cases import documents, turns
 from crm.cases.addresses import DAYS, address_of_file, address_of_page, link_of
 from crm.cases.models import Case, CaseNeed, Contact
 from crm.cases.queries import may_see
 from crm.cases.services import advance
 from crm.cases.vocabulary import ClosingReason, Stage
+from crm.cases.vocabulary import Turn as Holder
 from crm.db import db
 from crm.duplicates.matching import email_key
 from crm.duplicates.models import MatchKey
@@ -97,11 +98,13 @@ def answers_in_words(case: Case) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def standing_of(case: Case, talks: Sequence[Talk], referrals: Sequence[Referral], language: str) -> Standing:
     """Whose turn it is."""
-    now = clock.now()
+    holder = turns.now_on(case, clock.now()).turn
+    if holder is Holder.TALK and not talks:
+        holder = Holder.TEAM
     return standing(
+        holder,
         case.stage,
-        replied=case.first_reply_at is not None,
-        talk_coming=any(talk.starts_at > now for talk in talks),
+        reply_owed=turns.unanswered(case) is not None,
         waiting_on=[one.body.short(language) for one in referrals if one.status is Status.SENT],
     )
 

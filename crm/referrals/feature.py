@@ -41,6 +41,7 @@ feature = Feature(
     merge=(MergePart("referral", services.move_on, services.move_back),),
     case_guards=(services.guard,),
     case_moved=(services.moved,),
+    case_turns=(services.turns,),
     messages=(
         MessageKind(
             "referrals.invitation",

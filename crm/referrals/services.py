@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import cache
+from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Select, String, bindparam, func, literal_column, null, select
 from sqlalchemy import text as sql
 from sqlalchemy.orm import defer, joinedload
 
@@ -70,6 +71,14 @@ def refused(key: str, **values: str) -> RefusedError:
 def of_case(case: Case) -> list[Referral]:
     """The referrals of a file, newest first, with the names of their bodies and the dates of their permissions."""
     return list(db.session.scalars(_of_case(), {"case_id": case.id}))
+
+
+def turns() -> Select[*tuple[Any, ...]]:
+    """A body that was written to and has not answered holds the file."""
+    who = literal_column("'body'", String).label("turn")
+    return select(who, Referral.sent_at, null().label("until"), Referral.body_id).where(
+        Referral.case_id == bindparam("case_id"), Referral.status == Status.SENT
+    )
 
 
 @cache
@@ -250,6 +259,8 @@ def decline(referral: Referral, reason: DeclineReason, note: str) -> None:
 
 
 def _answer(referral: Referral, status: Status, note: str, reason: DeclineReason | None) -> None:
+    # The file first, as every other verb does: whose turn it is follows from all of them.
+    db.session.scalar(select(Case.id).where(Case.id == referral.case_id).with_for_update())
     db.session.refresh(referral, with_for_update={"of": Referral})
     if not may_become(referral.status, status):
         raise refused("already_answered", status=label("referrals.status", referral.status))

@@ -15,6 +15,7 @@ from crm.accounts.models import Staff
 from crm.accounts.queries import People, active_case_team
 from crm.cases.models import Case
 from crm.cases.views import back_to, case_or_404, case_page
+from crm.cases.vocabulary import Turn
 from crm.db import db
 from crm.feature import Feature, MergePart, Panel
 from crm.forms import AtMost, Chosen, DateField, Filled
@@ -43,10 +44,12 @@ class FollowUpForm(forms.Form):
         description=lazy("A date on a closed day moves to the next business day."),
     )
     owner = forms.Pick(lazy("For whom?"), [Chosen(lazy("Choose a person"))])
+    waiting_on = forms.Pick(lazy("Whose turn is it meanwhile?"), default="")
 
     def __init__(self, *args: Any, people: People, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.owner.choices = [(str(number), name) for number, name in people]
+        self.waiting_on.choices = [("", gettext("Ours")), (Turn.PERSON, gettext("The person’s: we wait for them"))]
 
     def validate_due_on(self, field: DateField) -> None:
         if field.day and not rules.may_be_due(field.day, clock.today()):
@@ -106,6 +109,7 @@ def plan(reference: str) -> BaseResponse:
         due_on=form.due_on.day or clock.today(),
         owner=db.session.get_one(Staff, int(form.owner.data)),
         actor=me(),
+        waiting_on=Turn(form.waiting_on.data) if form.waiting_on.data else None,
     )
     db.session.commit()
     return back_to(case, gettext("The follow-up was planned."))
@@ -180,6 +184,7 @@ feature = Feature(
     merge=(MergePart("follow_up", services.move_on, services.move_back),),
     handoff=(services.hand_over,),
     case_holds=(services.holds,),
+    case_turns=(services.turns_of_ours, services.turns_waited),
     messages=(
         MessageKind("reminders.due", "reminders.mail.due", still_true=services.still_due, on_final=services.note_final),
     ),

@@ -7,6 +7,7 @@ from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from crm.accounts.models import Staff
+from crm.cases.vocabulary import Turn
 from crm.db import Base, code, one_of
 
 _TODO = text("state = 'todo'")
@@ -28,6 +29,7 @@ class FollowUp(Base):
     __tablename__ = "follow_up"
     __table_args__ = (
         one_of("state", State),
+        one_of("waiting_on", Turn),
         Index("ix_follow_up_case", "case_id", "state"),
         Index("ix_follow_up_owner", "owner_id", "due_on", postgresql_where=_TODO, sqlite_where=_TODO),
         Index("ix_follow_up_to_remind", "due_on", postgresql_where=_TO_REMIND, sqlite_where=_TO_REMIND),
@@ -39,6 +41,7 @@ class FollowUp(Base):
     rule: Mapped[str] = mapped_column(String(20), default="")
     title: Mapped[str] = mapped_column(String(200), default="")
     reason: Mapped[str] = mapped_column(Text, default="")
+    waiting_on: Mapped[Turn | None] = mapped_column(code(Turn))  # who has something to do meanwhile; none: we do
     due_on: Mapped[date]
     first_due_on: Mapped[date]
     state: Mapped[State] = mapped_column(code(State), default=State.TODO)

@@ -6,8 +6,11 @@ from datetime import date, timedelta
 from crm.business_days import add_business_days, next_business_day
 from crm.cases.vocabulary import Stage
 
-# What somebody typed, and what another party did: a move to another stage does not cancel these.
-OUTLIVE_A_STAGE = ("", "answered", "answer_person", "call_person", "permission_back", "confirm_correction")
+# What another party did, and waits for us to act on.
+THEY_ACTED = ("answered", "answer_person", "call_person", "permission_back", "confirm_correction")
+THE_PERSON_ACTED = frozenset({"answer_person", "call_person", "confirm_correction"})
+# What a move to another stage does not cancel: what somebody typed or asked for, and these.
+OUTLIVE_A_STAGE = ("", "chase", *THEY_ACTED)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,20 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    bindparam,
+    cast,
+    exists,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import joinedload
 
 from crm import clock
@@ -23,8 +36,8 @@ from crm.cases.merging import move_rows, return_rows
 from crm.cases.models import Case
 from crm.cases.pipeline import Move, Refusal
 from crm.cases.queries import is_held, may_see
-from crm.cases.vocabulary import Stage
-from crm.db import db
+from crm.cases.vocabulary import Stage, Turn
+from crm.db import db, touch
 from crm.errors import RefusedError
 from crm.i18n import format_date, speaking
 from crm.outbox.models import Message, Status
@@ -55,6 +68,24 @@ def holds(case: Any, at: datetime) -> ColumnElement[bool]:
     )
 
 
+def turns_of_ours() -> Select[*tuple[Any, ...]]:
+    """What somebody else did, and waits for us to act on, makes it our turn."""
+    who = literal_column("'team'", String).label("turn")
+    return select(who, FollowUp.created_at, null().label("until"), null().label("body")).where(
+        FollowUp.case_id == bindparam("case_id"),
+        FollowUp.state == State.TODO,
+        FollowUp.rule.in_(rules.THEY_ACTED),
+    )
+
+
+def turns_waited() -> Select[*tuple[Any, ...]]:
+    """A follow-up that waits on the person leaves it their turn until it is due."""
+    who = cast(FollowUp.waiting_on, String).label("turn")
+    return select(who, FollowUp.created_at, FollowUp.due_on, null().label("body")).where(
+        FollowUp.case_id == bindparam("case_id"), FollowUp.state == State.TODO, FollowUp.waiting_on.is_not(None)
+    )
+
+
 def open_ones(case: Case) -> Sequence[FollowUp]:
     """The open follow-ups of a file with their owners, the earliest first."""
     return db.session.scalars(_open_ones(), {"case_id": case.id}).all()
@@ -70,12 +101,24 @@ def _open_ones() -> Select[FollowUp]:
     )
 
 
-def plan_by_hand(case: Case, *, title: str, reason: str, due_on: date, owner: Staff, actor: Staff) -> FollowUp:
-    """A follow-up a person types. Its due date moves to the next business day."""
+def plan_by_hand(
+    case: Case,
+    *,
+    title: str,
+    reason: str,
+    due_on: date,
+    owner: Staff,
+    actor: Staff,
+    waiting_on: Turn | None = None,
+) -> FollowUp:
+    """A follow-up a person types. Its due date moves to the next business day.
+
+    `waiting_on` says whose turn it is meanwhile; when it comes due, the turn is ours again.
+    """
     if case.stage is Stage.CLOSED:
         raise RefusedError(text("cases.refusal.closed_file"))
     due_on = next_business_day(due_on)
-    follow_up = _make(case, due_on=due_on, owner=owner, title=title, reason=reason, actor=actor)
+    follow_up = _make(case, due_on=due_on, owner=owner, title=title, reason=reason, actor=actor, waiting_on=waiting_on)
     record(
         "follow_up.planned",
         case_id=case.id,
@@ -94,7 +137,19 @@ def plan_by_rule(case: Case, rule: str, due_on: date, about: str = "") -> Follow
     """
     if case.stage is Stage.CLOSED:
         raise RefusedError(text("cases.refusal.closed_file"))
+    if rule in rules.THE_PERSON_ACTED:
+        _wait_no_longer(case)
     follow_up = _make(case, due_on=due_on, owner=case.owner or duty_person(), rule=rule, reason=about)
+    _refresh(case)
+    return follow_up
+
+
+def chase(case: Case, on: date) -> FollowUp:
+    """The person was asked something: it is their turn until a day, when somebody gets back to them."""
+    if case.stage is Stage.CLOSED:
+        raise RefusedError(text("cases.refusal.closed_file"))
+    due_on, owner = next_business_day(on), case.owner or duty_person()
+    follow_up = _make(case, due_on=due_on, owner=owner, rule="chase", waiting_on=Turn.PERSON)
     _refresh(case)
     return follow_up
 
@@ -103,9 +158,21 @@ def plan_once(case: Case, rule: str, due_on: date) -> bool:
     """What a rule plans, unless it is planned and open already; whether it was planned now."""
     there = select(FollowUp.id).where(FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.rule == rule)
     if db.session.scalar(there.limit(1)) is not None:
+        if rule in rules.THE_PERSON_ACTED:
+            _wait_no_longer(case)
         return False
     plan_by_rule(case, rule, due_on)
     return True
+
+
+def _wait_no_longer(case: Case) -> None:
+    """The person did something: what waited on them waits no longer, and stays planned."""
+    db.session.execute(
+        update(FollowUp)
+        .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.waiting_on == Turn.PERSON)
+        .values(waiting_on=None)
+        .execution_options(synchronize_session="fetch")
+    )
 
 
 def set_rule_date(case: Case, rule: str, due_on: date) -> None:
@@ -130,6 +197,7 @@ def _make(
     title: str = "",
     reason: str = "",
     actor: Staff | None = None,
+    waiting_on: Turn | None = None,
 ) -> FollowUp:
     follow_up = FollowUp(
         case_id=case.id,
@@ -137,6 +205,7 @@ def _make(
         rule=rule,
         title=title,
         reason=reason,
+        waiting_on=waiting_on,
         due_on=due_on,
         first_due_on=due_on,
         state=State.TODO,
@@ -202,7 +271,8 @@ def keep_from_being_forgotten(case: Case) -> bool:
 
 
 def _refresh(case: Case) -> None:
-    """A file's `next_step_on`, as the database sees it."""
+    """A file's `next_step_on`, as the database sees it; whose turn it is follows from it too."""
+    touch(case.id)
     db.session.flush()  # the minimum below is asked of the database
     case.next_step_on = db.session.scalar(
         select(func.min(FollowUp.due_on)).where(FollowUp.case_id == case.id, FollowUp.state == State.TODO)

@@ -145,6 +145,7 @@ feature = Feature(
     case_guards=(services.guard,),
     case_moved=(services.moved,),
     case_holds=(services.holds,),
+    case_turns=(services.turns,),
     messages=(
         *(
             MessageKind(

@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, or_, select
+from sqlalchemy import ColumnElement, Select, String, bindparam, delete, exists, literal_column, null, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
@@ -45,6 +45,14 @@ def holds(case: Any, at: datetime) -> ColumnElement[bool]:
         Talk.created_at <= at,
         or_(Talk.ended_at.is_(None), Talk.ended_at > at),
         Talk.starts_at > at,
+    )
+
+
+def turns() -> Select[*tuple[Any, ...]]:
+    """A talk that is booked holds the file until it starts."""
+    who = literal_column("'talk'", String).label("turn")
+    return select(who, Talk.created_at, Talk.starts_at, null().label("body")).where(
+        Talk.case_id == bindparam("case_id"), Talk.state == TalkState.BOOKED
     )
 
 

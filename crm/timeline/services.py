@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from crm import clock
-from crm.db import db
+from crm.db import db, touch
 from crm.timeline.models import ActorKind, Event, EventDetail
 from crm.timeline.sentences import find
 
@@ -39,6 +39,8 @@ def record(
     if detail:
         event.detail = EventDetail(values=detail)
     db.session.add(event)
+    if case_id is not None:
+        touch(case_id)
     return event
 
 

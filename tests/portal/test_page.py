@@ -14,6 +14,7 @@ from crm.cases.models import Case
 from crm.cases.queries import forgotten
 from crm.cases.services import add_note, advance
 from crm.cases.vocabulary import ClosingReason, Stage
+from crm.cases.vocabulary import Turn as Holder
 from crm.i18n import speaking
 from crm.links.models import Link, Purpose
 from crm.links.services import revoke
@@ -172,21 +173,20 @@ def test_a_lost_link_is_sent_again_with_the_same_answer_whether_the_address_is_k
 
 
 @pytest.mark.parametrize(
-    ("stage", "given", "wanted"),
+    ("holder", "stage", "given", "wanted"),
     [
-        (Stage.NEW, {}, Standing(Turn.REPLY)),
-        (Stage.NEW, {"replied": True}, Standing(Turn.TEAM)),
-        (Stage.CONTACT, {}, Standing(Turn.REPLY)),
-        (Stage.NEW, {"talk_coming": True}, Standing(Turn.TALK)),
-        (Stage.PLANNING, {"replied": True}, Standing(Turn.TEAM)),
-        (Stage.REFERRED, {"replied": True, "waiting_on": ["CDRQ"]}, Standing(Turn.BODY, ("CDRQ",))),
-        (Stage.REFERRED, {"replied": True, "waiting_on": ["CDRQ"], "talk_coming": True}, Standing(Turn.TALK)),
-        (Stage.PAUSED, {"replied": True}, Standing(Turn.PERSON)),
-        (Stage.CLOSED, {"talk_coming": True, "waiting_on": ["CDRQ"]}, Standing(Turn.NOBODY)),
+        (Holder.TEAM, Stage.NEW, {"reply_owed": True}, Standing(Turn.REPLY)),
+        (Holder.TEAM, Stage.NEW, {}, Standing(Turn.TEAM)),
+        (Holder.TALK, Stage.NEW, {"reply_owed": True}, Standing(Turn.TALK)),
+        (Holder.BODY, Stage.REFERRED, {"waiting_on": ["CDRQ"]}, Standing(Turn.BODY, ("CDRQ",))),
+        (Holder.TALK, Stage.REFERRED, {"waiting_on": ["CDRQ"]}, Standing(Turn.TALK)),
+        (Holder.PERSON, Stage.PAUSED, {}, Standing(Turn.PERSON)),
+        (Holder.PERSON, Stage.PLANNING, {}, Standing(Turn.ASKED)),
+        (Holder.NOBODY, Stage.CLOSED, {"waiting_on": ["CDRQ"]}, Standing(Turn.NOBODY)),
     ],
 )
-def test_whose_turn_it_is(stage, given, wanted):
-    assert standing(stage, **{"replied": False, "talk_coming": False, "waiting_on": []} | given) == wanted
+def test_whose_turn_it_is(holder, stage, given, wanted):
+    assert standing(holder, stage, **{"reply_owed": False, "waiting_on": []} | given) == wanted
 
 
 @pytest.mark.parametrize("lang", ["fr", "en"])

@@ -33,6 +33,7 @@ ASKED_BY = {
     "merge": "duplicates",
     "handoff": "cases",
     "case_holds": "cases",
+    "case_turns": "cases",
     "messages": "outbox",
     "personal_data": "intake",
 }

@@ -13,7 +13,7 @@ from tests.support.factories import ANSWERS
 from tests.support.pages import Pages
 
 AT_MOST = 12
-SENDING_AT_MOST = 19  # it writes thirteen rows
+SENDING_AT_MOST = 20  # it writes fourteen rows
 
 
 @pytest.fixture

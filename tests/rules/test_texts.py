@@ -354,6 +354,7 @@ VOCABULARIES = {
     "crm.activities.models.Spoken": "activities.spoken",
     "crm.activities.models.State": "activities.state",
     "crm.cases.vocabulary.Stage": "cases.stage",
+    "crm.cases.vocabulary.Turn": "cases.turn",
     "crm.cases.vocabulary.ClosingReason": "cases.closing_reason",
     "crm.cases.vocabulary.ProjectStage": "cases.project_stage",
     "crm.cases.vocabulary.LegalForm": "cases.legal_form",
