@@ -213,6 +213,18 @@ def check() -> None:
     click.echo("settings and database are in order")
 
 
+@main.command("rebuild-search")
+def rebuild_search() -> None:
+    """Make what search finds anew from the files. People may go on working and searching meanwhile."""
+    from crm.cases.searching import rebuild
+    from crm.db import writing
+
+    app = _app()
+    with app.app_context(), writing():
+        written = rebuild()
+    click.echo(f"{written} files and texts indexed")
+
+
 @main.group("db")
 def database() -> None:
     """The database."""

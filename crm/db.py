@@ -138,19 +138,18 @@ def read_instant(value: str) -> datetime:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-def touch(case_id: int) -> None:
-    """Note that something happened on a file in this transaction: what follows from it is settled before the commit."""
-    db.session().info.setdefault("touched", {})[case_id] = None
+def touch(case_id: int, *, opened: bool = False) -> None:
+    """Note that something happened on a file in this transaction: what follows from it is settled before the commit.
+
+    `opened` says that so far nothing happened but its being opened.
+    """
+    db.session().info.setdefault("touched", {})[case_id] = opened
 
 
-def untouch(case_id: int) -> None:
-    """What follows from what happened on a file so far is settled already."""
-    db.session().info.get("touched", {}).pop(case_id, None)
-
-
-def touched(session: Any) -> tuple[int, ...]:
-    """The files that something happened on in this transaction, in the order in which it did; they are told once."""
-    return tuple(session.info.pop("touched", ()))
+def touched(session: Any) -> dict[int, bool]:
+    """The files that something happened on in this transaction, and whether only their being opened; they are told once."""
+    found: dict[int, bool] = session.info.pop("touched", {})
+    return found
 
 
 @contextlib.contextmanager

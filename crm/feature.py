@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # types only: the layers are about imports at run time
     from crm.cases.pipeline import Move, Refusal
     from crm.jobs import Job
     from crm.outbox.kinds import MessageKind
+    from crm.search.services import Searched
     from crm.timeline.sentences import Sentence
 
 
@@ -66,6 +67,7 @@ class Feature:
     handoff: "tuple[Callable[[Case, int | None, Staff], None], ...]" = ()  # cases: a file changes hands
     case_holds: "tuple[Callable[[Any, datetime], ColumnElement[bool]], ...]" = ()  # cases: what keeps a file from being forgotten
     case_turns: "tuple[Callable[[], Select[Any]], ...]" = ()  # cases: who holds a file
+    search_text: "tuple[Searched, ...]" = ()  # search: what of files is found
     messages: "tuple[MessageKind, ...]" = ()  # outbox
     personal_data: "tuple[Callable[[Case], None], ...]" = ()  # intake: what is destroyed of a person who refused
 

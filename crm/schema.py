@@ -11,9 +11,12 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import Connection
 
+from crm.cases.searching import rebuild as rebuild_search
 from crm.config import ROOT
 from crm.db import db, writing
 from crm.partners.services import load_directory
+from crm.search import engine
+from crm.search.services import is_empty as search_is_empty
 
 
 def configuration() -> Config:
@@ -33,6 +36,8 @@ def upgrade(app: Flask, revision: str = "head") -> None:
         if revision == "head":
             load_directory()
             db.session.commit()
+            if search_is_empty():
+                rebuild_search()
 
 
 def downgrade(app: Flask, revision: str) -> None:
@@ -62,6 +67,11 @@ def tables_made_anew(connection: Connection) -> Iterator[None]:
 
 class MigrationError(Exception):
     """A migration left the database in a state that its own constraints refuse."""
+
+
+def is_ours(_item: object, name: str | None, _kind: str, _reflected: bool, _compared: object) -> bool:
+    """For Alembic: whether a thing of the database is one that models speak of."""
+    return not engine.is_ours(name)
 
 
 def is_current(app: Flask) -> bool:

@@ -4,6 +4,7 @@ from alembic import context
 
 from crm.app import create_app
 from crm.db import Base, Code, UTCDateTime, db
+from crm.schema import is_ours
 
 connection = context.config.attributes.get("connection")
 
@@ -24,6 +25,7 @@ def run(on: object) -> None:
         render_as_batch=True,
         compare_type=True,
         render_item=plain_types,
+        include_object=is_ours,
         transaction_per_migration=True,
     )
     with context.begin_transaction():

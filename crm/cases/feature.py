@@ -1,7 +1,8 @@
 """Plugs files into the product."""
 
-from crm.cases import documents, founders, merging, services, settling, turns
+from crm.cases import documents, founders, merging, searching, services, settling, turns
 from crm.cases.mail import bp as mail_bp
+from crm.cases.search_views import bp as search_bp
 from crm.cases.views import bp
 from crm.feature import Feature, Panel
 from crm.jobs import Job
@@ -24,16 +25,17 @@ settling.listen()
 
 feature = Feature(
     name="cases",
-    blueprints=(bp, mail_bp, documents.bp, founders.bp),
+    blueprints=(bp, mail_bp, search_bp, documents.bp, founders.bp),
     panels=(
         Panel("top", "cases/turn_panel.html", rows=turns.spells, shown=turns.shown),
         Panel("facts", "cases/founders_panel.html", rows=founders.rows, shown=founders.shown),
         Panel("facts", "cases/documents_panel.html", rows=documents.rows, shown=documents.shown),
     ),
-    jobs=(Job("turns", turns.settle_lapsed, every=60),),
+    search_text=searching.SEARCHED,
+    jobs=(Job("turns", settling.settle_lapsed, every=60),),
     case_guards=(services.guard,),
     merge=merging.PARTS,
-    personal_data=(founders.forget_all, documents.forget_all),
+    personal_data=(founders.forget_all, documents.forget_all, searching.forget_all),
     event_sentences=(
         Sentence("case.opened", "cases.event.opened", "incoming", codes=frozenset({"source"})),
         Sentence("case.taken", "cases.event.owner_taken", "move"),

@@ -29,7 +29,7 @@ from crm.cases.vocabulary import (
     Source,
     Stage,
 )
-from crm.db import db, untouch
+from crm.db import db, touch
 from crm.errors import RefusedError
 from crm.feature import plugged
 from crm.i18n import language
@@ -156,7 +156,7 @@ def open_case(
     db.session.add_all(CaseNeed(case_id=case.id, need=need, since=received_at) for need in dict.fromkeys(facts.needs))
     record("case.opened", case_id=case.id, actor=actor, codes={"source": source}, at=received_at)
     _entered(case, Move(origin=Stage.NEW, to=Stage.NEW, today=clock.local_date(received_at)), None)
-    untouch(case.id)  # nobody but the team holds a file that was just opened
+    touch(case.id, opened=True)
     return case
 
 

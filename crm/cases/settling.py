@@ -1,16 +1,19 @@
-"""What follows from a change is settled in the same transaction, just before it is committed.
+"""What follows from a change is settled in the same transaction, just before it is committed: whose turn it is, and what search finds.
 
-Whose turn it is follows from rows of many features. Rather than trust forty verbs to remember it, this looks again
-at every file on which an event was recorded (truth 8: each change records one). Why so: docs/adr/0013-settled-at-commit.md.
+Both follow from rows of many features. Rather than trust forty verbs to remember them, this looks again at every file on
+which an event was recorded (truth 8: each change records one). Why so: docs/adr/0013-settled-at-commit.md.
 """
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Select, event, select
 
-from crm.cases import turns
+from crm import clock
+from crm.cases import searching, turns
 from crm.cases.models import Case
 from crm.db import db, touched
+from crm.search import services as search
 
 
 def listen() -> None:
@@ -19,17 +22,47 @@ def listen() -> None:
     event.listen(db.session, "after_rollback", _after_rollback)
 
 
-def settle(case: Case) -> None:
-    """Bring what follows from a file's rows in step with them."""
-    turns.settle(case)
-
-
 def _before_commit(session: Any) -> None:
     if session.in_nested_transaction():
         return
-    for case_id in touched(session):
-        settle(session.get_one(Case, case_id))
+    for case_id, opened in touched(session).items():
+        settle(session.get_one(Case, case_id), opened=opened)
 
 
 def _after_rollback(session: Any) -> None:
     touched(session)
+
+
+def settle(case: Case, *, opened: bool = False) -> bool:
+    """Bring what follows from a file's rows in step with them, asking for all of it in one statement; True when it changed hands.
+
+    A file that was only `opened` is the team's, as it was made.
+    """
+    if opened:
+        searching.keep_new(case)
+        return False
+    dialect = db.engine.dialect.name
+    claims = len(_turns(dialect))
+    values = db.session.execute(_asked(dialect), {"case_id": case.id}).one()
+    search.keep(case.id, values[claims:])
+    return turns.settle(case, values[:claims])
+
+
+@cache
+def _turns(dialect: str) -> list[Any]:
+    return turns.selects(dialect)
+
+
+@cache
+def _asked(dialect: str) -> Select[*tuple[Any, ...]]:
+    wanted = [*_turns(dialect), *search.selects(dialect)]
+    return select(*(one.label(f"value_{place}") for place, one in enumerate(wanted)))
+
+
+def settle_lapsed(*, limit: int = 500) -> int:
+    """Job: files whose time in somebody's hands has passed come back to the team. Returns how many."""
+    late = select(Case).where(Case.turn_until.is_not(None), Case.turn_until <= clock.now())
+    found = db.session.scalars(late.order_by(Case.turn_until).limit(limit).with_for_update(skip_locked=True)).all()
+    for case in found:
+        settle(case)
+    return len(found)

@@ -7,7 +7,6 @@ and the claims of all features are read in one statement. `until` may be a day: 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select, update
@@ -89,16 +88,9 @@ def now_on(case: Case, now: datetime) -> Claim:
     return Claim(case.turn, case.turn_since, case.turn_until, case.turn_body_id)
 
 
-def claims_of(case: Case) -> Sequence[Claim]:
-    """What the features say of a file, in one statement."""
-    values = db.session.execute(_claims(db.engine.dialect.name), {"case_id": case.id}).one()
-    return [_read(row) for value in values for row in listed(value)]
-
-
-@cache
-def _claims(dialect: str) -> Select[*tuple[Any, ...]]:
-    offered = [as_one_value(rows(), dialect) for rows in plugged("case_turns")]
-    return select(*(one.label(f"claims_{place}") for place, one in enumerate(offered)))
+def selects(dialect: str) -> list[Any]:
+    """What `settle` needs of one file, `case_id`, as values of one statement: what each feature claims."""
+    return [as_one_value(rows(), dialect) for rows in plugged("case_turns")]
 
 
 def _read(row: list[Any]) -> Claim:
@@ -132,12 +124,12 @@ def begin(case: Case) -> None:
     db.session.add(TurnSpell(case_id=case.id, turn=Turn.TEAM, entered_at=case.received_at))
 
 
-def settle(case: Case) -> bool:
-    """Say whose turn it is from what the features say now; True when somebody else holds the file."""
+def settle(case: Case, values: Sequence[Any]) -> bool:
+    """Say whose turn it is from what the features claim now, as `selects` gave it; True when somebody else holds the file."""
     now = clock.now()
     found = whose(
         case.stage,
-        claims_of(case) if case.stage is not Stage.CLOSED else (),
+        [_read(row) for value in values for row in listed(value)],
         now=now,
         was=Claim(case.turn, case.turn_since, case.turn_until, case.turn_body_id),
         stage_since=case.stage_since,
@@ -157,12 +149,3 @@ def settle(case: Case) -> bool:
     db.session.add(TurnSpell(case_id=case.id, turn=found.turn, body_id=found.body_id, entered_at=at))
     case.turn, case.turn_since, case.turn_until, case.turn_body_id = found.turn, found.since, found.until, found.body_id
     return True
-
-
-def settle_lapsed(*, limit: int = 500) -> int:
-    """Job: files whose time in somebody's hands has passed come back to the team. Returns how many."""
-    late = select(Case).where(Case.turn_until.is_not(None), Case.turn_until <= clock.now())
-    found = db.session.scalars(late.order_by(Case.turn_until).limit(limit).with_for_update(skip_locked=True)).all()
-    for case in found:
-        settle(case)
-    return len(found)

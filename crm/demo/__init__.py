@@ -22,6 +22,7 @@ from crm.access import Role
 from crm.accounts.models import Staff
 from crm.accounts.services import create_staff
 from crm.cases.models import Case
+from crm.cases.searching import rebuild as rebuild_search
 from crm.config import LANGUAGES, Settings
 from crm.db import db, writing
 from crm.demo.fates import live
@@ -122,6 +123,7 @@ def _load(settings: Settings, cases: int, seed: int, say: Say) -> str:
                 db.session.commit()
                 done(BATCH)
     rows.write(db.session.connection())
+    rebuild_search()
     finish(db.session.connection())
     _offer_times(team)
     _publish(first, today, world)

@@ -1,11 +1,14 @@
 """Plugs the person's own page, what the person and the team write to each other, and corrections of answers."""
 
+from sqlalchemy import select
+
 from crm.cases.merging import rows_of
 from crm.feature import Feature, Panel
 from crm.outbox.kinds import MessageKind
 from crm.portal import conversation, correction_views, corrections, message_views, services
 from crm.portal.models import Correction, PersonMessage, StaffMessage
 from crm.portal.views import bp, staff_bp
+from crm.search.services import Searched
 from crm.timeline.sentences import Sentence
 
 _BODY = frozenset({"body"})
@@ -30,6 +33,10 @@ feature = Feature(
     merge=(rows_of(PersonMessage), rows_of(StaffMessage), rows_of(Correction)),
     case_moved=(corrections.moved,),
     personal_data=(conversation.forget_all, corrections.forget_all),
+    search_text=(
+        Searched("theirs", lambda: select(PersonMessage.case_id, PersonMessage.id, PersonMessage.body)),
+        Searched("ours", lambda: select(StaffMessage.case_id, StaffMessage.id, StaffMessage.body)),
+    ),
     event_sentences=(
         Sentence("person.message", "portal.event.message", "incoming", detail=_BODY, body="body"),
         Sentence("person.correction", "portal.event.correction", "incoming", detail=_BODY, body="body"),

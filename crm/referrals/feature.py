@@ -4,6 +4,7 @@ from crm.feature import Feature, MergePart, Panel
 from crm.outbox.kinds import MessageKind
 from crm.referrals import services
 from crm.referrals.views import bp, load
+from crm.search.services import Searched
 from crm.timeline.sentences import Sentence
 
 _CODES = frozenset({"referral", "body", "decline_reason"})
@@ -42,6 +43,7 @@ feature = Feature(
     case_guards=(services.guard,),
     case_moved=(services.moved,),
     case_turns=(services.turns,),
+    search_text=(Searched("referral", services.bodies_of_files, shown=1),),
     messages=(
         MessageKind(
             "referrals.invitation",

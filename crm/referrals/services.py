@@ -81,6 +81,12 @@ def turns() -> Select[*tuple[Any, ...]]:
     )
 
 
+def bodies_of_files() -> Select[*tuple[Any, ...]]:
+    """The names of the bodies that files were sent to, for search."""
+    names = (Body.name_fr, Body.name_en, Body.short_fr, Body.short_en)
+    return select(Referral.case_id, Referral.id, *names).join(Body, Body.id == Referral.body_id)
+
+
 @cache
 def _of_case() -> Select[Referral]:
     return (

@@ -24,6 +24,7 @@ from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
 from crm.reminders import rules, services
 from crm.reminders.models import FollowUp
+from crm.search.services import Searched
 from crm.timeline.sentences import Sentence
 
 bp = Blueprint("reminders", __name__, url_prefix="/staff/cases/<reference>/follow-ups")
@@ -184,6 +185,7 @@ feature = Feature(
     merge=(MergePart("follow_up", services.move_on, services.move_back),),
     handoff=(services.hand_over,),
     case_holds=(services.holds,),
+    search_text=(Searched("follow_up", services.typed_ones),),
     case_turns=(services.turns_of_ours, services.turns_waited),
     messages=(
         MessageKind("reminders.due", "reminders.mail.due", still_true=services.still_due, on_final=services.note_final),

@@ -86,6 +86,11 @@ def turns_waited() -> Select[*tuple[Any, ...]]:
     )
 
 
+def typed_ones() -> Select[*tuple[Any, ...]]:
+    """What people typed of follow-ups, for search."""
+    return select(FollowUp.case_id, FollowUp.id, FollowUp.title, FollowUp.reason).where(FollowUp.rule == "")
+
+
 def open_ones(case: Case) -> Sequence[FollowUp]:
     """The open follow-ups of a file with their owners, the earliest first."""
     return db.session.scalars(_open_ones(), {"case_id": case.id}).all()

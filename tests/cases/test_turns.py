@@ -11,6 +11,7 @@ from crm.business_days import add_business_days
 from crm.cases import services as cases
 from crm.cases import turns
 from crm.cases.models import Case, TurnSpell
+from crm.cases.settling import settle
 from crm.cases.turns import Claim, held, whose
 from crm.cases.vocabulary import ClosingReason, Stage, Turn
 from crm.jobs import run_job
@@ -180,4 +181,4 @@ def test_every_file_of_the_demonstration_is_in_the_hands_that_the_rule_gives(app
     for case in cases_there:
         before = (case.turn, case.turn_body_id)
         lapsed = case.turn_until is not None and case.turn_until <= clock.now()
-        assert turns.settle(case) is lapsed, (case.reference, before, case.turn)
+        assert settle(case) is lapsed, (case.reference, before, case.turn)

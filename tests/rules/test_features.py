@@ -17,6 +17,7 @@ from crm.config import ROOT
 from crm.feature import Feature, MergePart, Panel
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
+from crm.search.services import Searched
 from crm.timeline.sentences import Sentence
 from tests.rules.sources import calls, modules
 
@@ -34,6 +35,7 @@ ASKED_BY = {
     "handoff": "cases",
     "case_holds": "cases",
     "case_turns": "cases",
+    "search_text": "search",
     "messages": "outbox",
     "personal_data": "intake",
 }
@@ -52,6 +54,8 @@ def said(offer: object) -> str:
             return f"`{offer.kind}`"
         case MessageKind():
             return f"`{offer.kind}`"
+        case Searched():
+            return f"`{offer.kind or 'what a file is'}`"
         case MergePart():
             return f"`{offer.name}`"
     return f"`{offer.__module__.removeprefix('crm.')}.{offer.__qualname__}`"

@@ -13,7 +13,7 @@ from tests.support.factories import ANSWERS
 from tests.support.pages import Pages
 
 AT_MOST = 12
-SENDING_AT_MOST = 20  # it writes fourteen rows
+SENDING_AT_MOST = 22  # it writes sixteen rows
 
 
 @pytest.fixture
