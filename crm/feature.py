@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Select
 
 if TYPE_CHECKING:  # types only: the layers are about imports at run time
     from crm.accounts.models import Staff
+    from crm.cases.filters import Facet
     from crm.cases.models import Case
     from crm.cases.pipeline import Move, Refusal
     from crm.jobs import Job
@@ -67,6 +68,7 @@ class Feature:
     handoff: "tuple[Callable[[Case, int | None, Staff], None], ...]" = ()  # cases: a file changes hands
     case_holds: "tuple[Callable[[Any, datetime], ColumnElement[bool]], ...]" = ()  # cases: what keeps a file from being forgotten
     case_turns: "tuple[Callable[[], Select[Any]], ...]" = ()  # cases: who holds a file
+    case_facets: "tuple[Facet, ...]" = ()  # cases: what lists are narrowed by
     search_text: "tuple[Searched, ...]" = ()  # search: what of files is found
     messages: "tuple[MessageKind, ...]" = ()  # outbox
     personal_data: "tuple[Callable[[Case], None], ...]" = ()  # intake: what is destroyed of a person who refused

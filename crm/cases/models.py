@@ -10,6 +10,7 @@ from crm.cases import vocabulary as v
 from crm.db import Base, code, one_of
 
 _OPEN = text("stage <> 'closed'")
+_OWED = text("first_reply_at IS NULL AND stage IN ('new', 'contact')")
 _MERGED = text("merged_into_id IS NOT NULL")
 _LAPSES = text("turn_until IS NOT NULL")
 _UNMATCHED = text("matched_at IS NULL")
@@ -92,7 +93,12 @@ class Case(Base):
         one_of("source", v.Source),
         one_of("closing_reason", v.ClosingReason),
         one_of("turn", v.Turn),
-        # The queue: newest request first, whole or by stage or by owner; each list walks one of these.
+        # The queue: each list that people name walks one of these.
+        Index("ix_case_step", "next_step_on", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index("ix_case_owner_step", "owner_id", "next_step_on", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index("ix_case_waiting", "turn_since", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index("ix_case_turn", "turn", "turn_since", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index("ix_case_owed", "reply_due_on", "id", postgresql_where=_OWED, sqlite_where=_OWED),
         Index("ix_case_open", "received_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
         Index("ix_case_stage", "stage", "received_at", "id"),
         Index("ix_case_owner", "owner_id", "stage", "received_at", "id"),

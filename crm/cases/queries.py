@@ -10,19 +10,18 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Row, Select, and_, bindparam, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Integer, Row, Select, and_, bindparam, exists, false, func, or_, select
 from sqlalchemy.orm import contains_eager, joinedload
 
 from crm import clock
 from crm.access import CASE_ROLES
 from crm.accounts.models import Staff
-from crm.cases.models import Case, CaseNeed, CaseReader, Contact, Exchange, Note, Project
+from crm.cases.models import Case, CaseNeed, CaseReader, Exchange, Note, Project
 from crm.cases.vocabulary import Need, Stage
 from crm.db import UTCDateTime, as_one_value, db, listed, read_instant
 from crm.feature import plugged
 from crm.timeline.models import ActorKind, Event, EventDetail
 
-PAGE = 50
 REFERENCE = re.compile(r"[A-Z0-9-]{1,20}")
 LONGEST_KEY, LARGEST_ID = 100, 2**31 - 1
 HISTORY = 20
@@ -73,82 +72,6 @@ def _one(*, lock: bool) -> Select[Case]:
         )
     )
     return statement.with_for_update(of=Case) if lock else statement
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What the queue shows. `stage` is a stage's code, "open" or "all"; `owner` is "all", "me" or "none"."""
-
-    stage: str = "open"
-    owner: str = "all"
-
-    @classmethod
-    def read(cls, arguments: Any) -> "Filter":
-        """From the address; a value that means nothing is ignored."""
-        stage, owner = arguments.get("stage", "open"), arguments.get("owner", "all")
-        known = {"open", "all", *Stage}
-        return cls(stage if stage in known else "open", owner if owner in {"all", "me", "none"} else "all")
-
-    def condition(self, staff_id: Any) -> ColumnElement[bool]:
-        if self.stage == "open":
-            stage = Case.stage != Stage.CLOSED
-        else:
-            stage = true() if self.stage == "all" else Case.stage == Stage(self.stage)
-        owners = {"all": true(), "me": Case.owner_id == staff_id, "none": Case.owner_id.is_(None)}
-        return and_(stage, owners[self.owner])
-
-
-@dataclass(frozen=True)
-class QueuePage:
-    """One page of the queue; `after` opens the next one, and is empty on the last."""
-
-    rows: Sequence[Any]
-    after: str
-
-
-def queue(staff: Staff, wanted: Filter, after: str = "", limit: int = PAGE) -> QueuePage:
-    """Newest requests first. Pages follow each other by key, so that the last costs what the first does."""
-    if staff.role not in CASE_ROLES:
-        return QueuePage([], "")
-    key = _read_key(after)
-    asked: dict[str, Any] = {"staff_id": staff.id, "at_most": limit + 1}
-    if key is not None:
-        asked |= {"received_at": key[0], "case_id": key[1]}
-    rows = db.session.execute(_queue(wanted, first=key is None), asked).all()
-    return QueuePage(*_cut(rows, limit, "received_at"))
-
-
-@cache
-def _queue(wanted: Filter, *, first: bool) -> Select[*tuple[Any, ...]]:
-    statement = (
-        select(
-            Case.id,
-            Case.reference,
-            Case.stage,
-            Case.received_at,
-            Case.reply_due_on,
-            Case.first_reply_at,
-            Case.next_step_on,
-            Case.language,
-            Case.closing_reason,
-            Project.name.label("project"),
-            Contact.name.label("person"),
-            Staff.name.label("owner"),
-        )
-        .join(Contact, Contact.id == Case.contact_id)
-        .join(Project, Project.id == Case.project_id)
-        .outerjoin(Staff, Staff.id == Case.owner_id)
-        .where(visible_to(bindparam("staff_id")), wanted.condition(bindparam("staff_id")), Case.quarantined.is_(False))
-        .order_by(Case.received_at.desc(), Case.id.desc())
-        .limit(bindparam("at_most", type_=Integer))
-    )
-    if first:
-        return statement
-    received_at = bindparam("received_at", type_=UTCDateTime)
-    return statement.where(
-        Case.received_at <= received_at,
-        or_(Case.received_at < received_at, Case.id < bindparam("case_id")),
-    )
 
 
 def _cut(rows: Sequence[Row[Any]], limit: int, instant: str) -> tuple[Sequence[Row[Any]], str]:

@@ -1,4 +1,4 @@
-"""The queue and the case page."""
+"""The case page."""
 
 from functools import partial
 from typing import Any, NamedTuple, TypedDict
@@ -58,21 +58,6 @@ def back_to(case: Case, said: str) -> BaseResponse:
     """To the case page after a change, saying what was done."""
     flash(said)
     return redirect(url_for("cases.page", reference=case.reference), 303)
-
-
-@bp.get("")
-@case_team
-def queue() -> str:
-    wanted = queries.Filter.read(request.args)
-    found = queries.queue(me(), wanted, request.args.get("after", ""))
-    return render_template(
-        "cases/queue.html",
-        rows=found.rows,
-        after=found.after,
-        wanted=wanted,
-        today=clock.today(),
-        trouble=mail_trouble(),
-    )
 
 
 @bp.get("/<reference>")

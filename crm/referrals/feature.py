@@ -1,6 +1,8 @@
 """Plugs referrals into the product."""
 
+from crm.cases.filters import Facet
 from crm.feature import Feature, MergePart, Panel
+from crm.i18n import lazy
 from crm.outbox.kinds import MessageKind
 from crm.referrals import services
 from crm.referrals.views import bp, load
@@ -43,6 +45,7 @@ feature = Feature(
     case_guards=(services.guard,),
     case_moved=(services.moved,),
     case_turns=(services.turns,),
+    case_facets=(Facet("body", lazy("Referred to"), services.bodies_to_choose, services.went_to),),
     search_text=(Searched("referral", services.bodies_of_files, shown=1),),
     messages=(
         MessageKind(

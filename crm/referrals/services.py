@@ -5,9 +5,9 @@ from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, String, bindparam, func, literal_column, null, select
+from sqlalchemy import ColumnElement, Select, String, bindparam, exists, func, literal_column, null, select
 from sqlalchemy import text as sql
-from sqlalchemy.orm import defer, joinedload
+from sqlalchemy.orm import aliased, defer, joinedload
 
 from crm import clock
 from crm.accounts.models import Staff
@@ -22,13 +22,14 @@ from crm.cases.vocabulary import Stage
 from crm.config import LANGUAGES
 from crm.db import db
 from crm.errors import RefusedError
-from crm.i18n import format_date, format_phone, speaking
+from crm.i18n import format_date, format_phone, language, speaking
 from crm.links import services as links
 from crm.links.models import Link, Purpose
 from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
 from crm.outbox.services import never_tried, programme_values, queue, settings
 from crm.partners.models import Body, BodyKind
+from crm.partners.queries import directory
 from crm.permissions import services as permissions
 from crm.permissions.models import How, Permission
 from crm.referrals.models import Referral
@@ -79,6 +80,18 @@ def turns() -> Select[*tuple[Any, ...]]:
     return select(who, Referral.sent_at, null().label("until"), Referral.body_id).where(
         Referral.case_id == bindparam("case_id"), Referral.status == Status.SENT
     )
+
+
+def bodies_to_choose() -> list[tuple[str, str]]:
+    """Bodies that lists of files are narrowed by: those of the directory, by code."""
+    return [(body.code, body.short(language())) for body in directory()]
+
+
+def went_to(codes: Any) -> ColumnElement[bool]:
+    """Files that were sent to one of some bodies, or whose person contacts it themselves."""
+    kept = Referral.status.not_in((Status.DRAFT, Status.CONSENT_PENDING, Status.READY))
+    theirs = aliased(Body)  # a list joins bodies for its own reasons
+    return exists().where(Referral.case_id == Case.id, kept, Referral.body_id == theirs.id, theirs.code.in_(codes))
 
 
 def bodies_of_files() -> Select[*tuple[Any, ...]]:

@@ -13,6 +13,7 @@ import pytest
 from flask import Blueprint
 
 from crm.app import FEATURES
+from crm.cases.filters import Facet
 from crm.config import ROOT
 from crm.feature import Feature, MergePart, Panel
 from crm.jobs import Job
@@ -35,6 +36,7 @@ ASKED_BY = {
     "handoff": "cases",
     "case_holds": "cases",
     "case_turns": "cases",
+    "case_facets": "cases",
     "search_text": "search",
     "messages": "outbox",
     "personal_data": "intake",
@@ -54,6 +56,8 @@ def said(offer: object) -> str:
             return f"`{offer.kind}`"
         case MessageKind():
             return f"`{offer.kind}`"
+        case Facet():
+            return f"`{offer.name}`"
         case Searched():
             return f"`{offer.kind or 'what a file is'}`"
         case MergePart():

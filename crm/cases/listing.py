@@ -1,0 +1,221 @@
+"""A page of the list of files: which columns, in which order, sorted how, from which file on. Pages follow each other by key, never by number."""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Date, Integer, Select, and_, bindparam, case, func, or_, select
+
+from crm.accounts.models import Staff
+from crm.cases.filters import Filter, Shape, may_list
+from crm.cases.models import Case, Contact, Project
+from crm.cases.vocabulary import Stage
+from crm.db import UTCDateTime, db
+from crm.i18n import lazy
+from crm.partners.models import Body
+
+PAGE = 50
+LONGEST_KEY, LARGEST_ID = 160, 2**31 - 1
+SHAPES = 400  # statements kept built
+COLUMNS = {
+    "person": lazy("Person"),
+    "stage": lazy("Stage"),
+    "turn": lazy("Whose turn"),
+    "owner": lazy("Owner"),
+    "received": lazy("Received"),
+    "step": lazy("Next step"),
+    "reply": lazy("Reply by"),
+    "language": lazy("Language"),
+    "region": lazy("Region"),
+    "borough": lazy("Borough or city"),
+    "field": lazy("Field"),
+    "form": lazy("Legal form"),
+    "project": lazy("Where the project stands"),
+    "source": lazy("Source"),
+}
+USUAL = ("person", "stage", "turn", "owner", "received", "step")
+SORTS = {
+    "new": lazy("Newest request first"),
+    "old": lazy("Oldest request first"),
+    "waiting": lazy("Longest in the same hands first"),
+    "step": lazy("Next step, the earliest first"),
+    "stage": lazy("Stage, in order"),
+}
+RANK = case({stage: place for place, stage in enumerate(Stage)}, value=Case.stage)
+# What a page is sorted by, and how a value of it is bound.
+_KEYS: dict[str, tuple[Any, Any]] = {
+    "new": (Case.received_at, UTCDateTime),
+    "old": (Case.received_at, UTCDateTime),
+    "waiting": (Case.turn_since, UTCDateTime),
+    "step": (Case.next_step_on, Date),
+    "stage": (RANK, Integer),
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a list is shown. `sort` is a key of SORTS, `columns` keys of COLUMNS in the order shown."""
+
+    sort: str = "new"
+    columns: tuple[str, ...] = USUAL
+
+    @classmethod
+    def read(cls, arguments: Any) -> "tuple[Look, list[str]]":
+        """From an address, with the names of what meant nothing and was left out."""
+        ignored = []
+        sort, named = arguments.get("sort", "new"), arguments.get("cols", "")
+        if sort not in SORTS:
+            ignored.append("sort")
+        columns = tuple(dict.fromkeys(one for one in named.split(",") if one in COLUMNS))
+        if any(one not in COLUMNS for one in named.split(",") if one):
+            ignored.append("cols")
+        return cls(sort if sort in SORTS else "new", columns or USUAL), ignored
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """As an address writes it, what is usual left out."""
+        found = [("sort", self.sort)] if self.sort != "new" else []
+        return found + ([("cols", ",".join(self.columns))] if self.columns != USUAL else [])
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of files; `after` opens the next one, and is empty on the last. `stray` says that the key asked for was of no page of this list."""
+
+    rows: Sequence[Any]
+    after: str = ""
+    stray: bool = False
+
+
+def page_of(staff: Staff, wanted: Filter, sort: str = "new", after: str = "", limit: int = PAGE) -> Page:
+    """A page of the files that answer a filter, of those this person may see."""
+    if not may_list(staff) or wanted.impossible:
+        return Page([])
+    key = _read_key(after, sort, wanted.stamp())
+    asked = wanted.values(staff) | {"at_most": limit + 1}
+    if key is not None:
+        asked |= {"key": key[0], "key_id": key[1]} if key[0] is not None else {"key_id": key[1]}
+    where = "first" if key is None else "last" if key[0] is None else "on"
+    dialect = db.engine.dialect.name
+    rows = list(db.session.execute(_statement(wanted.shape, sort, where, dialect), asked))
+    if where == "on" and sort == "step" and len(rows) <= limit:  # then those without a next step, from the first
+        asked |= {"key_id": 0, "at_most": limit + 1 - len(rows)}
+        asked.pop("key")
+        rows += db.session.execute(_statement(wanted.shape, sort, "last", dialect), asked)
+    stray = bool(after) and key is None
+    if len(rows) <= limit:
+        return Page(rows, "", stray)
+    return Page(rows[:limit], _write_key(rows[limit - 1], sort, wanted.stamp()), stray)
+
+
+def columns() -> list[Any]:
+    """What a list knows of a file: all that its columns show."""
+    return [
+        Case.id, Case.reference, Case.stage, Case.stage_since, Case.received_at, Case.reply_due_on, Case.first_reply_at,
+        Case.next_step_on, Case.language, Case.closing_reason, Case.source, Case.turn, Case.turn_since, Case.turn_until,
+        Project.name.label("project"), Project.region, Project.locality, Project.sector, Project.sector_other, Project.legal_form,
+        Project.stage.label("project_stage"), Contact.name.label("person"), Staff.name.label("owner"), Body.short_fr, Body.short_en,
+    ]  # fmt: skip
+
+
+def joined(statement: Select[Any]) -> Select[Any]:
+    return (
+        statement.join(Contact, Contact.id == Case.contact_id)
+        .join(Project, Project.id == Case.project_id)
+        .outerjoin(Staff, Staff.id == Case.owner_id)
+        .outerjoin(Body, Body.id == Case.turn_body_id)
+    )
+
+
+@lru_cache(SHAPES)
+def _statement(shape: Shape, sort: str, where: str, dialect: str) -> Select[Any]:
+    """The files of a page. `where` says whether it is the first one, one after a key, or after a file that has none."""
+    of, _type = _KEYS[sort]
+    statement = joined(select(*columns(), of.label("key"))).where(shape.condition(dialect))
+    if sort == "new":
+        ordered = statement.order_by(of.desc(), Case.id.desc())
+    elif sort == "step" and where == "first":
+        ordered = statement.order_by(of.asc().nulls_last(), Case.id)
+    else:
+        ordered = statement.order_by(of, Case.id)
+    if where != "first":
+        ordered = ordered.where(_beyond(sort, where))
+    return ordered.limit(bindparam("at_most", type_=Integer))
+
+
+def _beyond(sort: str, where: str) -> ColumnElement[bool]:
+    of, kind = _KEYS[sort]
+    key, key_id = bindparam("key", type_=kind), bindparam("key_id", type_=Integer)
+    if where == "last":
+        return and_(of.is_(None), Case.id > key_id)
+    if sort == "new":
+        return and_(of <= key, or_(of < key, Case.id < key_id))
+    return and_(of >= key, or_(of > key, Case.id > key_id))
+
+
+def _write_key(row: Any, sort: str, stamp: int) -> str:
+    value = row.key
+    if isinstance(value, datetime):
+        value = value.timestamp()
+    elif isinstance(value, date):
+        value = value.toordinal()
+    raw = json.dumps([sort, stamp, value, row.id]).encode()
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _read_key(value: str, sort: str, stamp: int) -> tuple[Any, int] | None:
+    """The key of a page's address; None for anything that is not one of this very list."""
+    if not value or len(value) > LONGEST_KEY:
+        return None
+    try:
+        of_sort, of_filter, key, case_id = json.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
+        if (of_sort, of_filter) != (sort, stamp) or not isinstance(case_id, int):
+            return None
+        kind = _KEYS[sort][1]
+        if key is None:
+            found: Any = None if sort == "step" else False
+        elif kind is UTCDateTime:
+            found = datetime.fromtimestamp(float(key), tz=UTC)
+        else:
+            found = date.fromordinal(int(key)) if kind is Date else int(key)
+    except (binascii.Error, ValueError, TypeError, OverflowError, OSError, RecursionError):
+        return None
+    if found is False or (isinstance(found, int) and not isinstance(found, bool) and not 0 <= found < len(Stage)):
+        return None
+    return (found, case_id) if 0 <= case_id <= LARGEST_ID else None
+
+
+# --- counts ----------------------------------------------------------------------------------------------------------
+
+COUNTED = 100
+
+
+def count(staff: Staff, wanted: Filter, most: int = COUNTED) -> int:
+    """How many files answer a filter, counted to `most`."""
+    return counts(staff, [wanted], most)[0]
+
+
+def counts(staff: Staff, filters: Sequence[Filter], most: int = COUNTED) -> list[int]:
+    """How many files answer each of some filters, each counted to `most`, in one statement."""
+    if not may_list(staff) or not filters:
+        return [0] * len(filters)
+    dialect = db.engine.dialect.name
+    asked: dict[str, Any] = {"at_most": most}
+    for place, wanted in enumerate(filters):
+        asked |= {f"{name}_{place}": value for name, value in wanted.values(staff).items()}
+    shapes = tuple(wanted.shape for wanted in filters)
+    return list(db.session.execute(_counts(shapes, dialect), asked).one())
+
+
+@lru_cache(SHAPES)
+def _counts(shapes: tuple[Shape, ...], dialect: str) -> Select[Any]:
+    found = []
+    for place, shape in enumerate(shapes):
+        some = select(Case.id).join(Project, Project.id == Case.project_id) if shape.facets else select(Case.id)
+        some = some.where(shape.condition(dialect, f"_{place}")).limit(bindparam("at_most", type_=Integer))
+        found.append(select(func.count()).select_from(some.subquery()).scalar_subquery().label(f"count_{place}"))
+    return select(*found)

@@ -1,0 +1,183 @@
+"""The list of files: narrowed, sorted and shown as the address says."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from crm import clock
+from crm.access import case_team
+from crm.accounts.feature import me
+from crm.accounts.queries import active_case_team
+from crm.cases.filters import ALL, LATE_REPLY, LATE_STEP, ME, NOBODY, OPEN, Filter, facets
+from crm.cases.listing import COLUMNS, COUNTED, SORTS, Look, counts, page_of
+from crm.cases.vocabulary import Stage, Turn
+from crm.i18n import format_date, gettext, lazy
+from crm.outbox.queries import mail_trouble
+from crm.texts import label
+
+PANELS = ("filters", "columns")
+
+
+@dataclass(frozen=True)
+class Quick:
+    """A list that everybody asks for, one press away."""
+
+    name: str
+    label: Any
+    wanted: Filter
+    sort: str = "new"
+
+    @property
+    def address(self) -> str:
+        return address_of(self.wanted, Look(self.sort))
+
+
+QUICK = (
+    Quick("open", lazy("All open"), Filter()),
+    Quick("mine", lazy("Mine"), Filter(owners=(ME,)), "step"),
+    Quick("nobody", lazy("Nobody’s"), Filter(owners=(NOBODY,)), "old"),
+    Quick("late", lazy("Late next step"), Filter(late=LATE_STEP), "step"),
+    Quick("reply", lazy("Late reply"), Filter(late=LATE_REPLY), "old"),
+    Quick("ours", lazy("Our turn"), Filter(facets=(("turn", (Turn.TEAM,)),)), "waiting"),
+    Quick("person", lazy("The person’s turn"), Filter(facets=(("turn", (Turn.PERSON,)),)), "waiting"),
+    Quick("body", lazy("An organization’s turn"), Filter(facets=(("turn", (Turn.BODY,)),)), "waiting"),
+)
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One thing the list is narrowed by, and the address of the list without it."""
+
+    words: str
+    without: str
+
+
+def join(bp: Blueprint) -> None:
+    """The list stands at the address of files."""
+    bp.add_url_rule("", "queue", queue)
+
+
+def address_of(wanted: Filter, look: Look, **more: str) -> str:
+    """The address of a list."""
+    query = urlencode([*wanted.pairs(), *look.pairs(), *more.items()])
+    return url_for("cases.queue") + (f"?{query}" if query else "")
+
+
+@case_team
+def queue() -> str | Response:
+    wanted, ignored = Filter.read(request.args)
+    look, also = Look.read(request.args)
+    if "arrange" in request.args:
+        return redirect(address_of(wanted, Look(look.sort, _arranged(request.args))), 303)
+    found = page_of(me(), wanted, look.sort, request.args.get("after", ""))
+    counted = counts(me(), [one.wanted for one in QUICK if one.name != "open"])
+    panel = request.args.get("panel", "")
+    quick = list(zip(QUICK, [None, *counted], strict=True))
+    return render_template(
+        "cases/queue.html",
+        rows=found.rows,
+        after=address_of(wanted, look, after=found.after) if found.after else "",
+        further="after" in request.args and not found.stray,
+        wanted=wanted,
+        look=look,
+        sorts=SORTS,
+        columns=COLUMNS,
+        quick=quick,
+        here=next((one.name for one in QUICK if one.wanted == wanted), ""),
+        counted=COUNTED,
+        stages=_stages(wanted, look),
+        chips=list(_chips(wanted, look)),
+        ignored=_in_words([*ignored, *also, *(["after"] if found.stray else [])]),
+        panel=panel if panel in PANELS else "",
+        facets=_facets(wanted) if panel == "filters" else (),
+        team=active_case_team() if panel == "filters" else (),
+        address=address_of(wanted, look),
+        address_of_panel={name: address_of(wanted, look, panel=name) for name in PANELS},
+        kept=_kept(wanted, look, panel),
+        today=clock.today(),
+        trouble=mail_trouble(),
+    )
+
+
+def _arranged(arguments: Any) -> tuple[str, ...]:
+    """The columns that were ticked, in the order of the numbers typed beside them; as listed where numbers are equal or none."""
+    ticked = [name for name in arguments.getlist("show") if name in COLUMNS]
+
+    def place(name: str) -> tuple[int, int]:
+        typed = arguments.get(f"place_{name}", "")
+        return (
+            int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 4 else 999,
+            list(COLUMNS).index(name),
+        )
+
+    return tuple(sorted(dict.fromkeys(ticked), key=place))
+
+
+def _stages(wanted: Filter, look: Look) -> list[tuple[str, str, bool]]:
+    """The lists of each stage under the same filter: (address, words, whether it is this one)."""
+    found = [(OPEN, gettext("Open")), *((stage, label("cases.stage", stage)) for stage in Stage), (ALL, gettext("All"))]
+    return [(address_of(wanted.but(stages=(code,)), look), words, wanted.stages == (code,)) for code, words in found]
+
+
+def _chips(wanted: Filter, look: Look) -> Iterable[Chip]:
+    """What the list is narrowed by, beside its stage."""
+
+    def chip(words: str, without: Filter) -> Chip:
+        return Chip(words, address_of(without, look))
+
+    names = {str(number): name for number, name in active_case_team()} if wanted.owners else {}
+    for owner in wanted.owners:
+        words = {ME: gettext("Mine"), NOBODY: gettext("Nobody’s")}.get(owner) or names.get(owner, owner)
+        yield chip(words, wanted.but(owners=tuple(one for one in wanted.owners if one != owner)))
+    every = facets()
+    for name, values in wanted.facets:
+        words_of = dict(every[name].options())
+        for value in values:
+            rest = tuple(one for one in values if one != value)
+            yield chip(_named(every[name].label, words_of[value]), wanted.with_facet(name, *rest))
+    if wanted.late:
+        late = {LATE_STEP: gettext("Late next step"), LATE_REPLY: gettext("Late reply")}
+        yield chip(late[wanted.late], wanted.but(late=""))
+    if wanted.since:
+        yield chip(gettext("Received from %(date)s", date=format_date(wanted.since)), wanted.but(since=None))
+    if wanted.until:
+        yield chip(gettext("Received until %(date)s", date=format_date(wanted.until)), wanted.but(until=None))
+    if wanted.q:
+        yield chip(gettext("Words: %(words)s", words=wanted.q), wanted.but(q=""))
+
+
+def _named(name: Any, value: str) -> str:
+    return gettext("%(name)s: %(value)s", name=name, value=value)
+
+
+def _facets(wanted: Filter) -> Sequence[tuple[str, Any, Sequence[tuple[str, str, bool]], int]]:
+    """Each facet for the panel: name, label, options with whether they are chosen, and how many are."""
+    found = []
+    for name, facet in facets().items():
+        chosen = wanted.chosen(name)
+        found.append(
+            (name, facet.label, [(value, words, value in chosen) for value, words in facet.options()], len(chosen))
+        )
+    return found
+
+
+def _kept(wanted: Filter, look: Look, panel: str) -> list[tuple[str, str]]:
+    """What a form of the page carries along, so that pressing it loses nothing of the list."""
+    pairs = [*wanted.pairs(), *look.pairs()]
+    if panel == "filters":  # its form has everything of the filter but the words
+        return [pair for pair in pairs if pair[0] in {"q", "sort", "cols"}]
+    return pairs
+
+
+def _in_words(ignored: Iterable[str]) -> list[str]:
+    """Names of what an address asked for and nobody knows, as people read them."""
+    known = {
+        "stage": gettext("Stage"), "owner": gettext("Owner"), "late": gettext("Late"), "since": gettext("Received from"),
+        "until": gettext("Received until"), "sort": gettext("Sort"), "cols": gettext("Columns"), "after": gettext("Page"),
+    }  # fmt: skip
+    every = facets()
+    return [str(known.get(name) or every[name].label) for name in dict.fromkeys(ignored)]
