@@ -13,6 +13,7 @@ from crm.activities.feature import feature as activities
 from crm.cases.feature import feature as cases
 from crm.config import Settings
 from crm.content.feature import feature as content
+from crm.desk.feature import feature as desk
 from crm.duplicates.feature import feature as duplicates
 from crm.feature import Feature, plug
 from crm.files.feature import feature as files
@@ -47,6 +48,7 @@ FEATURES: tuple[Feature, ...] = (
     intake,
     summaries,
     portal,
+    desk,
 )
 
 health = Blueprint("health", __name__)

@@ -41,6 +41,15 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class TodayPart:
+    """A part of the start page: `load` reads what `template` shows, for one person."""
+
+    name: str
+    template: str
+    load: "Callable[[Staff], dict[str, Any]]"
+
+
+@dataclass(frozen=True)
 class MergePart:
     """What becomes of one kind of row when two files become one.
 
@@ -70,6 +79,7 @@ class Feature:
     case_turns: "tuple[Callable[[], Select[Any]], ...]" = ()  # cases: who holds a file
     case_facets: "tuple[Facet, ...]" = ()  # cases: what lists are narrowed by
     search_text: "tuple[Searched, ...]" = ()  # search: what of files is found
+    today: tuple[TodayPart, ...] = ()  # desk: the start page
     messages: "tuple[MessageKind, ...]" = ()  # outbox
     personal_data: "tuple[Callable[[Case], None], ...]" = ()  # intake: what is destroyed of a person who refused
 

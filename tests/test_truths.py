@@ -323,7 +323,7 @@ def test_11_both_databases_give_the_same_answers(session, people, make):
         wanted = [c.id for c in sorted(every, key=lambda c: (c.received_at, c.id), reverse=True) if keep(c)]
         seen, after = [], ""
         while True:
-            found = page_of(people.adviser, Filter(owners=owner), "new", after, limit=5)
+            found = page_of(people.adviser, Filter(owners=owner), "new", after=after, limit=5)
             seen += [row.id for row in found.rows]
             after = found.after
             if not after:

@@ -17,7 +17,7 @@ from crm import clock
 from crm.access import CASE_ROLES
 from crm.accounts.models import Staff
 from crm.cases.models import Case, CaseNeed, Project
-from crm.cases.queries import visible_to
+from crm.cases.queries import is_held, visible_to
 from crm.cases.vocabulary import LegalForm, Stage, Turn
 from crm.db import UTCDateTime, db
 from crm.feature import plugged
@@ -29,7 +29,7 @@ from crm.texts import choices
 
 OPEN, ALL = "open", "all"
 ME, NOBODY = "me", "none"
-LATE_STEP, LATE_REPLY = "step", "reply"
+LATE_STEP, LATE_REPLY, FORGOTTEN = "step", "reply", "nothing"
 MOST_VALUES = 30  # of one facet
 # Written as the database's indexes write it, so that it sees that they serve.
 IS_OPEN: ColumnElement[bool] = Case.stage.op("<>", is_comparison=True)(literal_column("'closed'"))
@@ -92,7 +92,7 @@ def facets() -> Mapping[str, Facet]:
 
 @dataclass(frozen=True)
 class Filter:
-    """`stages` are codes, or "open" or "all" alone; `owners` numbers of accounts, "me" and "none"; `late` is "step", "reply" or empty.
+    """`stages` are codes, or "open" or "all" alone; `owners` numbers of accounts, "me" and "none"; `late` is "step", "reply", "nothing" (no next step at all, which never is) or empty.
 
     `since` and `until` are days of reception, both included; `q` is what somebody typed.
     """
@@ -128,7 +128,7 @@ class Filter:
             stages=(alone,) if alone else tuple(one for one in Stage if one in stages) or (OPEN,),
             owners=owners,
             facets=chosen,
-            late=(known("late", (LATE_STEP, LATE_REPLY)) or ("",))[0],
+            late=(known("late", (LATE_STEP, LATE_REPLY, FORGOTTEN)) or ("",))[0],
             since=since,
             until=until,
             q=" ".join(arguments.get("q", "").split())[:LONGEST_QUESTION],
@@ -188,8 +188,10 @@ class Filter:
         every = facets()
         for name, values in self.facets:
             found[f"facet_{name}"] = list(dict.fromkeys(wide for value in values for wide in every[name].widen(value)))
-        if self.late:
+        if self.late in {LATE_STEP, LATE_REPLY}:
             found["today"] = clock.today()
+        if self.late == FORGOTTEN:
+            found["now"] = clock.now()
         if self.since:
             found["since"] = clock.at_local(self.since, 0)
         if self.until:
@@ -243,6 +245,9 @@ class Shape:
             found.append(Case.next_step_on < value("today", Date))
         elif self.late == LATE_REPLY:
             found.append(and_(IS_OWED, Case.reply_due_on < value("today", Date)))
+        elif self.late == FORGOTTEN:
+            # Without a next step on its face, and held by nothing else: an index serves, where asking of every open file would not.
+            found += [Case.next_step_on.is_(None), ~is_held(value("now", UTCDateTime))]
         if self.since:
             found.append(Case.received_at >= value("since", UTCDateTime))
         if self.until:

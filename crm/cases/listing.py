@@ -91,8 +91,16 @@ class Page:
     stray: bool = False
 
 
-def page_of(staff: Staff, wanted: Filter, sort: str = "new", after: str = "", limit: int = PAGE) -> Page:
-    """A page of the files that answer a filter, of those this person may see."""
+def page_of(
+    staff: Staff,
+    wanted: Filter,
+    sort: str = "new",
+    *,
+    after: str = "",
+    limit: int = PAGE,
+    columns: tuple[str, ...] = USUAL,
+) -> Page:
+    """A page of the files that answer a filter, of those this person may see, with what some columns show of them."""
     if not may_list(staff) or wanted.impossible:
         return Page([])
     key = _read_key(after, sort, wanted.stamp())
@@ -101,41 +109,54 @@ def page_of(staff: Staff, wanted: Filter, sort: str = "new", after: str = "", li
         asked |= {"key": key[0], "key_id": key[1]} if key[0] is not None else {"key_id": key[1]}
     where = "first" if key is None else "last" if key[0] is None else "on"
     dialect = db.engine.dialect.name
-    rows = list(db.session.execute(_statement(wanted.shape, sort, where, dialect), asked))
+    rows = list(db.session.execute(_statement(wanted.shape, sort, where, dialect, columns), asked))
     if where == "on" and sort == "step" and len(rows) <= limit:  # then those without a next step, from the first
         asked |= {"key_id": 0, "at_most": limit + 1 - len(rows)}
         asked.pop("key")
-        rows += db.session.execute(_statement(wanted.shape, sort, "last", dialect), asked)
+        rows += db.session.execute(_statement(wanted.shape, sort, "last", dialect, columns), asked)
     stray = bool(after) and key is None
     if len(rows) <= limit:
         return Page(rows, "", stray)
     return Page(rows[:limit], _write_key(rows[limit - 1], sort, wanted.stamp()), stray)
 
 
-def columns() -> list[Any]:
-    """What a list knows of a file: all that its columns show."""
-    return [
-        Case.id, Case.reference, Case.stage, Case.stage_since, Case.received_at, Case.reply_due_on, Case.first_reply_at,
-        Case.next_step_on, Case.language, Case.closing_reason, Case.source, Case.turn, Case.turn_since, Case.turn_until,
-        Project.name.label("project"), Project.region, Project.locality, Project.sector, Project.sector_other, Project.legal_form,
-        Project.stage.label("project_stage"), Contact.name.label("person"), Staff.name.label("owner"), Body.short_fr, Body.short_en,
-    ]  # fmt: skip
+# What each column reads of a file, beside what every list does.
+_READS: dict[str, tuple[Any, ...]] = {
+    "person": (Contact.name.label("person"),),
+    "turn": (Case.turn, Case.turn_since, Body.short_fr, Body.short_en),
+    "owner": (Staff.name.label("owner"),),
+    "received": (Case.received_at, Case.reply_due_on, Case.first_reply_at),
+    "step": (Case.next_step_on,),
+    "reply": (Case.reply_due_on, Case.first_reply_at),
+    "language": (Case.language,),
+    "region": (Project.region,),
+    "borough": (Project.locality,),
+    "field": (Project.sector, Project.sector_other),
+    "form": (Project.legal_form,),
+    "project": (Project.stage.label("project_stage"),),
+    "source": (Case.source,),
+}
 
 
-def joined(statement: Select[Any]) -> Select[Any]:
-    return (
-        statement.join(Contact, Contact.id == Case.contact_id)
-        .join(Project, Project.id == Case.project_id)
-        .outerjoin(Staff, Staff.id == Case.owner_id)
-        .outerjoin(Body, Body.id == Case.turn_body_id)
-    )
+def _read(columns: Sequence[str], sort: str) -> Select[Any]:
+    """Files with what some columns show of them."""
+    read = [Case.id, Case.reference, Case.stage, Project.name.label("project")]
+    read += [one for name in columns for one in _READS.get(name, ()) if one not in read]
+    statement: Select[Any] = select(*read, _KEYS[sort][0].label("key")).join(Project, Project.id == Case.project_id)
+    if "person" in columns:
+        statement = statement.join(Contact, Contact.id == Case.contact_id)
+    if "owner" in columns:
+        statement = statement.outerjoin(Staff, Staff.id == Case.owner_id)
+    if "turn" in columns:
+        statement = statement.outerjoin(Body, Body.id == Case.turn_body_id)
+    return statement
 
 
 @lru_cache(SHAPES)
-def _statement(shape: Shape, sort: str, where: str, dialect: str) -> Select[Any]:
+def _statement(shape: Shape, sort: str, where: str, dialect: str, columns: tuple[str, ...] = USUAL) -> Select[Any]:
     """The files of a page. `where` says whether it is the first one, one after a key, or after a file that has none."""
     of, _type = _KEYS[sort]
-    statement = joined(select(*columns(), of.label("key"))).where(shape.condition(dialect))
+    statement = _read(columns, sort).where(shape.condition(dialect))
     if sort == "new":
         ordered = statement.order_by(of.desc(), Case.id.desc())
     elif sort == "step" and where == "first":

@@ -183,12 +183,12 @@ def _history(*, first: bool) -> Select[*tuple[Any, ...]]:
     return statement.where(Event.at <= at, or_(Event.at < at, Event.id < bindparam("event_id")))
 
 
-def is_held(at: datetime | None = None) -> ColumnElement[bool]:
-    """Truth 1 as a filter on files, now or at an earlier instant: an open follow-up or a booked talk holds it.
+def is_held(at: Any = None) -> ColumnElement[bool]:
+    """Truth 1 as a filter on files, now or at an earlier instant (a parameter, in a statement that is kept): an open follow-up or a booked talk holds it.
 
     Indicator 9 counts exactly the files where this fails.
     """
-    return or_(*(hold(Case, at or clock.now()) for hold in plugged("case_holds")))
+    return or_(*(hold(Case, clock.now() if at is None else at) for hold in plugged("case_holds")))
 
 
 def forgotten(staff: Staff | None = None) -> list[Case]:

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from crm import clock
 from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.queries import active_case_team
-from crm.cases.filters import ALL, LATE_REPLY, LATE_STEP, ME, NOBODY, OPEN, Filter, facets
+from crm.cases.cells import rows_as_html
+from crm.cases.filters import ALL, FORGOTTEN, LATE_REPLY, LATE_STEP, ME, NOBODY, OPEN, Filter, facets
 from crm.cases.listing import COLUMNS, COUNTED, SORTS, Look, counts, page_of
 from crm.cases.vocabulary import Stage, Turn
 from crm.i18n import format_date, gettext, lazy
@@ -63,8 +64,17 @@ def join(bp: Blueprint) -> None:
 
 def address_of(wanted: Filter, look: Look, **more: str) -> str:
     """The address of a list."""
-    query = urlencode([*wanted.pairs(), *look.pairs(), *more.items()])
-    return url_for("cases.queue") + (f"?{query}" if query else "")
+    query = _query(wanted, look) if not more else urlencode([*wanted.pairs(), *look.pairs(), *more.items()])
+    base: str | None = g.get("address_of_lists")
+    if base is None:
+        base = g.address_of_lists = url_for("cases.queue")
+    return f"{base}?{query}" if query else base
+
+
+@lru_cache(2000)
+def _query(wanted: Filter, look: Look) -> str:
+    """A page of a list writes the addresses of twenty others: most are the same for everybody."""
+    return urlencode([*wanted.pairs(), *look.pairs()])
 
 
 @case_team
@@ -73,13 +83,13 @@ def queue() -> str | Response:
     look, also = Look.read(request.args)
     if "arrange" in request.args:
         return redirect(address_of(wanted, Look(look.sort, _arranged(request.args))), 303)
-    found = page_of(me(), wanted, look.sort, request.args.get("after", ""))
+    found = page_of(me(), wanted, look.sort, after=request.args.get("after", ""), columns=look.columns)
     counted = counts(me(), [one.wanted for one in QUICK if one.name != "open"])
     panel = request.args.get("panel", "")
     quick = list(zip(QUICK, [None, *counted], strict=True))
     return render_template(
         "cases/queue.html",
-        rows=found.rows,
+        rows=rows_as_html(found.rows, look.columns) if found.rows else "",
         after=address_of(wanted, look, after=found.after) if found.after else "",
         further="after" in request.args and not found.stray,
         wanted=wanted,
@@ -98,7 +108,6 @@ def queue() -> str | Response:
         address=address_of(wanted, look),
         address_of_panel={name: address_of(wanted, look, panel=name) for name in PANELS},
         kept=_kept(wanted, look, panel),
-        today=clock.today(),
         trouble=mail_trouble(),
     )
 
@@ -140,7 +149,11 @@ def _chips(wanted: Filter, look: Look) -> Iterable[Chip]:
             rest = tuple(one for one in values if one != value)
             yield chip(_named(every[name].label, words_of[value]), wanted.with_facet(name, *rest))
     if wanted.late:
-        late = {LATE_STEP: gettext("Late next step"), LATE_REPLY: gettext("Late reply")}
+        late = {
+            LATE_STEP: gettext("Late next step"),
+            LATE_REPLY: gettext("Late reply"),
+            FORGOTTEN: gettext("No next step at all"),
+        }
         yield chip(late[wanted.late], wanted.but(late=""))
     if wanted.since:
         yield chip(gettext("Received from %(date)s", date=format_date(wanted.since)), wanted.but(since=None))

@@ -28,6 +28,7 @@ from crm.cases.vocabulary import (
     ProjectStage,
     Source,
     Stage,
+    Turn,
 )
 from crm.db import db, touch
 from crm.errors import RefusedError
@@ -144,6 +145,7 @@ def open_case(
         source=source,
         heard=facts.heard,
         received_at=received_at,
+        turn=Turn.TEAM,
         turn_since=received_at,
         reply_due_on=add_business_days(clock.local_date(received_at), REPLY_WITHIN),
         restricted=False,

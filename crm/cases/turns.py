@@ -119,8 +119,7 @@ def shown(rows: list[list[Any]]) -> dict[str, Any]:
 
 
 def begin(case: Case) -> None:
-    """A file just opened is the team's, since its request was received."""
-    case.turn, case.turn_since, case.turn_until, case.turn_body_id = Turn.TEAM, case.received_at, None, None
+    """A file just opened is the team's, as it was made, since its request was received."""
     db.session.add(TurnSpell(case_id=case.id, turn=Turn.TEAM, entered_at=case.received_at))
 
 

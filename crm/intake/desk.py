@@ -35,7 +35,7 @@ from crm.outbox.services import queue, settings
 from crm.texts import label, text
 
 bp = Blueprint("requests", __name__, url_prefix="/staff/requests")
-SHOWN = 200
+SHOWN, SHOWN_TODAY = 200, 8
 ASKED_BY_STAFF = tuple(code for code in PAGES if code != "choices")  # consents are ticked by the person only
 TELL_AT_HOUR = 8  # local time on business days
 REASONS = (ClosingReason.SPAM, ClosingReason.OUT_SCOPE, ClosingReason.OUT_AREA, ClosingReason.ERROR)
@@ -132,6 +132,14 @@ def _page(refused: str = "", form: CloseForm | None = None) -> str:
     )
 
 
+def load_today(staff: Staff) -> dict[str, Any]:
+    """For the start page: the requests that nobody took, the longest waiting first."""
+    nobodys = _rows().where(Case.owner_id.is_(None), Case.quarantined.is_(False), visible(staff))
+    rows = db.session.execute(nobodys.limit(SHOWN_TODAY)).all()
+    today = clock.today()
+    return {"fresh": rows, "waited": {row.id: _waited(row, today) for row in rows}}
+
+
 def _waited(row: Any, today: Any) -> str:
     days = business_days_between(clock.local_date(row.received_at), today)
     if days <= 0:
@@ -149,7 +157,7 @@ def take(reference: str) -> BaseResponse:
     assign(case, me(), me())
     db.session.commit()
     flash(gettext("You are responsible for the file %(reference)s.", reference=case.reference))
-    return redirect(url_for("requests.requests"), 303)
+    return redirect(url_for("accounts.start" if request.form.get("from") == "today" else "requests.requests"), 303)
 
 
 @bp.post("/<reference>/release")

@@ -1,6 +1,6 @@
 """Plugs the public pages, the destruction of drafts, and what the history says of requests."""
 
-from crm.feature import Feature, MergePart, Panel
+from crm.feature import Feature, MergePart, Panel, TodayPart
 from crm.intake import brief, desk, documents, drafts, introductions, services
 from crm.intake.introduction_views import bp as introductions_bp
 from crm.intake.panel import load
@@ -37,6 +37,7 @@ feature = Feature(
     ),
     merge=(MergePart("arrangements", services.move_arrangements, services.return_arrangements),),
     case_moved=(services.moved,),
+    today=(TodayPart("requests", "intake/today.html", desk.load_today),),
     messages=(
         MessageKind("intake.received", "intake.mail.received", on_final=services.note_acknowledged),
         MessageKind("intake.introduced", "intake.mail.introduced", still_true=introductions.still_asked),

@@ -1,7 +1,7 @@
 """Plugs referrals into the product."""
 
 from crm.cases.filters import Facet
-from crm.feature import Feature, MergePart, Panel
+from crm.feature import Feature, MergePart, Panel, TodayPart
 from crm.i18n import lazy
 from crm.outbox.kinds import MessageKind
 from crm.referrals import services
@@ -44,6 +44,7 @@ feature = Feature(
     merge=(MergePart("referral", services.move_on, services.move_back),),
     case_guards=(services.guard,),
     case_moved=(services.moved,),
+    today=(TodayPart("bodies", "referrals/today.html", services.owed_answers),),
     case_turns=(services.turns,),
     case_facets=(Facet("body", lazy("Referred to"), services.bodies_to_choose, services.went_to),),
     search_text=(Searched("referral", services.bodies_of_files, shown=1),),

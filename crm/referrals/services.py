@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
+from flask import g
 from sqlalchemy import ColumnElement, Select, String, bindparam, exists, func, literal_column, null, select
 from sqlalchemy import text as sql
 from sqlalchemy.orm import aliased, defer, joinedload
@@ -12,13 +13,14 @@ from sqlalchemy.orm import aliased, defer, joinedload
 from crm import clock
 from crm.accounts.models import Staff
 from crm.accounts.services import by
-from crm.business_days import add_business_days
+from crm.business_days import add_business_days, business_days_between
 from crm.cases import pipeline
+from crm.cases.filters import IS_OPEN
 from crm.cases.merging import move_rows, return_rows
-from crm.cases.models import Case
+from crm.cases.models import Case, Contact, Project
 from crm.cases.pipeline import Move, Refusal
 from crm.cases.queries import needs as needs_of
-from crm.cases.vocabulary import Stage
+from crm.cases.vocabulary import Stage, Turn
 from crm.config import LANGUAGES
 from crm.db import db
 from crm.errors import RefusedError
@@ -82,9 +84,41 @@ def turns() -> Select[*tuple[Any, ...]]:
     )
 
 
+def owed_answers(staff: Staff) -> dict[str, Any]:
+    """For the start page: bodies that have not answered, the longest silent first, on the files of this person."""
+    rows = db.session.execute(_owed(), {"staff_id": staff.id}).all()
+    today = clock.today()
+    return {"owed": [(row, business_days_between(clock.local_date(row.sent_at), today)) for row in rows]}
+
+
+@cache
+def _owed() -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            Referral.sent_at,
+            Body.short_fr,
+            Body.short_en,
+            Case.reference,
+            Project.name.label("project"),
+            Contact.name.label("person"),
+        )
+        .select_from(Case)
+        .join(Referral, Referral.case_id == Case.id)
+        .join(Body, Body.id == Referral.body_id)
+        .join(Contact, Contact.id == Case.contact_id)
+        .join(Project, Project.id == Case.project_id)
+        .where(Case.owner_id == bindparam("staff_id"), Case.turn == Turn.BODY, IS_OPEN, Referral.status == Status.SENT)
+        .order_by(Referral.sent_at, Referral.id)
+        .limit(12)
+    )
+
+
 def bodies_to_choose() -> list[tuple[str, str]]:
-    """Bodies that lists of files are narrowed by: those of the directory, by code."""
-    return [(body.code, body.short(language())) for body in directory()]
+    """Bodies that lists of files are narrowed by: those of the directory, by code; asked of the database once per request."""
+    kept: list[tuple[str, str]] | None = g.get("bodies_to_choose")
+    if kept is None:
+        kept = g.bodies_to_choose = [(body.code, body.short(language())) for body in directory()]
+    return kept
 
 
 def went_to(codes: Any) -> ColumnElement[bool]:

@@ -13,16 +13,18 @@ from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
 from crm.accounts.queries import People, active_case_team
+from crm.cases.filters import Facet
 from crm.cases.models import Case
 from crm.cases.views import back_to, case_or_404, case_page
 from crm.cases.vocabulary import Turn
 from crm.db import db
-from crm.feature import Feature, MergePart, Panel
+from crm.feature import Feature, MergePart, Panel, TodayPart
 from crm.forms import AtMost, Chosen, DateField, Filled
 from crm.i18n import gettext, lazy
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
-from crm.reminders import rules, services
+from crm.reminders import rules, services, today
+from crm.reminders.list_views import bp as list_bp
 from crm.reminders.models import FollowUp
 from crm.search.services import Searched
 from crm.timeline.sentences import Sentence
@@ -166,7 +168,7 @@ def _sentence(kind: str, text: str, tone: str = "internal", body: str | None = N
 
 feature = Feature(
     name="reminders",
-    blueprints=(bp,),
+    blueprints=(bp, list_bp),
     panels=(Panel("side", "reminders/panel.html", load),),
     jobs=(
         Job("remind", services.queue_due, every=30),
@@ -186,6 +188,11 @@ feature = Feature(
     handoff=(services.hand_over,),
     case_holds=(services.holds,),
     search_text=(Searched("follow_up", services.typed_ones),),
+    case_facets=(Facet("todo", lazy("To act on"), services.they_acted, services.has_todo),),
+    today=(
+        TodayPart("follow_ups", "reminders/today.html", today.load),
+        TodayPart("answers", "reminders/today_answers.html", today.load_answers),
+    ),
     case_turns=(services.turns_of_ours, services.turns_waited),
     messages=(
         MessageKind("reminders.due", "reminders.mail.due", still_true=services.still_due, on_final=services.note_final),

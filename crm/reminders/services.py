@@ -86,6 +86,16 @@ def turns_waited() -> Select[*tuple[Any, ...]]:
     )
 
 
+def they_acted() -> list[tuple[str, str]]:
+    """What somebody did that waits for us, as lists of files are narrowed by it."""
+    return [(rule, label("reminders.rule", rule)) for rule in rules.THEY_ACTED]
+
+
+def has_todo(which: Any) -> ColumnElement[bool]:
+    """Files that have an open follow-up of one of some rules."""
+    return exists().where(FollowUp.case_id == Case.id, FollowUp.state == State.TODO, FollowUp.rule.in_(which))
+
+
 def typed_ones() -> Select[*tuple[Any, ...]]:
     """What people typed of follow-ups, for search."""
     return select(FollowUp.case_id, FollowUp.id, FollowUp.title, FollowUp.reason).where(FollowUp.rule == "")

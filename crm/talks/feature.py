@@ -18,7 +18,7 @@ from crm.cases.merging import rows_of
 from crm.cases.models import Case
 from crm.cases.views import back_to, case_or_404, case_page
 from crm.db import db
-from crm.feature import Feature, Panel
+from crm.feature import Feature, Panel, TodayPart
 from crm.forms import AtMost, Chosen, DateField, Filled, read_instant_on
 from crm.i18n import gettext, lazy
 from crm.jobs import Job
@@ -144,6 +144,7 @@ feature = Feature(
     merge=(rows_of(Talk),),
     case_guards=(services.guard,),
     case_moved=(services.moved,),
+    today=(TodayPart("talks", "talks/today.html", services.of_today),),
     case_holds=(services.holds,),
     case_turns=(services.turns,),
     messages=(

@@ -13,11 +13,12 @@ from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.business_days import add_business_days, is_business_day
 from crm.cases.addresses import address_of_file, address_of_page, link_of
-from crm.cases.models import Case, Exchange
+from crm.cases.models import Case, Contact, Exchange, Project
 from crm.cases.pipeline import NOBODY_TO_TELL, Move, Refusal
+from crm.cases.queries import visible_to
 from crm.cases.services import assign, record_exchange
 from crm.cases.vocabulary import ExchangeDirection, ExchangeKind, ExchangeResult, Stage
-from crm.db import db
+from crm.db import UTCDateTime, db
 from crm.errors import RefusedError
 from crm.i18n import format_phone, format_time, format_weekday_date, speaking
 from crm.outbox.kinds import Attachment
@@ -59,6 +60,40 @@ def turns() -> Select[*tuple[Any, ...]]:
 def booked(case: Case) -> list[Talk]:
     """Talks of a file that are booked, the next one first."""
     return list(db.session.scalars(_booked(), {"case_id": case.id}))
+
+
+def of_today(staff: Staff) -> dict[str, Any]:
+    """For the start page: my talks of today, and earlier ones of which nobody said what came."""
+    start, end = clock.day_bounds(clock.today(), clock.today())
+    asked = {"staff_id": staff.id, "start": start, "end": end, "since": start - timedelta(days=60)}
+    rows = db.session.execute(_of_today(), asked).all()
+    return {
+        "talks_today": [row for row in rows if row.Talk.starts_at >= start],
+        "talks_to_record": [row for row in rows if row.Talk.starts_at < start],
+        "now": clock.now(),
+    }
+
+
+@cache
+def _of_today() -> Select[*tuple[Any, ...]]:
+    instant = {name: bindparam(name, type_=UTCDateTime) for name in ("start", "end", "since")}
+    return (
+        select(
+            Talk,
+            Case.reference,
+            Project.name.label("project"),
+            Contact.name.label("person"),
+            Contact.phone,
+            Contact.phone_extension,
+        )
+        .join(Case, Case.id == Talk.case_id)
+        .join(Contact, Contact.id == Case.contact_id)
+        .join(Project, Project.id == Case.project_id)
+        .where(Talk.adviser_id == bindparam("staff_id"), Talk.state == TalkState.BOOKED)
+        .where(Talk.starts_at >= instant["since"], Talk.starts_at < instant["end"], visible_to(bindparam("staff_id")))
+        .order_by(Talk.starts_at, Talk.id)
+        .limit(40)
+    )
 
 
 def coming(case: Case) -> list[Talk]:

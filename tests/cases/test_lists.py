@@ -31,7 +31,7 @@ def read(query: str = "") -> Filter:
 def every_page(staff, wanted, sort="new", limit=7):
     seen, after = [], ""
     while True:
-        page = page_of(staff, wanted, sort, after, limit=limit)
+        page = page_of(staff, wanted, sort, after=after, limit=limit)
         seen += [row.id for row in page.rows]
         assert not page.stray
         if not page.after:
@@ -194,9 +194,9 @@ def test_strange_addresses_get_a_page_and_a_notice(two, people, signed_in):
 
 def test_a_key_opens_pages_of_its_own_list_only(programme, people):
     first = page_of(people.coordinator, read(), "new", limit=5)
-    assert page_of(people.coordinator, read(), "new", first.after, limit=5).stray is False
+    assert page_of(people.coordinator, read(), "new", after=first.after, limit=5).stray is False
     for wanted, sort in ((read("stage=all"), "new"), (read("owner=me"), "new"), (read(), "old"), (read(), "stage")):
-        other = page_of(people.coordinator, wanted, sort, first.after, limit=5)
+        other = page_of(people.coordinator, wanted, sort, after=first.after, limit=5)
         assert other.stray
         assert [row.id for row in other.rows] == [
             row.id for row in page_of(people.coordinator, wanted, sort, limit=5).rows
@@ -209,7 +209,7 @@ def test_a_key_opens_pages_of_its_own_list_only(programme, people):
         first.after[:-4],
         "WyJuZXciLCAwLCAiTmFOIiwgMV0",
     ):
-        assert page_of(people.coordinator, read(), "new", forged, limit=5).stray, forged
+        assert page_of(people.coordinator, read(), "new", after=forged, limit=5).stray, forged
 
 
 def test_nobody_outside_the_team_lists_anything(two, people):

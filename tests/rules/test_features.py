@@ -15,7 +15,7 @@ from flask import Blueprint
 from crm.app import FEATURES
 from crm.cases.filters import Facet
 from crm.config import ROOT
-from crm.feature import Feature, MergePart, Panel
+from crm.feature import Feature, MergePart, Panel, TodayPart
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
 from crm.search.services import Searched
@@ -36,6 +36,7 @@ ASKED_BY = {
     "handoff": "cases",
     "case_holds": "cases",
     "case_turns": "cases",
+    "today": "desk",
     "case_facets": "cases",
     "search_text": "search",
     "messages": "outbox",
@@ -56,6 +57,8 @@ def said(offer: object) -> str:
             return f"`{offer.kind}`"
         case MessageKind():
             return f"`{offer.kind}`"
+        case TodayPart():
+            return f"`{offer.template}`"
         case Facet():
             return f"`{offer.name}`"
         case Searched():

@@ -1,0 +1,56 @@
+"""The rows of a list of files. Each column's cell is a template of its own, in `cases/columns/`; the rows of a choice of columns are composed of
+them once and kept: a cell costs a list no more than if it were written in its page, where a macro or an include for each would double the page.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import current_app, url_for
+from jinja2 import Template
+from markupsafe import Markup
+
+from crm import clock
+from crm.cases.listing import COLUMNS
+from crm.i18n import gettext, language
+from crm.texts import words
+
+KEPT = 200  # compositions of columns
+_VOCABULARIES = ("stage", "turn", "language", "region", "locality", "sector", "legal_form", "project_stage", "source")
+_HEAD = (
+    '<th scope="row"><a data-key="o" href="{{ base }}{{ row.reference }}">{{ row.project or row.reference }}</a>'
+    '{% if row.project %} <span class="quiet nowrap">{{ row.reference }}</span>{% endif %}</th>'
+)
+
+
+def rows_as_html(rows: Sequence[Any], columns: Sequence[str]) -> Markup:
+    """The rows of a table, with the columns asked for in their order."""
+    lang = language()
+    context = {
+        "rows": rows,
+        "base": url_for("cases.queue") + "/",
+        "names": {name: str(COLUMNS[name]) for name in columns},
+        "words": {name: words(f"cases.{name}") for name in _VOCABULARIES},
+        "said": {
+            "days": gettext("d"), "nobody": gettext("Nobody’s yet"), "late": gettext("Late"), "late_reply": gettext("Reply late"),
+            "reply_by": gettext("reply by"),
+        },
+        "short": f"short_{lang}",
+        "today": clock.today(),
+    }  # fmt: skip
+    return Markup(_composed(tuple(columns)).render(context))  # noqa: S704 - our own template, which escapes
+
+
+def _composed(columns: tuple[str, ...]) -> Template:
+    """The template of rows of some columns."""
+    kept: dict[tuple[str, ...], Template] = current_app.extensions.setdefault("rows_of_files", {})
+    if columns not in kept:
+        if len(kept) >= KEPT:
+            kept.clear()
+        env: Any = current_app.jinja_env
+        cells = [
+            f'<td data-name="{{{{ names.{name} }}}}">{env.loader.get_source(env, f"cases/columns/{name}.html")[0].strip()}</td>'
+            for name in columns
+        ]
+        source = f"{{% autoescape true %}}{{% for row in rows %}}<tr>{_HEAD}{''.join(cells)}</tr>{{% endfor %}}{{% endautoescape %}}"
+        kept[columns] = env.from_string(source)
+    return kept[columns]

@@ -1,0 +1,1 @@
+"""Where staff begin their day."""

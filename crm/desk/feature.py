@@ -1,0 +1,6 @@
+"""Plugs the start page into the product."""
+
+from crm.desk.views import bp
+from crm.feature import Feature
+
+feature = Feature(name="desk", blueprints=(bp,))

@@ -1,0 +1,74 @@
+"""The start page: what is to be done today, by me and by the team. Each number leads to the list that makes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, render_template
+
+from crm import clock
+from crm.access import case_team
+from crm.accounts.feature import me
+from crm.cases.filters import FORGOTTEN, LATE_REPLY, LATE_STEP, ME, NOBODY, Filter
+from crm.cases.listing import COUNTED, Look, counts
+from crm.cases.queue_views import address_of
+from crm.cases.vocabulary import Turn
+from crm.feature import TodayPart, plugged
+from crm.i18n import lazy
+from crm.outbox.queries import mail_trouble
+
+bp = Blueprint("today", __name__, url_prefix="/staff/today")
+# What is told first: what has an hour, then what is mine, then what waits.
+ORDER = ("talks", "follow_ups", "answers", "requests", "bodies")
+
+
+@dataclass(frozen=True)
+class Number:
+    """A list of files whose number is on the start page. `bad` says that any at all is a bad sign."""
+
+    name: str
+    label: Any
+    wanted: Filter
+    sort: str
+    bad: bool = False
+
+    @property
+    def address(self) -> str:
+        return address_of(self.wanted, Look(self.sort))
+
+
+NUMBERS = (
+    Number("mine", lazy("My files"), Filter(owners=(ME,)), "step"),
+    Number("mine_late", lazy("Mine with a late next step"), Filter(owners=(ME,), late=LATE_STEP), "step", bad=True),
+    Number("mine_ours", lazy("Mine, our turn"), Filter(owners=(ME,), facets=(("turn", (Turn.TEAM,)),)), "waiting"),
+    Number("nobody", lazy("Nobody’s"), Filter(owners=(NOBODY,)), "old"),
+    Number("reply", lazy("Late first replies"), Filter(late=LATE_REPLY), "old", bad=True),
+    Number(
+        "answer",
+        lazy("People to answer"),
+        Filter(facets=(("todo", ("answer_person", "call_person", "confirm_correction")),)),
+        "waiting",
+    ),
+    Number("bodies", lazy("Organizations that owe an answer"), Filter(facets=(("turn", (Turn.BODY,)),)), "waiting"),
+    Number("forgotten", lazy("With no next step"), Filter(late=FORGOTTEN), "old", bad=True),
+)
+
+
+@bp.get("")
+@case_team
+def page() -> str:
+    staff = me()
+    parts: Sequence[TodayPart] = sorted(plugged("today"), key=lambda part: ORDER.index(part.name))
+    context: dict[str, Any] = {}
+    for part in parts:
+        context |= part.load(staff)
+    numbers = list(zip(NUMBERS, counts(staff, [one.wanted for one in NUMBERS]), strict=True))
+    return render_template(
+        "desk/today.html",
+        parts=parts,
+        numbers=numbers,
+        counted=COUNTED,
+        today=clock.today(),
+        trouble=mail_trouble(),
+        **context,
+    )

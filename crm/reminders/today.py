@@ -1,0 +1,120 @@
+"""My follow-ups: those of the start page, and the list of all of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Date, Integer, Select, and_, bindparam, func, or_, select
+
+from crm import clock
+from crm.accounts.models import Staff
+from crm.cases.models import Case, Contact, Project
+from crm.cases.queries import visible_to
+from crm.db import db
+from crm.reminders.models import FollowUp, State
+from crm.reminders.rules import THE_PERSON_ACTED
+from crm.reminders.services import title_of
+
+SHOWN, PAGE, COUNTED = 12, 50, 100
+WHEN = ("late", "today", "week", "all")
+
+
+@dataclass(frozen=True)
+class Due:
+    """How many of my follow-ups are late and due today, each counted to 100."""
+
+    late: int
+    today: int
+
+
+def mine(staff: Staff, when: str = "all", after: tuple[date, int] | None = None, limit: int = PAGE) -> Sequence[Any]:
+    """My open follow-ups, the earliest first: `when` is one of WHEN. `after` is the due day and number of the last one seen."""
+    asked: dict[str, Any] = {"staff_id": staff.id, "at_most": limit} | _days(when)
+    if after is not None:
+        asked |= {"day": after[0], "number": after[1]}
+    return db.session.execute(_mine(when, on=after is not None), asked).all()
+
+
+def _days(when: str) -> dict[str, date]:
+    today = clock.today()
+    return {"today": today, "week": today + timedelta(days=7)} if when != "all" else {}
+
+
+def _due(when: str) -> list[ColumnElement[bool]]:
+    """Which days a list holds; `due` is the late ones and those of today together."""
+    today, week = bindparam("today", type_=Date), bindparam("week", type_=Date)
+    return {
+        "late": [FollowUp.due_on < today],
+        "today": [FollowUp.due_on == today],
+        "due": [FollowUp.due_on <= today],
+        "week": [FollowUp.due_on > today, FollowUp.due_on <= week],
+        "all": [],
+    }[when]
+
+
+@cache
+def _mine(when: str, *, on: bool) -> Select[*tuple[Any, ...]]:
+    statement = (
+        select(FollowUp, Case.reference, Case.stage, Project.name.label("project"), Contact.name.label("person"))
+        .join(Case, Case.id == FollowUp.case_id)
+        .join(Contact, Contact.id == Case.contact_id)
+        .join(Project, Project.id == Case.project_id)
+        .where(FollowUp.owner_id == bindparam("staff_id"), FollowUp.state == State.TODO, *_due(when))
+        .where(visible_to(bindparam("staff_id")))
+        .order_by(FollowUp.due_on, FollowUp.id)
+        .limit(bindparam("at_most", type_=Integer))
+    )
+    day, number = bindparam("day", type_=Date), bindparam("number", type_=Integer)
+    beyond = and_(FollowUp.due_on >= day, or_(FollowUp.due_on > day, FollowUp.id > number))
+    return statement.where(beyond) if on else statement
+
+
+def due(staff: Staff) -> Due:
+    """How many are late and due today, in one statement."""
+    values = db.session.execute(_counts(), {"staff_id": staff.id} | _days("late")).one()
+    return Due(*values)
+
+
+@cache
+def _counts() -> Select[*tuple[Any, ...]]:
+    def counted(when: str) -> Any:
+        some = (
+            select(FollowUp.id)
+            .join(Case, Case.id == FollowUp.case_id)
+            .where(FollowUp.owner_id == bindparam("staff_id"), FollowUp.state == State.TODO, *_due(when))
+            .where(visible_to(bindparam("staff_id")))
+            .limit(COUNTED)
+        )
+        return select(func.count()).select_from(some.subquery()).scalar_subquery().label(when)
+
+    return select(counted("late"), counted("today"))
+
+
+def load(staff: Staff) -> dict[str, Any]:
+    """My follow-ups that are late or due today."""
+    return {"my_due": due(staff), "my_follow_ups": mine(staff, "due", limit=SHOWN), "title_of": title_of}
+
+
+def load_answers(staff: Staff) -> dict[str, Any]:
+    """People who wrote, asked for a call or a correction, and were not answered: whoever it falls to, the longest waiting first."""
+    rows = db.session.execute(_unanswered(), {"staff_id": staff.id, "at_most": SHOWN}).all()
+    return {"unanswered": rows}
+
+
+@cache
+def _unanswered() -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            FollowUp.rule, FollowUp.created_at, FollowUp.due_on, Case.reference,
+            Project.name.label("project"), Contact.name.label("person"), Staff.name.label("owner"),
+        )
+        .join(Case, Case.id == FollowUp.case_id)
+        .join(Contact, Contact.id == Case.contact_id)
+        .join(Project, Project.id == Case.project_id)
+        .outerjoin(Staff, Staff.id == FollowUp.owner_id)
+        .where(FollowUp.state == State.TODO, FollowUp.rule.in_(sorted(THE_PERSON_ACTED)), visible_to(bindparam("staff_id")))
+        .order_by(FollowUp.created_at, FollowUp.id)
+        .limit(bindparam("at_most", type_=Integer))
+    )  # fmt: skip
