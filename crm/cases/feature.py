@@ -1,6 +1,6 @@
 """Plugs files into the product."""
 
-from crm.cases import documents, founders, merging, queue_views, searching, services, settling, turns
+from crm.cases import board_views, documents, founders, merging, queue_views, searching, services, settling, turns
 from crm.cases.mail import bp as mail_bp
 from crm.cases.search_views import bp as search_bp
 from crm.cases.views import bp
@@ -23,6 +23,7 @@ _EXCHANGES = tuple(
 
 settling.listen()
 queue_views.join(bp)
+board_views.join(bp)
 
 feature = Feature(
     name="cases",

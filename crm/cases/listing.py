@@ -142,14 +142,14 @@ def _read(columns: Sequence[str], sort: str) -> Select[Any]:
     """Files with what some columns show of them."""
     read = [Case.id, Case.reference, Case.stage, Project.name.label("project")]
     read += [one for name in columns for one in _READS.get(name, ()) if one not in read]
-    statement: Select[Any] = select(*read, _KEYS[sort][0].label("key")).join(Project, Project.id == Case.project_id)
+    statement: Any = select(*read, _KEYS[sort][0].label("key")).join(Project, Project.id == Case.project_id)
     if "person" in columns:
         statement = statement.join(Contact, Contact.id == Case.contact_id)
     if "owner" in columns:
         statement = statement.outerjoin(Staff, Staff.id == Case.owner_id)
     if "turn" in columns:
         statement = statement.outerjoin(Body, Body.id == Case.turn_body_id)
-    return statement
+    return statement  # type: ignore[no-any-return]
 
 
 @lru_cache(SHAPES)

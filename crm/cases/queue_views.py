@@ -21,6 +21,7 @@ from crm.outbox.queries import mail_trouble
 from crm.texts import label
 
 PANELS = ("filters", "columns")
+LIST, BOARD = "cases.queue", "cases.board"
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,6 @@ class Quick:
     label: Any
     wanted: Filter
     sort: str = "new"
-
-    @property
-    def address(self) -> str:
-        return address_of(self.wanted, Look(self.sort))
 
 
 QUICK = (
@@ -62,13 +59,13 @@ def join(bp: Blueprint) -> None:
     bp.add_url_rule("", "queue", queue)
 
 
-def address_of(wanted: Filter, look: Look, **more: str) -> str:
-    """The address of a list."""
+def address_of(wanted: Filter, look: Look, on: str = LIST, **more: str) -> str:
+    """The address of a list, or of what else (`on`, an endpoint) shows the files of a filter."""
     query = _query(wanted, look) if not more else urlencode([*wanted.pairs(), *look.pairs(), *more.items()])
-    base: str | None = g.get("address_of_lists")
-    if base is None:
-        base = g.address_of_lists = url_for("cases.queue")
-    return f"{base}?{query}" if query else base
+    bases: dict[str, str] = g.setdefault("addresses_of_lists", {})
+    if on not in bases:
+        bases[on] = url_for(on)
+    return f"{bases[on]}?{query}" if query else bases[on]
 
 
 @lru_cache(2000)
@@ -84,32 +81,44 @@ def queue() -> str | Response:
     if "arrange" in request.args:
         return redirect(address_of(wanted, Look(look.sort, _arranged(request.args))), 303)
     found = page_of(me(), wanted, look.sort, after=request.args.get("after", ""), columns=look.columns)
-    counted = counts(me(), [one.wanted for one in QUICK if one.name != "open"])
-    panel = request.args.get("panel", "")
-    quick = list(zip(QUICK, [None, *counted], strict=True))
     return render_template(
         "cases/queue.html",
         rows=rows_as_html(found.rows, look.columns) if found.rows else "",
         after=address_of(wanted, look, after=found.after) if found.after else "",
         further="after" in request.args and not found.stray,
-        wanted=wanted,
-        look=look,
-        sorts=SORTS,
-        columns=COLUMNS,
-        quick=quick,
-        here=next((one.name for one in QUICK if one.wanted == wanted), ""),
-        counted=COUNTED,
-        stages=_stages(wanted, look),
-        chips=list(_chips(wanted, look)),
-        ignored=_in_words([*ignored, *also, *(["after"] if found.stray else [])]),
-        panel=panel if panel in PANELS else "",
-        facets=_facets(wanted) if panel == "filters" else (),
-        team=active_case_team() if panel == "filters" else (),
-        address=address_of(wanted, look),
-        address_of_panel={name: address_of(wanted, look, panel=name) for name in PANELS},
-        kept=_kept(wanted, look, panel),
-        trouble=mail_trouble(),
+        **tools(wanted, look, [*ignored, *also, *(["after"] if found.stray else [])], LIST),
     )
+
+
+def tools(wanted: Filter, look: Look, ignored: Sequence[str], on: str) -> dict[str, Any]:
+    """What stands above the files of a filter: lists with their numbers, stages, what it is narrowed by, and the panels that change it."""
+    counted = counts(me(), [one.wanted for one in QUICK if one.name != "open"])
+    asked = request.args.get("panel", "")
+    panel = asked if asked in PANELS and (asked != "columns" or on == LIST) else ""
+    return {
+        "wanted": wanted,
+        "look": look,
+        "sorts": SORTS,
+        "columns": COLUMNS,
+        "on": on,
+        "other_view": address_of(wanted, look, BOARD if on == LIST else LIST),
+        "quick": [
+            (one, address_of(one.wanted, Look(one.sort if on == LIST else "new"), on), number)
+            for one, number in zip(QUICK, [None, *counted], strict=True)
+        ],
+        "here": next((one.name for one in QUICK if one.wanted == wanted), ""),
+        "counted": COUNTED,
+        "stages": _stages(wanted, look, on),
+        "chips": list(_chips(wanted, look, on)),
+        "ignored": _in_words(ignored),
+        "panel": panel,
+        "facets": _facets(wanted) if panel == "filters" else (),
+        "team": active_case_team() if panel == "filters" else (),
+        "address": address_of(wanted, look, on),
+        "address_of_panel": {name: address_of(wanted, look, on, panel=name) for name in PANELS},
+        "kept": _kept(wanted, look, panel),
+        "trouble": mail_trouble(),
+    }
 
 
 def _arranged(arguments: Any) -> tuple[str, ...]:
@@ -126,17 +135,19 @@ def _arranged(arguments: Any) -> tuple[str, ...]:
     return tuple(sorted(dict.fromkeys(ticked), key=place))
 
 
-def _stages(wanted: Filter, look: Look) -> list[tuple[str, str, bool]]:
+def _stages(wanted: Filter, look: Look, on: str) -> list[tuple[str, str, bool]]:
     """The lists of each stage under the same filter: (address, words, whether it is this one)."""
     found = [(OPEN, gettext("Open")), *((stage, label("cases.stage", stage)) for stage in Stage), (ALL, gettext("All"))]
-    return [(address_of(wanted.but(stages=(code,)), look), words, wanted.stages == (code,)) for code, words in found]
+    return [
+        (address_of(wanted.but(stages=(code,)), look, on), words, wanted.stages == (code,)) for code, words in found
+    ]
 
 
-def _chips(wanted: Filter, look: Look) -> Iterable[Chip]:
+def _chips(wanted: Filter, look: Look, on: str) -> Iterable[Chip]:
     """What the list is narrowed by, beside its stage."""
 
     def chip(words: str, without: Filter) -> Chip:
-        return Chip(words, address_of(without, look))
+        return Chip(words, address_of(without, look, on))
 
     names = {str(number): name for number, name in active_case_team()} if wanted.owners else {}
     for owner in wanted.owners:

@@ -138,7 +138,7 @@ def _forms(case: Case) -> dict[str, Any]:
     return {
         "note_form": forms.NoteForm.blank(),
         "exchange_form": forms.ExchangeForm.blank(),
-        "move_form": forms.MoveForm.blank(**_moves(case)),
+        "move_form": forms.MoveForm.blank(**moves_of(case)),
         "assign_form": forms.AssignForm.blank(people=active_case_team()),
     }
 
@@ -148,7 +148,7 @@ class _Moves(TypedDict):
     may_force: bool
 
 
-def _moves(case: Case) -> _Moves:
+def moves_of(case: Case) -> _Moves:
     """What the move form offers: the stages that the rules allow from here, and every one to who may force a move."""
     stages: list[Stage] = pipeline.offered(case.stage, case.paused_from)
     may_force = current_user.coordinates
@@ -279,11 +279,27 @@ def _conflict(case: Case, form: forms.AssessmentForm) -> Response:
 @case_team
 def move(reference: str) -> BaseResponse:
     case = case_or_404(reference, lock=True)
-    form = forms.MoveForm(request.form, **_moves(case))
+    form = forms.MoveForm(request.form, **moves_of(case))
+    valid, reasons = try_to_move(case, form)
+    if not valid:
+        return case_page(case, 422, move_form=form)
+    if reasons:
+        # The reasons beside the form, with what was typed: nothing was changed and nothing is lost.
+        db.session.rollback()
+        case = case_or_404(reference)
+        again = forms.MoveForm(request.form, **moves_of(case))
+        again.to.errors = list(reasons)
+        return case_page(case, 409, move_form=again)
+    db.session.commit()
+    return back_to(case, gettext("The file moved to “%(stage)s”.", stage=label("cases.stage", case.stage)))
+
+
+def try_to_move(case: Case, form: forms.MoveForm) -> tuple[bool, list[str]]:
+    """Move a file as a form asks: whether the form is right, and the reasons against the move. With reasons, roll back."""
     seen = form.seen.data if form.seen.data in set(Stage) else None
     if not request.form.get("to") or not _is_stage(request.form["to"]) or not _valid_but_for_choice(form):
         form.validate()
-        return case_page(case, 422, move_form=form)
+        return False, []
     try:
         services.advance(
             case,
@@ -297,14 +313,8 @@ def move(reference: str) -> BaseResponse:
             forced=bool(form.forced and form.forced.data),
         )
     except RefusedError as refusal:
-        # The reasons beside the form, with what was typed: nothing was changed and nothing is lost.
-        db.session.rollback()
-        case = case_or_404(reference)
-        again = forms.MoveForm(request.form, **_moves(case))
-        again.to.errors = list(refusal.reasons)
-        return case_page(case, 409, move_form=again)
-    db.session.commit()
-    return back_to(case, gettext("The file moved to “%(stage)s”.", stage=label("cases.stage", case.stage)))
+        return True, [str(reason) for reason in refusal.reasons]
+    return True, []
 
 
 def _is_stage(value: str) -> bool:

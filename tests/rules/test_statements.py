@@ -8,6 +8,7 @@ from sqlalchemy import event
 from crm import demo as demonstration
 from crm.db import db
 from crm.intake.forms import PAGES
+from crm.texts import published
 from tests.support import asking
 from tests.support.factories import ANSWERS
 from tests.support.pages import HOST, Pages
@@ -17,9 +18,10 @@ SENDING_AT_MOST = 22  # it writes sixteen rows
 
 
 @pytest.fixture
-def asked(app):
+def asked(app, monkeypatch):
     """The statements the product runs from here on; not the one that notes, once a minute, that a session is used."""
     statements = []
+    monkeypatch.setattr(published, "FRESH_FOR", 3600.0)  # the texts are looked at again each second: not a page's doing
 
     def note(_connection, _cursor, statement, _values, _context, _many):
         if not statement.lstrip().upper().startswith(("PRAGMA", "BEGIN", "UPDATE SIGN_IN")):
@@ -63,6 +65,7 @@ def test_pages_ask_few_statements(app, asked):
         "filters": lambda: staff.get("/staff/cases?panel=filters&owner=me&body=cdrq&todo=answered&sort=step"),
         "search": lambda: staff.client.get("/staff/search/suggestions?q=coop", headers={"Host": HOST}),
         "today": lambda: staff.get("/staff/today"),
+        "board": lambda: staff.get("/staff/cases/board"),
         "follow-ups": lambda: staff.get("/staff/follow-ups"),
         **{address: (lambda address=address: staff.get(address)) for address in files[:10]},
         "brief": lambda: staff.get(f"{files[0]}/brief"),
@@ -78,4 +81,5 @@ def test_pages_ask_few_statements(app, asked):
     assert found.pop("accepted") <= SENDING_AT_MOST
     assert found["search"] <= 4, found
     assert max(found["queue"], found["filters"]) <= 8, found
+    assert found["board"] <= 10, found
     assert max(found.values()) <= AT_MOST, found

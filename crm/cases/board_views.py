@@ -1,0 +1,94 @@
+"""The board, and moving a file from it: by dragging a card, or by a page that asks what the move needs."""
+
+from typing import Any
+
+from flask import Blueprint, Response, flash, jsonify, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from crm import clock
+from crm.access import case_team
+from crm.accounts.feature import me
+from crm.cases import forms
+from crm.cases.board import COUNTED, columns_of
+from crm.cases.filters import Filter
+from crm.cases.listing import Look
+from crm.cases.models import Case
+from crm.cases.queue_views import BOARD, address_of, tools
+from crm.cases.views import case_or_404, moves_of, try_to_move
+from crm.db import db
+from crm.i18n import gettext, language
+from crm.texts import label
+
+
+def join(bp: Blueprint) -> None:
+    """The board and its moves stand under the address of files."""
+    bp.add_url_rule("/board", "board", board)
+    bp.add_url_rule("/<reference>/move", "move_page", move_page)
+    bp.add_url_rule("/<reference>/move", "move_card", move_card, methods=["POST"])
+
+
+@case_team
+def board() -> str:
+    wanted, ignored = Filter.read(request.args)
+    look, also = Look.read(request.args)
+    shown = columns_of(me(), wanted)
+    return render_template(
+        "cases/board.html",
+        shown=shown,
+        most=COUNTED,
+        stage_address={one.stage: address_of(wanted.but(stages=(one.stage,)), look) for one in shown},
+        today=clock.today(),
+        short=f"short_{language()}",
+        words_of_address=request.query_string.decode("ascii", "ignore"),
+        **tools(wanted, look, [*ignored, *also], BOARD),
+    )
+
+
+def _back() -> str:
+    """The board that the move came from."""
+    return address_of(Filter.read(request.args)[0], Look(), BOARD)
+
+
+@case_team
+def move_page(reference: str) -> str:
+    """What a move needs, on a page of its own: works without dragging and without a script."""
+    case = case_or_404(reference)
+    form = forms.MoveForm(data={"to": request.args.get("to", ""), "seen": case.stage}, **moves_of(case))
+    return _page(case, form)
+
+
+def _page(case: Case, form: Any) -> str:
+    return render_template("cases/move.html", case=case, form=form, back=_back(), address=request.full_path.rstrip("?"))
+
+
+@case_team
+def move_card(reference: str) -> BaseResponse:
+    """Move a file from the board. Asked by a script, the answer is a few words to read out; otherwise a page."""
+    by_script = request.headers.get("Accept") == "application/json"
+    case = case_or_404(reference, lock=True)
+    form = forms.MoveForm(request.form, **moves_of(case))
+    valid, reasons = try_to_move(case, form)
+    if not valid or reasons:
+        db.session.rollback()
+        case = case_or_404(reference)
+        again = forms.MoveForm(request.form, **moves_of(case))
+        if reasons:
+            again.to.errors = list(reasons)
+        else:
+            again.validate()
+        if by_script:
+            return _told(409, case, reasons or [message for _address, message in again.error_links(0)])
+        again.seen.data = case.stage
+        return make_response(_page(case, again), 409 if reasons else 422)
+    db.session.commit()
+    said = gettext("“%(title)s” moved to “%(stage)s”.", title=case.title, stage=label("cases.stage", case.stage))
+    if by_script:
+        return _told(200, case, [said])
+    flash(said)
+    return redirect(_back(), 303)
+
+
+def _told(status: int, case: Case, said: list[str]) -> Response:
+    answer = jsonify(said=said, stage=case.stage)
+    answer.status_code = status
+    return answer
