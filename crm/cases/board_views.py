@@ -77,18 +77,17 @@ def move_card(reference: str) -> BaseResponse:
         else:
             again.validate()
         if by_script:
-            return _told(409, case, reasons or [message for _address, message in again.error_links(0)])
+            return _told(case, reasons or [message for _address, message in again.error_links(0)])
         again.seen.data = case.stage
         return make_response(_page(case, again), 409 if reasons else 422)
     db.session.commit()
     said = gettext("“%(title)s” moved to “%(stage)s”.", title=case.title, stage=label("cases.stage", case.stage))
     if by_script:
-        return _told(200, case, [said])
+        return _told(case, [said], moved=True)
     flash(said)
     return redirect(_back(), 303)
 
 
-def _told(status: int, case: Case, said: list[str]) -> Response:
-    answer = jsonify(said=said, stage=case.stage)
-    answer.status_code = status
-    return answer
+def _told(case: Case, said: list[str], *, moved: bool = False) -> Response:
+    """For the script: whether the card moved, where the file is, and what to read out. A refusal is an answer, not a fault."""
+    return jsonify(moved=moved, stage=case.stage, said=said)

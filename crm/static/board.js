@@ -26,8 +26,9 @@
     try {
       const body = new URLSearchParams({ csrf_token: board.dataset.token, to, seen: from.dataset.stage });
       const answer = await fetch(address.pathname, { method: "POST", body, headers: { Accept: "application/json" }, redirect: "error" });
+      if (!answer.ok) throw new Error(answer.status);
       const told = await answer.json();
-      if (answer.ok) {
+      if (told.moved) {
         column.querySelector(".cards").prepend(card);
         count(from, -1);
         count(column, 1);

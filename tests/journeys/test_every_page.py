@@ -328,6 +328,13 @@ def at(address):
     return go
 
 
+def searching(visit):
+    """The list, with what is found under the search box."""
+    visit.go("/staff/cases")
+    visit.page.locator("#search").press_sequentially("outil")
+    expect(visit.page.locator(".suggestions a").first).to_be_visible()
+
+
 def on_case(which, title=None):
     """The page of a file, with one of its forms sent as it stands."""
 
@@ -539,6 +546,15 @@ PAGES = {
     "sign-in-errors": (None, sign_in_with_errors),
     "requests": (Role.ADVISER, at("/staff/requests")),
     "queue": (Role.ADVISER, at("/staff/cases")),
+    "today": (Role.COORDINATOR, at("/staff/today")),
+    "follow-ups": (Role.ADVISER, at("/staff/follow-ups")),
+    "queue-filters": (Role.ADVISER, at("/staff/cases?panel=filters&owner=me&region=06&q=outil")),
+    "queue-columns": (Role.ADVISER, at("/staff/cases?panel=columns&cols=person,field,form,project&zzz=1&region=99")),
+    "board": (Role.ADVISER, at("/staff/cases/board")),
+    "board-move": (Role.ADVISER, at("/staff/cases/{new}/move?to=closed")),
+    "search": (Role.ADVISER, at("/staff/search?q=bibliotheque")),
+    "search-none": (Role.ADVISER, at("/staff/search?q=zzzz")),
+    "search-box": (Role.ADVISER, searching),
     "queue-late": (Role.ADVISER, at("/staff/cases?owner=me&stage=contact")),
     "queue-empty": (Role.ADVISER, at("/staff/cases?stage=launched")),
     "case-new": (Role.ADVISER, on_case("new")),
