@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import gc
 import http.client
+import itertools
 import json
 import os
 import re
@@ -31,7 +32,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 HOST = "127.0.0.1:8000"
 BATCHES, SECONDS = 11, 0.6
-AIMS = {"form": 10, "saved": 15, "accepted": 25, "queue": 15, "case": 20, "summary": 10}
+AIMS = {
+    "form": 10, "saved": 15, "accepted": 25, "queue": 15, "deep": 15, "board": 60, "today": 25, "search": 15, "note": 25, "case": 20,
+    "summary": 10,
+}  # fmt: skip
 SQL_AT_MOST, GROWTH_AT_MOST = 12, 1.25
 MATCH_AT_MOST = 50  # ms, 95 of 100
 
@@ -181,12 +185,26 @@ def measure(folder: Path) -> dict[str, Any]:
             sender.cookies["draft"] = waiting.pop()
             return sender.call("POST", "/fr/demande/verifier", {"csrf_token": sender_token})
 
+        staff_token = _token(staff.call("GET", "/staff/cases")[1])
+        typed_words = itertools.cycle(
+            ["trem", "coop", "noe", "roy", "le+bail", "514", "velo+cargo", "pcc", "bel", "caisse+solid"]
+        )
+
+        def note() -> tuple[int, bytes]:
+            typed = {"csrf_token": staff_token, "body": "Elle rappelle jeudi."}
+            return staff.call("POST", f"/staff/cases/{about['busiest']}/notes", typed)
+
         pages: dict[str, tuple[Served, Callable[[], tuple[int, bytes]]]] = {
             "bare": (floor, lambda: floor.call("GET", "/")),
             "form": (visitor, lambda: visitor.call("GET", "/fr/demande/projet")),
             "saved": (visitor, lambda: visitor.call("POST", "/fr/demande/projet", typed | {"_back": "1"})),
             "accepted": (sender, send),
             "queue": (staff, lambda: staff.call("GET", "/staff/cases")),
+            "deep": (staff, lambda: staff.call("GET", f"/staff/cases?{about['deep']}")),
+            "board": (staff, lambda: staff.call("GET", "/staff/cases/board")),
+            "today": (staff, lambda: staff.call("GET", "/staff/today")),
+            "search": (staff, lambda: staff.call("GET", f"/staff/search/suggestions?q={next(typed_words)}")),
+            "note": (staff, note),
             "case": (staff, lambda: staff.call("GET", f"/staff/cases/{about['busiest']}")),
             "summary": (staff, lambda: staff.call("GET", f"/staff/summaries/{about['period']}")),
         }
@@ -194,7 +212,7 @@ def measure(folder: Path) -> dict[str, Any]:
         for name, (_, call) in pages.items():
             for _ in range(10):
                 status, data = call()
-                _must(status == (303 if name in {"saved", "accepted"} else 200), f"{name} answered {status}")
+                _must(status == (303 if name in {"saved", "accepted", "note"} else 200), f"{name} answered {status}")
             found[name] = {"cpus": [], "walls": [], "ratios": [], "bytes": len(data)}
         for _ in range(BATCHES):
             for name, (served, call) in pages.items():
@@ -277,19 +295,31 @@ def _about_database() -> dict[str, str]:
     """The file with the most events among the first ones, and the newest published summary."""
     from sqlalchemy import func, select
 
+    from crm.access import Role
+    from crm.accounts.models import Staff
     from crm.app import create_app
+    from crm.cases.filters import Filter
+    from crm.cases.listing import page_of
     from crm.cases.models import Case
     from crm.db import db
     from crm.summaries.models import Summary
     from crm.timeline.models import Event
 
     with create_app().app_context():
+        coordinator = db.session.scalars(select(Staff).where(Staff.role == Role.COORDINATOR).order_by(Staff.id)).first()
+        after = ""
+        for _ in range(199):  # page 200, or the last one
+            further = page_of(coordinator, Filter(stages=("all",)), "new", after=after).after
+            if not further:
+                break
+            after = further
         busiest = (
             select(Case.reference).join(Event, Event.case_id == Case.id).where(Case.id <= 1000)
             .group_by(Case.reference).order_by(func.count(Event.id).desc(), Case.reference).limit(1)
         )  # fmt: skip
         return {
             "busiest": str(db.session.scalar(busiest)),
+            "deep": f"stage=all&after={after}",
             "period": str(db.session.scalar(select(Summary.period).order_by(Summary.first_day.desc()).limit(1))),
         }
 
@@ -340,22 +370,31 @@ def _count_sql(found: dict[str, Any], folder: Path, about: dict[str, str]) -> No
     paths = {
         "form": "/fr/demande/projet",
         "queue": "/staff/cases",
+        "deep": f"/staff/cases?{about['deep']}",
+        "board": "/staff/cases/board",
+        "today": "/staff/today",
+        "search": "/staff/search/suggestions?q=coop",
+        "note": f"/staff/cases/{about['busiest']}/notes",
         "case": f"/staff/cases/{about['busiest']}",
         "summary": f"/staff/summaries/{about['period']}",
     }
-    for name in ("form", "saved", "accepted", "queue", "case", "summary"):
+    for name in ("form", "saved", "accepted", "queue", "deep", "board", "today", "search", "note", "case", "summary"):
         statements.clear()
         if name == "saved":
             client.post(
                 "/fr/demande/besoins", headers=headers, data={"csrf_token": token, "needs": "form", "_back": "1"}
             )
+        elif name == "note":
+            token_now = _token(client.get("/staff/cases", headers=headers).data)
+            statements.clear()
+            client.post(paths[name], headers=headers, data={"csrf_token": token_now, "body": "Elle rappelle jeudi."})
         elif name == "accepted":
             client.post("/fr/demande/verifier", headers=headers, data={"csrf_token": token})
         else:
             client.get(paths[name], headers=headers)
         recorded = [one for one in statements if not one[0].lstrip().upper().startswith(("PRAGMA", "BEGIN"))]
         found[name]["sql"] = len(recorded)
-        if recorded and name not in {"saved", "accepted"}:
+        if recorded and name not in {"saved", "accepted", "note"}:
             found[name]["sql_cpu"] = _bare_sql(engine, recorded)
     found["bare"]["sql"] = 0
 

@@ -190,7 +190,7 @@ def start() -> BaseResponse:
 
 
 def _home(role: Role) -> str:
-    return url_for("today.page") if role in access.CASE_ROLES else url_for("summaries.published")
+    return url_for("today.begin") if role in access.CASE_ROLES else url_for("summaries.published")
 
 
 def _own_address(path: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import current_app, url_for
 from jinja2 import Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from crm import clock
 from crm.cases.listing import COLUMNS
@@ -17,7 +17,7 @@ from crm.texts import words
 KEPT = 200  # compositions of columns
 _VOCABULARIES = ("stage", "turn", "language", "region", "locality", "sector", "legal_form", "project_stage", "source")
 _HEAD = (
-    '<th scope="row"><a data-key="o" href="{{ base }}{{ row.reference }}">{{ row.project or row.reference }}</a>'
+    '<th scope="row"><a data-key="o" href="%s{{ row.reference }}">{{ row.project or row.reference }}</a>'
     '{% if row.project %} <span class="quiet nowrap">{{ row.reference }}</span>{% endif %}</th>'
 )
 
@@ -27,8 +27,6 @@ def rows_as_html(rows: Sequence[Any], columns: Sequence[str]) -> Markup:
     lang = language()
     context = {
         "rows": rows,
-        "base": url_for("cases.queue") + "/",
-        "names": {name: str(COLUMNS[name]) for name in columns},
         "words": {name: words(f"cases.{name}") for name in _VOCABULARIES},
         "said": {
             "days": gettext("d"), "nobody": gettext("Nobody’s yet"), "late": gettext("Late"), "late_reply": gettext("Reply late"),
@@ -37,20 +35,29 @@ def rows_as_html(rows: Sequence[Any], columns: Sequence[str]) -> Markup:
         "short": f"short_{lang}",
         "today": clock.today(),
     }  # fmt: skip
-    return Markup(_composed(tuple(columns)).render(context))  # noqa: S704 - our own template, which escapes
+    return Markup(_composed(tuple(columns), lang, url_for("cases.queue") + "/").render(context))  # noqa: S704 - our own template, which escapes
 
 
-def _composed(columns: tuple[str, ...]) -> Template:
-    """The template of rows of some columns."""
-    kept: dict[tuple[str, ...], Template] = current_app.extensions.setdefault("rows_of_files", {})
-    if columns not in kept:
+def _composed(columns: tuple[str, ...], lang: str, base: str) -> Template:
+    """The template of rows of some columns, with what is the same in every row written into it: the names of columns in a language, and the
+    address that files stand under.
+    """
+    kept: dict[Any, Template] = current_app.extensions.setdefault("rows_of_files", {})
+    key = (columns, lang, base)
+    if key not in kept:
         if len(kept) >= KEPT:
             kept.clear()
         env: Any = current_app.jinja_env
+
+        def literal(text: object) -> str:
+            return "{% raw %}" + escape(str(text)) + "{% endraw %}"
+
         cells = [
-            f'<td data-name="{{{{ names.{name} }}}}">{env.loader.get_source(env, f"cases/columns/{name}.html")[0].strip()}</td>'
+            f'<td data-name="{literal(COLUMNS[name])}">{env.loader.get_source(env, f"cases/columns/{name}.html")[0].strip()}</td>'
             for name in columns
         ]
-        source = f"{{% autoescape true %}}{{% for row in rows %}}<tr>{_HEAD}{''.join(cells)}</tr>{{% endfor %}}{{% endautoescape %}}"
-        kept[columns] = env.from_string(source)
-    return kept[columns]
+        row = f"<tr>{_HEAD.replace('%s', literal(base), 1)}{''.join(cells)}</tr>"
+        kept[key] = env.from_string(
+            f"{{% autoescape true %}}{{% for row in rows %}}{row}{{% endfor %}}{{% endautoescape %}}"
+        )
+    return kept[key]

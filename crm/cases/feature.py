@@ -2,6 +2,7 @@
 
 from crm.cases import board_views, documents, founders, merging, queue_views, searching, services, settling, turns
 from crm.cases.mail import bp as mail_bp
+from crm.cases.saved_views import bp as views_bp
 from crm.cases.search_views import bp as search_bp
 from crm.cases.views import bp
 from crm.feature import Feature, Panel
@@ -27,7 +28,7 @@ board_views.join(bp)
 
 feature = Feature(
     name="cases",
-    blueprints=(bp, mail_bp, search_bp, documents.bp, founders.bp),
+    blueprints=(bp, mail_bp, search_bp, views_bp, documents.bp, founders.bp),
     panels=(
         Panel("top", "cases/turn_panel.html", rows=turns.spells, shown=turns.shown),
         Panel("facts", "cases/founders_panel.html", rows=founders.rows, shown=founders.shown),

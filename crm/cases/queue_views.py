@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.queries import active_case_team
+from crm.cases import saved
 from crm.cases.cells import rows_as_html
 from crm.cases.filters import ALL, FORGOTTEN, LATE_REPLY, LATE_STEP, ME, NOBODY, OPEN, Filter, facets
 from crm.cases.listing import COLUMNS, COUNTED, SORTS, Look, counts, page_of
@@ -117,8 +118,21 @@ def tools(wanted: Filter, look: Look, ignored: Sequence[str], on: str) -> dict[s
         "address": address_of(wanted, look, on),
         "address_of_panel": {name: address_of(wanted, look, on, panel=name) for name in PANELS},
         "kept": _kept(wanted, look, panel),
+        "views": _views(wanted, look, on),
+        "to_save": url_for("views.views", list=_query(wanted, look), board="yes" if on == BOARD else None),
         "trouble": mail_trouble(),
     }
+
+
+def _views(wanted: Filter, look: Look, on: str) -> list[tuple[str, str, bool]]:
+    """Saved views: (address, name, whether it is this list)."""
+    now, found = _query(wanted, look), []
+    for row in saved.seen_by(me()):
+        view = row.SavedView
+        base = url_for(BOARD if view.on_board else LIST)
+        here = view.query == now and view.on_board == (on == BOARD)
+        found.append((f"{base}?{view.query}" if view.query else base, view.name, here))
+    return found
 
 
 def _arranged(arguments: Any) -> tuple[str, ...]:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, redirect, render_template, url_for
+from werkzeug.wrappers import Response
 
 from crm import clock
 from crm.access import case_team
@@ -12,6 +13,8 @@ from crm.accounts.feature import me
 from crm.cases.filters import FORGOTTEN, LATE_REPLY, LATE_STEP, ME, NOBODY, Filter
 from crm.cases.listing import COUNTED, Look, counts
 from crm.cases.queue_views import address_of
+from crm.cases.saved import start_of
+from crm.cases.saved_views import address_of_view
 from crm.cases.vocabulary import Turn
 from crm.feature import TodayPart, plugged
 from crm.i18n import lazy
@@ -52,6 +55,14 @@ NUMBERS = (
     Number("bodies", lazy("Organizations that owe an answer"), Filter(facets=(("turn", (Turn.BODY,)),)), "waiting"),
     Number("forgotten", lazy("With no next step"), Filter(late=FORGOTTEN), "old", bad=True),
 )
+
+
+@bp.get("/begin")
+@case_team
+def begin() -> Response:
+    """Where somebody begins: the view they chose, or this page."""
+    view = start_of(me())
+    return redirect(address_of_view(view) if view else url_for("today.page"))
 
 
 @bp.get("")

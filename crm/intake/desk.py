@@ -157,7 +157,7 @@ def take(reference: str) -> BaseResponse:
     assign(case, me(), me())
     db.session.commit()
     flash(gettext("You are responsible for the file %(reference)s.", reference=case.reference))
-    return redirect(url_for("accounts.start" if request.form.get("from") == "today" else "requests.requests"), 303)
+    return redirect(url_for("today.page" if request.form.get("from") == "today" else "requests.requests"), 303)
 
 
 @bp.post("/<reference>/release")

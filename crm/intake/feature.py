@@ -3,7 +3,7 @@
 from crm.feature import Feature, MergePart, Panel, TodayPart
 from crm.intake import brief, desk, documents, drafts, introductions, services
 from crm.intake.introduction_views import bp as introductions_bp
-from crm.intake.panel import load
+from crm.intake.panel import load, rows, shown
 from crm.intake.views import bp
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
@@ -12,7 +12,7 @@ from crm.timeline.sentences import Sentence
 feature = Feature(
     name="intake",
     blueprints=(bp, documents.bp, introductions_bp, desk.bp, brief.bp),
-    panels=(Panel("facts", "intake/panel.html", load),),
+    panels=(Panel("facts", "intake/panel.html", load, rows=rows, shown=shown),),
     jobs=(
         Job("drafts", drafts.destroy_old, every=600),
         Job("quarantine", desk.tell_of_quarantine, every=300),

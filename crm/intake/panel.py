@@ -1,10 +1,9 @@
 """What the request says that only the case page shows: what to arrange, who supports the project, what was agreed to."""
 
-from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, String, bindparam, cast, select
+from sqlalchemy import case as case_of
 
 from crm.accounts.models import Staff
 from crm.cases.models import Case
@@ -18,32 +17,25 @@ from crm.permissions.models import Consent, Purpose
 
 
 def load(case: Case, staff: Staff) -> dict[str, Any]:
-    rows = db.session.execute(_of_case(), {"case_id": case.id}).all()
+    mine = case.owner_id == staff.id  # what somebody needs arranged is its owner's to read
+    sealed = db.session.scalar(select(Arrangements.sealed).where(Arrangements.case_id == case.id)) if mine else None
     return {
         "introduction": of_case(case),
-        "arrangements": opened_arrangements(case, rows[0].sealed) if rows and case.owner_id == staff.id else "",
-        "agreed": _agreed(rows),
+        "arrangements": opened_arrangements(case, sealed) if sealed else "",
         "purposes": list(Purpose),
         "supports": [*_named(case.project.supports), *filter(None, [case.project.supports_other])],
     }
 
 
-def _agreed(rows: Sequence[Any]) -> dict[Purpose, bool]:
+def rows() -> Select[*tuple[Any, ...]]:
+    """The choices of a file, read with the short lists of its page."""
+    still = case_of((Consent.withdrawn_at.is_(None), 1), else_=0).label("still")
+    return select(cast(Consent.purpose, String), still).where(Consent.case_id == bindparam("case_id"))
+
+
+def shown(rows: list[list[Any]]) -> dict[str, Any]:
     """What was agreed to, and whether it still is: a file that took another in may hold two answers."""
-    given = [row for row in rows if row.purpose is not None]
-    return {row.purpose: any(r.purpose == row.purpose and r.withdrawn_at is None for r in given) for row in given}
-
-
-@cache
-def _of_case() -> Select[*tuple[Any, ...]]:
-    return (
-        select(Arrangements.sealed, Consent.purpose, Consent.withdrawn_at)
-        .select_from(Case)
-        .outerjoin(Arrangements, Arrangements.case_id == Case.id)
-        .outerjoin(Consent, Consent.case_id == Case.id)
-        .where(Case.id == bindparam("case_id"))
-        .order_by(Consent.id)
-    )
+    return {"agreed": {Purpose(name): any(still for one, still in rows if one == name) for name, _still in rows}}
 
 
 def _named(codes: list[str] | None) -> list[str]:

@@ -50,7 +50,8 @@ def test_signing_in_leads_to_today(app, people, signed_in):
     browser = Pages(app)
     browser.get("/staff/sign-in")
     answer = browser.post("/staff/sign-in", {"email": people.adviser.email, "password": PASSWORD})
-    assert answer.headers["Location"] == "/staff/today"
+    assert answer.headers["Location"] == "/staff/today/begin"
+    assert browser.get("/staff/today/begin", status=302).headers["Location"] == "/staff/today"
     assert "Aujourd’hui mercredi 25 novembre 2026" in words(browser.get("/staff/today").text)
     signed_in(people.observer).get("/staff/today", status=404)
     signed_in(people.observer).get("/staff/follow-ups", status=404)
@@ -145,8 +146,7 @@ def test_a_request_nobody_took_is_taken_from_here(make, people, session, signed_
         browser.get("/staff/today").text, "fresh"
     )
     answer = browser.post(f"/staff/requests/{case.reference}/take", {"from": "today"})
-    assert answer.headers["Location"] == "/staff"
-    assert browser.get("/staff", status=302).headers["Location"] == "/staff/today"
+    assert answer.headers["Location"] == "/staff/today"
     assert "Four à pain" not in part(browser.get("/staff/today").text, "fresh")
 
 

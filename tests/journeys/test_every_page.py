@@ -550,6 +550,7 @@ PAGES = {
     "follow-ups": (Role.ADVISER, at("/staff/follow-ups")),
     "queue-filters": (Role.ADVISER, at("/staff/cases?panel=filters&owner=me&region=06&q=outil")),
     "queue-columns": (Role.ADVISER, at("/staff/cases?panel=columns&cols=person,field,form,project&zzz=1&region=99")),
+    "views": (Role.ADVISER, at("/staff/views?list=owner%3Dme&board=yes")),
     "board": (Role.ADVISER, at("/staff/cases/board")),
     "board-move": (Role.ADVISER, at("/staff/cases/{new}/move?to=closed")),
     "search": (Role.ADVISER, at("/staff/search?q=bibliotheque")),

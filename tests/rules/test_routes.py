@@ -22,7 +22,7 @@ from crm import access, clock
 from crm.access import Access, Role
 from crm.activities.models import Kind, Spoken
 from crm.activities.services import Asked, ask_for
-from crm.cases.models import Founder
+from crm.cases.models import Founder, SavedView
 from crm.files.kinds import Checked, FileKind
 from crm.files.services import keep
 from crm.outbox.models import Message
@@ -218,7 +218,8 @@ def arguments(make, session, people):
         may_contact=True,
         version=1,
     )
-    session.add_all([correction, founder])
+    view = SavedView(owner_id=people.admin.id, name="Vue", query="", shared=True)
+    session.add_all([correction, founder, view])
     session.flush()
     numbers = {
         "activities": activity.id,
@@ -228,6 +229,7 @@ def arguments(make, session, people):
         "talks": talk.id,
         "corrections": correction.id,
         "founders": founder.id,
+        "views": view.id,
         "documents": keep(Checked("plan.pdf", FileKind.PDF, b"%PDF-"), case.id).id,
     }
     body = ready.body.code

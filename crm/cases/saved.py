@@ -1,0 +1,124 @@
+"""Lists that people give a name: theirs and the team's. None is ever replaced unless its owner says which one, as they last saw it."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from sqlalchemy import Select, bindparam, or_, select
+from werkzeug.datastructures import MultiDict
+
+from crm.access import Role
+from crm.accounts.models import Staff
+from crm.cases.filters import Filter
+from crm.cases.listing import Look
+from crm.cases.models import SavedView, StartView
+from crm.cases.services import StaleError
+from crm.db import db
+from crm.errors import RefusedError
+from crm.texts import text
+
+MOST = 50  # of one person
+
+
+def canonical(query: str) -> str:
+    """A list as its address is always written, from any address of it; what means nothing is left out."""
+    arguments = MultiDict(parse_qsl(query[:4000]))
+    return urlencode([*Filter.read(arguments)[0].pairs(), *Look.read(arguments)[0].pairs()])
+
+
+def seen_by(staff: Staff) -> Sequence[Any]:
+    """The views of a person and those of the team: theirs first, each by name; with who made them, and whether they begin there."""
+    return db.session.execute(_seen(), {"staff_id": staff.id}).all()
+
+
+@cache
+def _seen() -> Select[Any]:
+    me: Any = bindparam("staff_id")
+    statement: Any = (
+        select(SavedView, Staff.name.label("owner"), StartView.view_id.label("start"))
+        .join(Staff, Staff.id == SavedView.owner_id)
+        .outerjoin(StartView, (StartView.view_id == SavedView.id) & (StartView.staff_id == me))
+        .where(or_(SavedView.owner_id == me, SavedView.shared.is_(True)))
+        .order_by(SavedView.owner_id != me, SavedView.name, SavedView.id)
+    )
+    return statement  # type: ignore[no-any-return]
+
+
+def find(number: int, staff: Staff) -> SavedView | None:
+    """A view that this person sees; None for another."""
+    view = db.session.get(SavedView, number)
+    return view if view is not None and (view.shared or view.owner_id == staff.id) else None
+
+
+def may_change(view: SavedView, staff: Staff) -> bool:
+    """Its owner; a coordinator too, once it is the team's."""
+    return view.owner_id == staff.id or (view.shared and staff.role in {Role.COORDINATOR, Role.ADMIN})
+
+
+def named(name: str, staff: Staff) -> SavedView | None:
+    """The view of a person that has this name, whatever its capitals."""
+    mine = db.session.scalars(select(SavedView).where(SavedView.owner_id == staff.id))
+    return next((view for view in mine if view.name.casefold() == name.casefold()), None)
+
+
+def save(name: str, query: str, *, on_board: bool, shared: bool, actor: Staff) -> SavedView:
+    """A new view. Raises RefusedError when this person has one of that name, or too many."""
+    if named(name, actor) is not None:
+        raise RefusedError(text("cases.refusal.view_exists", name=name))
+    if len(list(db.session.scalars(select(SavedView.id).where(SavedView.owner_id == actor.id)))) >= MOST:
+        raise RefusedError(text("cases.refusal.too_many_views", count=MOST))
+    view = SavedView(owner_id=actor.id, name=name, query=canonical(query), on_board=on_board, shared=shared, version=1)
+    db.session.add(view)
+    db.session.flush()  # its number is pinned and shown
+    return view
+
+
+def replace(view: SavedView, query: str, *, on_board: bool, seen_version: int, actor: Staff) -> None:
+    """What a view shows is this list from now on. Raises StaleError when somebody changed it after it was shown."""
+    if not may_change(view, actor):
+        raise RefusedError(text("cases.refusal.not_your_view"))
+    if view.version != seen_version:
+        raise StaleError
+    view.query, view.on_board, view.version = canonical(query), on_board, view.version + 1
+
+
+def share(view: SavedView, actor: Staff, *, shared: bool) -> None:
+    """Show a view to the team, or keep it to its owner: whoever else began there begins on Today again."""
+    if not may_change(view, actor):
+        raise RefusedError(text("cases.refusal.not_your_view"))
+    view.shared, view.version = shared, view.version + 1
+    if not shared:
+        for start in db.session.scalars(
+            select(StartView).where(StartView.view_id == view.id, StartView.staff_id != view.owner_id)
+        ):
+            db.session.delete(start)
+
+
+def remove(view: SavedView, actor: Staff) -> None:
+    """Take a view away; whoever began there begins on Today again."""
+    if not may_change(view, actor):
+        raise RefusedError(text("cases.refusal.not_your_view"))
+    for start in db.session.scalars(select(StartView).where(StartView.view_id == view.id)):
+        db.session.delete(start)
+    db.session.flush()  # the rows that point to it go first
+    db.session.delete(view)
+
+
+def begin_on(view: SavedView | None, actor: Staff) -> None:
+    """Begin on a view from now on, or on Today when there is none."""
+    start = db.session.get(StartView, actor.id)
+    if view is None:
+        if start is not None:
+            db.session.delete(start)
+    elif start is None:
+        db.session.add(StartView(staff_id=actor.id, view_id=view.id))
+    else:
+        start.view_id = view.id
+
+
+def start_of(staff: Staff) -> SavedView | None:
+    """The view on which a person begins, while they see it."""
+    begun = select(SavedView).join(StartView, StartView.view_id == SavedView.id).where(StartView.staff_id == staff.id)
+    view = db.session.scalar(begun)
+    return view if view is not None and (view.shared or view.owner_id == staff.id) else None
