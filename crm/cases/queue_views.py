@@ -110,7 +110,7 @@ def tools(wanted: Filter, look: Look, ignored: Sequence[str], on: str) -> dict[s
         "here": next((one.name for one in QUICK if one.wanted == wanted), ""),
         "counted": COUNTED,
         "stages": _stages(wanted, look, on),
-        "chips": list(_chips(wanted, look, on)),
+        "chips": list(chips(wanted, look, on)),
         "ignored": _in_words(ignored),
         "panel": panel,
         "facets": _facets(wanted) if panel == "filters" else (),
@@ -157,7 +157,7 @@ def _stages(wanted: Filter, look: Look, on: str) -> list[tuple[str, str, bool]]:
     ]
 
 
-def _chips(wanted: Filter, look: Look, on: str) -> Iterable[Chip]:
+def chips(wanted: Filter, look: Look, on: str = LIST) -> Iterable[Chip]:
     """What the list is narrowed by, beside its stage."""
 
     def chip(words: str, without: Filter) -> Chip:

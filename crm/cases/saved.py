@@ -21,10 +21,16 @@ from crm.texts import text
 MOST = 50  # of one person
 
 
-def canonical(query: str) -> str:
-    """A list as its address is always written, from any address of it; what means nothing is left out."""
+def read(query: str) -> tuple[Filter, Look]:
+    """The list of an address; what means nothing is left out."""
     arguments = MultiDict(parse_qsl(query[:4000]))
-    return urlencode([*Filter.read(arguments)[0].pairs(), *Look.read(arguments)[0].pairs()])
+    return Filter.read(arguments)[0], Look.read(arguments)[0]
+
+
+def canonical(query: str) -> str:
+    """A list as its address is always written, from any address of it."""
+    wanted, look = read(query)
+    return urlencode([*wanted.pairs(), *look.pairs()])
 
 
 def seen_by(staff: Staff) -> Sequence[Any]:

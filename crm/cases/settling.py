@@ -7,6 +7,7 @@ which an event was recorded (truth 8: each change records one). Why so: docs/adr
 from functools import cache
 from typing import Any
 
+from flask import has_request_context
 from sqlalchemy import Select, event, select
 
 from crm import clock
@@ -26,7 +27,11 @@ def _before_commit(session: Any) -> None:
     if session.in_nested_transaction():
         return
     for case_id, opened in touched(session).items():
-        settle(session.get_one(Case, case_id), opened=opened)
+        case = session.get_one(Case, case_id)
+        if not opened and not has_request_context():
+            # Verbs of a request hold the file already; a job may touch it while one of them changes it.
+            session.refresh(case, with_for_update={"of": Case})
+        settle(case, opened=opened)
 
 
 def _after_rollback(session: Any) -> None:

@@ -33,6 +33,8 @@ def test_a_list_is_saved_with_its_filter_sort_and_columns(make, people, session,
     address = "/staff/cases?owner=me&language=fr&sort=step&cols=person%2Creceived"
     answer = save(browser, address, name="Mes urgences")
     assert answer.headers["Location"] == address
+    told = words(browser.get("/staff/views?list=owner%3Dme%26stage%3Dnew%26language%3Dfr%26sort%3Dstep").text)
+    assert "Nouvelle demande · Mes dossiers · Langue : Français · Prochaine étape la plus proche d’abord" in told
     page = browser.get(address).text
     assert re.search(r'filter--saved" href="[^"]+" aria-current="true">Mes urgences<', page)
     assert "Mes urgences" not in signed_in(people.other_adviser).get("/staff/cases").text

@@ -7,14 +7,18 @@ from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from crm import schema
+from crm.accounts.models import Staff
 from crm.app import create_app
-from crm.cases.models import Case
+from crm.cases.models import Case, TurnSpell
+from crm.cases.searching import find
+from crm.cases.settling import settle
 from crm.cases.vocabulary import Stage
 from crm.db import Base, db, writing
 from crm.links.models import Link, Purpose
 from crm.links.services import issue
 from crm.outbox.models import Message
 from crm.partners.models import Body
+from crm.search.words import read_question
 from crm.talks.models import TalkCell
 from crm.timeline.models import Event, EventDetail
 from tests.conftest import settings_for
@@ -232,4 +236,67 @@ def test_going_back_keeps_what_was_landed_and_never_gives_a_number_of_a_link_twi
         assert db.session.get_one(Message, 9).link_id == 41
         again = issue(Purpose.CASE, 7, days=7).id
         assert again > last or db.engine.dialect.name != "sqlite"
+        db.session.commit()
+
+
+BEFORE_TURNS = "20261125_1200"
+FILES = """
+INSERT INTO staff (id, email, name, role, language, password_hash, active, on_duty, created_at)
+VALUES (3, 'amelie@b.ca', 'Amélie', 'adviser', 'fr', 'x', true, false, '2026-01-01 10:00:00');
+INSERT INTO body (id, code, kind, name_fr, name_en, short_fr, short_en, offer_fr, offer_en, territory_fr, territory_en, contact_name,
+contact_email, contact_language, active, version) VALUES (90, 'cdrq', 'assistance', 'C', 'C', 'CDRQ', 'CDRQ', '', '', '', '', '', '', 'fr', true, 1);
+INSERT INTO permission (id, case_id, body_id, text_version, text_shown, language, purpose, fields, how, given_at, recorded_by_id, expires_on)
+SELECT n, n, 90, 'v', 't', 'fr', 'p', '[]', 'verbal', '2026-02-01 10:00:00', 3, '2027-02-01' FROM (SELECT 3 AS n UNION SELECT 5) AS numbers;
+INSERT INTO referral (id, case_id, body_id, permission_id, status, purpose, shared, created_by_id, created_at, sent_at, answer_note)
+SELECT n, n, 90, n, 'sent', 'p', '[]', 3, '2026-02-01 10:00:00', '2026-02-02 10:00:00', '' FROM (SELECT 3 AS n UNION SELECT 5) AS numbers;
+INSERT INTO talk (id, case_id, adviser_id, starts_at, minutes, mode, state, created_at)
+VALUES (1, 4, 3, '2035-01-05 15:00:00', 30, 'phone', 'booked', '2026-02-03 10:00:00');
+INSERT INTO follow_up (id, case_id, owner_id, rule, title, reason, due_on, first_due_on, state, created_at, outcome)
+VALUES (1, 5, 3, 'answer_person', '', '', '2026-02-09', '2026-02-09', 'todo', '2026-02-06 10:00:00', '')
+"""
+STOOD = {  # stage, when it was first replied to: the turn that follows, since when
+    1: ("new", None, ("team", "2026-01-02 10:00:00", None)),
+    2: ("paused", "2026-01-03 10:00:00", ("person", "2026-01-20 10:00:00", None)),
+    3: ("referred", "2026-01-03 10:00:00", ("body", "2026-02-02 10:00:00", 90)),
+    4: ("discovery", "2026-01-03 10:00:00", ("talk", "2026-02-03 10:00:00", None)),
+    5: ("referred", "2026-01-03 10:00:00", ("team", "2026-02-06 10:00:00", None)),
+    6: ("closed", None, ("nobody", "2026-01-20 10:00:00", None)),
+    7: ("planning", "2026-01-03 10:00:00", ("team", "2026-01-20 10:00:00", None)),
+}
+
+
+def test_files_that_were_there_are_in_the_right_hands_and_are_found(empty):
+    schema.upgrade(empty, BEFORE_TURNS)
+    with empty.app_context(), writing():
+        run = db.session.connection().exec_driver_sql
+        first, *others = FILES.split(";\n")
+        run(first)
+        for number, (stage, replied, _turn) in STOOD.items():
+            run(
+                f"INSERT INTO contact (id, name, role, language, mode, email, phone, phone_extension) VALUES ({number}, 'Nadia n{number}', 'lead', 'fr', 'email', '', '', '')"
+            )
+            run(
+                f"INSERT INTO project (id, name, description, sector, sector_other, stage, legal_form, region, locality, summary, version) VALUES ({number}, 'Projet {number}', 'Menuiserie', 'sharing', '', 'idea', 'coop', '06', '', '', 1)"
+            )
+            first_reply = f"'{replied}'" if replied else "NULL"
+            run(
+                "INSERT INTO case_file (id, reference, stage, stage_since, contact_id, project_id, language, source, received_at, reply_due_on, restricted, first_reply_at) "
+                f"VALUES ({number}, 'PCC-2B3C-4D5{number}', '{stage}', '2026-01-20 10:00:00', {number}, {number}, 'fr', 'web', '2026-01-02 10:00:00', '2026-01-07', false, {first_reply})"
+            )
+        for statement in others:
+            run(statement)
+        db.session.commit()
+    schema.upgrade(empty)
+    with empty.app_context(), writing():
+        for number, (_stage, _replied, (turn, since, body)) in STOOD.items():
+            case = db.session.get_one(Case, number)
+            assert (case.turn, f"{case.turn_since:%Y-%m-%d %H:%M:%S}", case.turn_body_id) == (turn, since, body), number
+            assert (case.turn_until is not None) is (turn == "talk")
+            (spell,) = db.session.scalars(select(TurnSpell).where(TurnSpell.case_id == number)).all()
+            assert (spell.turn, spell.entered_at, spell.left_at) == (case.turn, case.turn_since, None)
+            # What the migration said is what the rule says.
+            assert settle(case) is False, number
+        staff = db.session.get_one(Staff, 3)
+        assert len(find(staff, read_question("menuiserie"))) == len(STOOD)
+        assert [one.row.reference for one in find(staff, read_question("nadia n3"))] == ["PCC-2B3C-4D53"]
         db.session.commit()
