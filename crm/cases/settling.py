@@ -30,6 +30,7 @@ def _before_commit(session: Any) -> None:
         case = session.get_one(Case, case_id)
         if not opened and not has_request_context():
             # Verbs of a request hold the file already; a job may touch it while one of them changes it.
+            session.flush()  # reading a row again forgets what was not written of it
             session.refresh(case, with_for_update={"of": Case})
         settle(case, opened=opened)
 
