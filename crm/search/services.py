@@ -133,7 +133,7 @@ def rebuild(last: int, *, said: Callable[[int], None] = lambda _done: None) -> i
         for one in _offered():
             rows = one.rows().subquery()
             for case_id, number, *found in db.session.execute(
-                select(rows).where(rows.c[0].between(first, first + BATCH - 1))
+                select(rows).where(rows.c[0].between(first, first + BATCH - 1)).order_by(rows.c[0], rows.c[1])
             ):
                 if one.kind == FILE:
                     of_file.setdefault(case_id, []).extend(found)

@@ -178,7 +178,7 @@ def test_merged_files_are_found_and_lead_to_the_one_that_goes_on(make, people, s
     session.commit()
     browser = signed_in(people.adviser)
     page = browser.get("/staff/search?q=levain").text
-    (address,) = set(re.findall(r'href="(/staff/cases/[\w-]+)"', page))
+    (address,) = set(re.findall(r'href="(/staff/cases/PCC-[\w-]+)"', page))
     assert address.rpartition("/")[2] in {kept.reference, gone.reference}
     browser.client.get(address, headers={"Host": "127.0.0.1:8000"})
     assert found(people.adviser, "boulange")[0] in {kept.reference, gone.reference}
