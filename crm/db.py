@@ -17,10 +17,12 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Engine,
+    Integer,
     MetaData,
     ScalarSelect,
     Select,
     String,
+    bindparam,
     cast,
     event,
     func,
@@ -124,6 +126,12 @@ def as_one_value(rows: Select[Any], dialect: str) -> ScalarSelect[Any]:
         return select(func.json_group_array(func.json_array(*inner.c))).scalar_subquery()
     gathered = func.json_agg(func.json_build_array(*inner.c))
     return select(func.coalesce(cast(gathered, String), "[]")).scalar_subquery()
+
+
+def counted(rows: Select[Any]) -> ScalarSelect[int]:
+    """How many rows a select has, counted to the number bound as `at_most`: nobody counts all there are to show a page."""
+    some = rows.limit(bindparam("at_most", type_=Integer)).subquery()
+    return select(func.count()).select_from(some).scalar_subquery()
 
 
 def listed(value: str) -> list[list[Any]]:

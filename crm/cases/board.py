@@ -6,14 +6,15 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Integer, Select, bindparam, func, literal, select, union_all
+from sqlalchemy import Integer, bindparam, literal, select, union_all
 
 from crm import clock
 from crm.accounts.models import Staff
-from crm.cases.filters import ALL, OPEN, Filter, Shape, may_list
-from crm.cases.models import Case, Contact, Project
+from crm.cases.filters import ALL, OPEN, Filter, Shape, mark_of, may_list, together
+from crm.cases.models import Case
+from crm.cases.queries import named
 from crm.cases.vocabulary import Stage
-from crm.db import UTCDateTime, db
+from crm.db import UTCDateTime, counted, db
 from crm.partners.models import Body
 
 CARDS = 50  # of a stage
@@ -35,58 +36,44 @@ def columns_of(staff: Staff, wanted: Filter) -> list[Column]:
     stages = [stage for stage in Stage if wanted.stages[0] in {OPEN, ALL} or stage in wanted.stages]
     if not may_list(staff) or wanted.impossible:
         return [Column(stage, [], 0) for stage in stages]
-    asked: dict[str, Any] = {"cards": CARDS, "counted": COUNTED, "closed_since": clock.now() - CLOSED_FOR}
-    shapes = []
-    for place, stage in enumerate(stages):
-        one = wanted.but(stages=(stage.value,))
-        shapes.append((stage, one.shape))
-        asked |= {f"{name}_{place}": value for name, value in one.values(staff).items()}
+    shapes, asked = together([wanted.but(stages=(stage.value,)) for stage in stages], staff)
+    asked |= {"cards": CARDS, "at_most": COUNTED, "closed_since": clock.now() - CLOSED_FOR}
+    shown = tuple(zip(stages, shapes, strict=True))
     dialect = db.engine.dialect.name
     cards: dict[Stage, list[Any]] = {stage: [] for stage in stages}
-    for row in db.session.execute(_cards(tuple(shapes), dialect), asked):
+    for row in db.session.execute(_cards(shown, dialect), asked):
         cards[row.stage].append(row)
-    numbers = db.session.execute(_numbers(tuple(shapes), dialect), asked).one()
+    numbers = db.session.execute(_numbers(shown, dialect), asked).one()
     return [Column(stage, cards[stage], number) for stage, number in zip(stages, numbers, strict=True)]
 
 
 def _of(stage: Stage, shape: Shape, dialect: str, place: int) -> Any:
     """The files of a stage that answer the filter."""
-    files = select(Case.id)
-    if shape.facets:
-        files = files.join(Project, Project.id == Case.project_id)
-    files = files.where(shape.condition(dialect, f"_{place}"))
-    return (
-        files.where(Case.closed_at >= bindparam("closed_since", type_=UTCDateTime)) if stage is Stage.CLOSED else files
-    )
+    files = shape.files(dialect, mark_of(place))
+    if stage is not Stage.CLOSED:
+        return files
+    return files.where(Case.closed_at >= bindparam("closed_since", type_=UTCDateTime))
 
 
 @lru_cache(200)
-def _cards(shapes: tuple[tuple[Stage, Shape], ...], dialect: str) -> Select[Any]:
+def _cards(shapes: tuple[tuple[Stage, Shape], ...], dialect: str) -> Any:
     parts = []
     for place, (stage, shape) in enumerate(shapes):
         first = _of(stage, shape, dialect, place).order_by(Case.received_at.desc(), Case.id.desc())
         first = first.limit(bindparam("cards", type_=Integer)).subquery()
         parts.append(select(first.c.id, literal(place, Integer).label("place")))
     shown = union_all(*parts).subquery()
-    statement: Any = (
-        select(
-            Case.id, Case.reference, Case.stage, Case.next_step_on, Case.turn, Case.turn_since, Project.name.label("project"),
-            Contact.name.label("person"), Staff.name.label("owner"), Body.short_fr, Body.short_en,
-        )
-        .join(shown, shown.c.id == Case.id)
-        .join(Contact, Contact.id == Case.contact_id)
-        .join(Project, Project.id == Case.project_id)
+    card = select(
+        Case.id, Case.reference, Case.stage, Case.next_step_on, Case.turn, Case.turn_since, Body.short_fr, Body.short_en
+    )
+    return (
+        named(card.add_columns(Staff.name.label("owner")).join(shown, shown.c.id == Case.id))
         .outerjoin(Staff, Staff.id == Case.owner_id)
         .outerjoin(Body, Body.id == Case.turn_body_id)
         .order_by(shown.c.place, Case.received_at.desc(), Case.id.desc())
-    )  # fmt: skip
-    return statement  # type: ignore[no-any-return]
+    )
 
 
 @lru_cache(200)
-def _numbers(shapes: tuple[tuple[Stage, Shape], ...], dialect: str) -> Select[Any]:
-    counts = []
-    for place, (stage, shape) in enumerate(shapes):
-        some = _of(stage, shape, dialect, place).limit(bindparam("counted", type_=Integer)).subquery()
-        counts.append(select(func.count()).select_from(some).scalar_subquery().label(f"number_{place}"))
-    return select(*counts)
+def _numbers(shapes: tuple[tuple[Stage, Shape], ...], dialect: str) -> Any:
+    return select(*(counted(_of(stage, shape, dialect, place)) for place, (stage, shape) in enumerate(shapes)))

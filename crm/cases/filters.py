@@ -18,7 +18,7 @@ from crm.access import CASE_ROLES
 from crm.accounts.models import Staff
 from crm.cases.models import Case, CaseNeed, Project
 from crm.cases.queries import is_held, visible_to
-from crm.cases.vocabulary import LegalForm, Stage, Turn
+from crm.cases.vocabulary import LegalForm, PreferredLanguage, Stage, Turn
 from crm.db import UTCDateTime, db
 from crm.feature import plugged
 from crm.i18n import lazy
@@ -58,16 +58,17 @@ def _family(value: str) -> Iterable[str]:
     return [form for form in LegalForm if form == value or form.startswith(f"{value}_")]
 
 
-def _of(*, turn: bool = False) -> Options:
-    return [(code, words) for code, words in choices("cases.turn") if code != Turn.NOBODY or not turn]
+def _but(vocabulary: str, left_out: str) -> Options:
+    """A vocabulary without the value that no list is narrowed to."""
+    return [(code, words) for code, words in choices(vocabulary) if code != left_out]
 
 
 FACETS = (
-    Facet("turn", lazy("Whose turn"), lambda: _of(turn=True), Case.turn.in_),
+    Facet("turn", lazy("Whose turn"), lambda: _but("cases.turn", Turn.NOBODY), Case.turn.in_),
     Facet(
         "language",
         lazy("Language"),
-        lambda: [one for one in choices("cases.language") if one[0] != "either"],
+        lambda: _but("cases.language", PreferredLanguage.EITHER),
         Case.language.in_,
     ),
     Facet("region", lazy("Region"), lambda: choices("cases.region"), Project.region.in_),
@@ -117,7 +118,7 @@ class Filter:
 
         stages = known("stage", (OPEN, ALL, *Stage))
         alone = next((one for one in (ALL, OPEN) if one in stages), None)
-        owners = tuple(value for value in known_owners(arguments, ignored))
+        owners = tuple(_known_owners(arguments, ignored))
         chosen = tuple(
             (name, values)
             for name, facet in facets().items()
@@ -147,9 +148,9 @@ class Filter:
     def address(self) -> str:
         return urlencode(self.pairs())
 
-    def stamp(self) -> int:
+    def stamp(self) -> str:
         """Tells this filter from others, in the key of a page."""
-        return crc32(self.address().encode())
+        return f"{crc32(self.address().encode()):x}"
 
     def but(self, **changes: Any) -> "Filter":
         """The same filter with parts of it changed."""
@@ -167,10 +168,10 @@ class Filter:
 
     @property
     def shape(self) -> "Shape":
-        numbers = any(owner not in {ME, NOBODY} for owner in self.owners) or ME in self.owners
         return Shape(
             self.stages[0] if self.stages[0] in {OPEN, ALL} else "some" if len(self.stages) > 1 else "one",
-            ("some" if numbers else "") + (NOBODY if NOBODY in self.owners else ""),
+            any(owner != NOBODY for owner in self.owners),
+            NOBODY in self.owners,
             tuple(name for name, _values in self.facets),
             self.late,
             since=self.since is not None,
@@ -183,8 +184,8 @@ class Filter:
         found: dict[str, Any] = {"staff_id": staff.id}
         if self.stages[0] not in {OPEN, ALL}:
             found |= {"stage": self.stages[0]} if len(self.stages) == 1 else {"stages": list(self.stages)}
-        if self.shape.owners.startswith("some"):
-            found["owners"] = [staff.id if one == ME else int(one) for one in self.owners if one != NOBODY]
+        if owners := [staff.id if one == ME else int(one) for one in self.owners if one != NOBODY]:
+            found["owners"] = owners
         every = facets()
         for name, values in self.facets:
             found[f"facet_{name}"] = list(dict.fromkeys(wide for value in values for wide in every[name].widen(value)))
@@ -212,7 +213,8 @@ class Shape:
     """Which parts a filter has, whatever their values."""
 
     stages: str
-    owners: str
+    owners: bool
+    nobody: bool
     facets: tuple[str, ...]
     late: str
     since: bool
@@ -235,9 +237,9 @@ class Shape:
             found.append(Case.stage == value("stage", Case.stage.type))
         elif self.stages == "some":
             found.append(Case.stage.in_(value("stages", many=True)))
-        if self.owners:
-            theirs = [Case.owner_id.in_(value("owners", many=True))] if self.owners.startswith("some") else []
-            nobodys = [Case.owner_id.is_(None)] if self.owners.endswith(NOBODY) else []
+        if self.owners or self.nobody:
+            theirs = [Case.owner_id.in_(value("owners", many=True))] if self.owners else []
+            nobodys = [Case.owner_id.is_(None)] if self.nobody else []
             found.append(or_(*theirs, *nobodys))
         every = facets()
         found += [every[name].where(value(f"facet_{name}", many=True)) for name in self.facets]
@@ -259,8 +261,30 @@ class Shape:
             found.append(Case.id.in_(files.union_all(of_texts)))
         return and_(*found)
 
+    def files(self, dialect: str, mark: str = "") -> Any:
+        """The files that answer, by number."""
+        found: Any = select(Case.id)
+        if self.facets:  # some of them are of the project
+            found = found.join(Project, Project.id == Case.project_id)
+        return found.where(self.condition(dialect, mark))
 
-def known_owners(arguments: Any, ignored: list[str]) -> list[str]:
+
+def mark_of(place: int) -> str:
+    """What ends the names of parameters of one filter among several."""
+    return f"_{place}"
+
+
+def together(filters: Sequence[Filter], staff: Staff) -> tuple[tuple[Shape, ...], dict[str, Any]]:
+    """Several filters for one statement: their shapes, and what it binds, each value under the mark of its filter's place."""
+    asked = {
+        f"{name}{mark_of(place)}": value
+        for place, wanted in enumerate(filters)
+        for name, value in wanted.values(staff).items()
+    }
+    return tuple(wanted.shape for wanted in filters), asked
+
+
+def _known_owners(arguments: Any, ignored: list[str]) -> list[str]:
     """Owners of an address: "me", "none", or the number of an account."""
     found = []
     for value in list(dict.fromkeys(arguments.getlist("owner")))[:MOST_VALUES]:

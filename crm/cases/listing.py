@@ -1,26 +1,23 @@
 """A page of the list of files: which columns, in which order, sorted how, from which file on. Pages follow each other by key, never by number."""
 
-import base64
-import binascii
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, Integer, Select, and_, bindparam, case, func, or_, select
+from sqlalchemy import ColumnElement, Date, Integer, and_, bindparam, case, or_, select
 
 from crm.accounts.models import Staff
-from crm.cases.filters import Filter, Shape, may_list
+from crm.cases.filters import Filter, Shape, mark_of, may_list, together
 from crm.cases.models import Case, Contact, Project
 from crm.cases.vocabulary import Stage
-from crm.db import UTCDateTime, db
+from crm.db import UTCDateTime, counted, db
 from crm.i18n import lazy
+from crm.paging import read_key, write_key
 from crm.partners.models import Body
 
 PAGE = 50
-LONGEST_KEY, LARGEST_ID = 160, 2**31 - 1
 SHAPES = 400  # statements kept built
 COLUMNS = {
     "person": lazy("Person"),
@@ -47,13 +44,13 @@ SORTS = {
     "stage": lazy("Stage, in order"),
 }
 RANK = case({stage: place for place, stage in enumerate(Stage)}, value=Case.stage)
-# What a page is sorted by, and how a value of it is bound.
-_KEYS: dict[str, tuple[Any, Any]] = {
-    "new": (Case.received_at, UTCDateTime),
-    "old": (Case.received_at, UTCDateTime),
-    "waiting": (Case.turn_since, UTCDateTime),
-    "step": (Case.next_step_on, Date),
-    "stage": (RANK, Integer),
+# What a page is sorted by, what kind of value that is, and how it is bound.
+_KEYS: dict[str, tuple[Any, type[Any], Any]] = {
+    "new": (Case.received_at, datetime, UTCDateTime),
+    "old": (Case.received_at, datetime, UTCDateTime),
+    "waiting": (Case.turn_since, datetime, UTCDateTime),
+    "step": (Case.next_step_on, date, Date),
+    "stage": (RANK, int, Integer),
 }
 
 
@@ -117,7 +114,8 @@ def page_of(
     stray = bool(after) and key is None
     if len(rows) <= limit:
         return Page(rows, "", stray)
-    return Page(rows[:limit], _write_key(rows[limit - 1], sort, wanted.stamp()), stray)
+    last = rows[limit - 1]
+    return Page(rows[:limit], write_key(sort, wanted.stamp(), last.key, last.id), stray)
 
 
 # What each column reads of a file, beside what every list does.
@@ -138,7 +136,7 @@ _READS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def _read(columns: Sequence[str], sort: str) -> Select[Any]:
+def _reading(columns: Sequence[str], sort: str) -> Any:
     """Files with what some columns show of them."""
     read = [Case.id, Case.reference, Case.stage, Project.name.label("project")]
     read += [one for name in columns for one in _READS.get(name, ()) if one not in read]
@@ -149,14 +147,14 @@ def _read(columns: Sequence[str], sort: str) -> Select[Any]:
         statement = statement.outerjoin(Staff, Staff.id == Case.owner_id)
     if "turn" in columns:
         statement = statement.outerjoin(Body, Body.id == Case.turn_body_id)
-    return statement  # type: ignore[no-any-return]
+    return statement
 
 
 @lru_cache(SHAPES)
-def _statement(shape: Shape, sort: str, where: str, dialect: str, columns: tuple[str, ...] = USUAL) -> Select[Any]:
+def _statement(shape: Shape, sort: str, where: str, dialect: str, columns: tuple[str, ...] = USUAL) -> Any:
     """The files of a page. `where` says whether it is the first one, one after a key, or after a file that has none."""
-    of, _type = _KEYS[sort]
-    statement = _read(columns, sort).where(shape.condition(dialect))
+    of = _KEYS[sort][0]
+    statement = _reading(columns, sort).where(shape.condition(dialect))
     if sort == "new":
         ordered = statement.order_by(of.desc(), Case.id.desc())
     elif sort == "step" and where == "first":
@@ -169,8 +167,8 @@ def _statement(shape: Shape, sort: str, where: str, dialect: str, columns: tuple
 
 
 def _beyond(sort: str, where: str) -> ColumnElement[bool]:
-    of, kind = _KEYS[sort]
-    key, key_id = bindparam("key", type_=kind), bindparam("key_id", type_=Integer)
+    of, _kind, bound_as = _KEYS[sort]
+    key, key_id = bindparam("key", type_=bound_as), bindparam("key_id", type_=Integer)
     if where == "last":
         return and_(of.is_(None), Case.id > key_id)
     if sort == "new":
@@ -178,36 +176,15 @@ def _beyond(sort: str, where: str) -> ColumnElement[bool]:
     return and_(of >= key, or_(of > key, Case.id > key_id))
 
 
-def _write_key(row: Any, sort: str, stamp: int) -> str:
-    value = row.key
-    if isinstance(value, datetime):
-        value = value.timestamp()
-    elif isinstance(value, date):
-        value = value.toordinal()
-    raw = json.dumps([sort, stamp, value, row.id]).encode()
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def _read_key(value: str, sort: str, stamp: int) -> tuple[Any, int] | None:
-    """The key of a page's address; None for anything that is not one of this very list."""
-    if not value or len(value) > LONGEST_KEY:
+def _read_key(value: str, sort: str, stamp: str) -> tuple[Any, int] | None:
+    """The key of a page of this very list; None for any other."""
+    found = read_key(value, str, str, _KEYS[sort][1], int)
+    if found is None or (found[0], found[1]) != (sort, stamp) or found[3] is None:
         return None
-    try:
-        of_sort, of_filter, key, case_id = json.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
-        if (of_sort, of_filter) != (sort, stamp) or not isinstance(case_id, int):
-            return None
-        kind = _KEYS[sort][1]
-        if key is None:
-            found: Any = None if sort == "step" else False
-        elif kind is UTCDateTime:
-            found = datetime.fromtimestamp(float(key), tz=UTC)
-        else:
-            found = date.fromordinal(int(key)) if kind is Date else int(key)
-    except (binascii.Error, ValueError, TypeError, OverflowError, OSError, RecursionError):
+    key = found[2]
+    if (key is None and sort != "step") or (sort == "stage" and key >= len(Stage)):
         return None
-    if found is False or (isinstance(found, int) and not isinstance(found, bool) and not 0 <= found < len(Stage)):
-        return None
-    return (found, case_id) if 0 <= case_id <= LARGEST_ID else None
+    return key, found[3]
 
 
 # --- counts ----------------------------------------------------------------------------------------------------------
@@ -224,19 +201,10 @@ def counts(staff: Staff, filters: Sequence[Filter], most: int = COUNTED) -> list
     """How many files answer each of some filters, each counted to `most`, in one statement."""
     if not may_list(staff) or not filters:
         return [0] * len(filters)
-    dialect = db.engine.dialect.name
-    asked: dict[str, Any] = {"at_most": most}
-    for place, wanted in enumerate(filters):
-        asked |= {f"{name}_{place}": value for name, value in wanted.values(staff).items()}
-    shapes = tuple(wanted.shape for wanted in filters)
-    return list(db.session.execute(_counts(shapes, dialect), asked).one())
+    shapes, asked = together(filters, staff)
+    return list(db.session.execute(_counts(shapes, db.engine.dialect.name), asked | {"at_most": most}).one())
 
 
 @lru_cache(SHAPES)
-def _counts(shapes: tuple[Shape, ...], dialect: str) -> Select[Any]:
-    found = []
-    for place, shape in enumerate(shapes):
-        some = select(Case.id).join(Project, Project.id == Case.project_id) if shape.facets else select(Case.id)
-        some = some.where(shape.condition(dialect, f"_{place}")).limit(bindparam("at_most", type_=Integer))
-        found.append(select(func.count()).select_from(some.subquery()).scalar_subquery().label(f"count_{place}"))
-    return select(*found)
+def _counts(shapes: tuple[Shape, ...], dialect: str) -> Any:
+    return select(*(counted(shape.files(dialect, mark_of(place))) for place, shape in enumerate(shapes)))

@@ -1,12 +1,9 @@
 """Reads of files. Every one goes through `visible`, the single answer to "which files may this person see?"."""
 
-import base64
-import binascii
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -16,14 +13,14 @@ from sqlalchemy.orm import contains_eager, joinedload
 from crm import clock
 from crm.access import CASE_ROLES
 from crm.accounts.models import Staff
-from crm.cases.models import Case, CaseNeed, CaseReader, Exchange, Note, Project
+from crm.cases.models import Case, CaseNeed, CaseReader, Contact, Exchange, Note, Project
 from crm.cases.vocabulary import Need, Stage
 from crm.db import UTCDateTime, as_one_value, db, listed, read_instant
 from crm.feature import plugged
+from crm.paging import read_key, write_key
 from crm.timeline.models import ActorKind, Event, EventDetail
 
 REFERENCE = re.compile(r"[A-Z0-9-]{1,20}")
-LONGEST_KEY, LARGEST_ID = 100, 2**31 - 1
 HISTORY = 20
 
 
@@ -74,31 +71,6 @@ def _one(*, lock: bool) -> Select[Case]:
     return statement.with_for_update(of=Case) if lock else statement
 
 
-def _cut(rows: Sequence[Row[Any]], limit: int, instant: str) -> tuple[Sequence[Row[Any]], str]:
-    """A page of rows asked for with one more than it holds, and the key of the next page; empty on the last."""
-    if len(rows) <= limit:
-        return rows, ""
-    last = rows[limit - 1]
-    return rows[:limit], _write_key(getattr(last, instant), last.id)
-
-
-def _write_key(received_at: datetime, case_id: int) -> str:
-    raw = json.dumps([received_at.timestamp(), case_id]).encode()
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def _read_key(value: str) -> tuple[datetime, int] | None:
-    """The key of a page's address; None for anything that is not one."""
-    if not value or len(value) > LONGEST_KEY:
-        return None
-    try:
-        stamp, case_id = json.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
-        received_at, number = datetime.fromtimestamp(float(stamp), tz=UTC), int(case_id)
-    except (binascii.Error, ValueError, TypeError, OverflowError, OSError, RecursionError):
-        return None
-    return (received_at, number) if 0 <= number <= LARGEST_ID else None
-
-
 def waiting_requests(staff: Staff) -> int:
     """How many new requests nobody took, counted to 100 at most."""
     some = select(Case.id).where(visible(staff), Case.stage == Stage.NEW, Case.owner_id.is_(None)).limit(100)
@@ -133,6 +105,15 @@ def _needs() -> Select[Need]:
     return select(CaseNeed.need).where(CaseNeed.case_id == bindparam("case_id")).order_by(CaseNeed.since, CaseNeed.need)
 
 
+def named(statement: Any) -> Any:
+    """A statement on files, with who asks (`person`) and for which project (`project`)."""
+    return (
+        statement.add_columns(Project.name.label("project"), Contact.name.label("person"))
+        .join(Contact, Contact.id == Case.contact_id)
+        .join(Project, Project.id == Case.project_id)
+    )
+
+
 @dataclass(frozen=True)
 class HistoryPage:
     """One page of a file's history, the newest first; `before` opens the next one, and is empty on the last."""
@@ -143,15 +124,19 @@ class HistoryPage:
 
 def history(case: Case, before: str = "", limit: int = HISTORY) -> HistoryPage:
     """Events of a file, and of those merged into it, with their detail, author, note and exchange."""
-    key = _read_key(before)
+    key = read_key(before, datetime, int)
     files = [case.id]
     if case.has_merged:
         files += db.session.scalars(select(Case.id).where(Case.merged_into_id == case.id))
     asked: dict[str, Any] = {"files": files, "at_most": limit + 1}
-    if key is not None:
+    further = key is not None and None not in key
+    if key is not None and further:
         asked |= {"at": key[0], "event_id": key[1]}
-    rows = db.session.execute(_history(first=key is None), asked).all()
-    return HistoryPage(*_cut(rows, limit, "at"))
+    rows = db.session.execute(_history(first=not further), asked).all()
+    if len(rows) <= limit:
+        return HistoryPage(rows, "")
+    last = rows[limit - 1]
+    return HistoryPage(rows[:limit], write_key(last.at, last.id))
 
 
 @cache

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from sqlalchemy import Select, bindparam, or_, select
+from sqlalchemy import bindparam, or_, select
 from werkzeug.datastructures import MultiDict
 
 from crm.access import Role
@@ -39,16 +39,15 @@ def seen_by(staff: Staff) -> Sequence[Any]:
 
 
 @cache
-def _seen() -> Select[Any]:
+def _seen() -> Any:
     me: Any = bindparam("staff_id")
-    statement: Any = (
+    return (
         select(SavedView, Staff.name.label("owner"), StartView.view_id.label("start"))
         .join(Staff, Staff.id == SavedView.owner_id)
         .outerjoin(StartView, (StartView.view_id == SavedView.id) & (StartView.staff_id == me))
         .where(or_(SavedView.owner_id == me, SavedView.shared.is_(True)))
         .order_by(SavedView.owner_id != me, SavedView.name, SavedView.id)
     )
-    return statement  # type: ignore[no-any-return]
 
 
 def find(number: int, staff: Staff) -> SavedView | None:

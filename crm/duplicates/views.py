@@ -6,7 +6,7 @@ from typing import Any
 
 import wtforms
 from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, url_for
-from sqlalchemy import Select, and_, bindparam, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 from werkzeug.wrappers import Response as BaseResponse
 
 from crm import clock, forms
@@ -16,7 +16,7 @@ from crm.accounts.models import Staff
 from crm.cases import queries
 from crm.cases.founders import founders_of_case
 from crm.cases.merging import same_person
-from crm.cases.models import Case, Contact, Project
+from crm.cases.models import Case
 from crm.cases.views import case_or_404
 from crm.cases.vocabulary import Stage
 from crm.db import db
@@ -70,27 +70,14 @@ def load(case: Case, staff: Staff) -> dict[str, Any]:
 
 
 @cache
-def _alike() -> Select[*tuple[Any, ...]]:
+def _alike() -> Any:
     me_first = and_(LikePair.older_id == bindparam("case_id"), Case.id == LikePair.newer_id)
     me_last = and_(LikePair.newer_id == bindparam("case_id"), Case.id == LikePair.older_id)
     undecided = and_(LikePair.verdict.is_(None), services.comparable())
-    return (
-        select(
-            LikePair.score,
-            LikePair.reasons,
-            LikePair.verdict,
-            Case.reference,
-            Case.stage,
-            Project.name.label("project"),
-            Contact.name.label("person"),
-        )
-        .join(Case, or_(me_first, me_last))
-        .join(Contact, Contact.id == Case.contact_id)
-        .join(Project, Project.id == Case.project_id)
-        .where(
-            or_(undecided, LikePair.verdict.in_((Verdict.SAME_PERSON, Verdict.SAME_TEAM, Verdict.SAME_PROJECT))),
-            queries.visible_to(bindparam("staff_id")),
-        )
+    read = select(LikePair.score, LikePair.reasons, LikePair.verdict, Case.reference, Case.stage)
+    return queries.named(read.join(Case, or_(me_first, me_last))).where(
+        or_(undecided, LikePair.verdict.in_((Verdict.SAME_PERSON, Verdict.SAME_TEAM, Verdict.SAME_PROJECT))),
+        queries.visible_to(bindparam("staff_id")),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import wtforms
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import Row, Select, exists, func, select
+from sqlalchemy import Row, exists, func, select
 from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -18,7 +18,7 @@ from crm.accounts.queries import duty_person
 from crm.activities import services as activities
 from crm.business_days import business_days_between, is_business_day
 from crm.cases.models import Case, Contact, Project
-from crm.cases.queries import visible
+from crm.cases.queries import named, visible
 from crm.cases.services import advance, assign
 from crm.cases.views import case_or_404
 from crm.cases.vocabulary import ClosingReason, Source, Stage
@@ -81,25 +81,22 @@ def _waiting(staff: Staff, *, quarantined: bool) -> Sequence[Row[Any]]:
     ).all()
 
 
-def _rows() -> Select[*tuple[Any, ...]]:
+def _rows() -> Any:
+    read = select(
+        Case.id,
+        Case.reference,
+        Case.received_at,
+        Case.reply_due_on,
+        Case.language,
+        Case.source,
+        Contact.email,
+        Contact.phone,
+        Contact.phone_extension,
+        Project.description,
+        Request.suspicions,
+    )
     return (
-        select(
-            Case.id,
-            Case.reference,
-            Case.received_at,
-            Case.reply_due_on,
-            Case.language,
-            Case.source,
-            Contact.name.label("person"),
-            Contact.email,
-            Contact.phone,
-            Contact.phone_extension,
-            Project.name.label("project"),
-            Project.description,
-            Request.suspicions,
-        )
-        .join(Contact, Contact.id == Case.contact_id)
-        .join(Project, Project.id == Case.project_id)
+        named(read.select_from(Case))
         .outerjoin(Request, Request.case_id == Case.id)
         .where(Case.stage == Stage.NEW)
         .order_by(Case.received_at, Case.id)

@@ -17,8 +17,9 @@ from crm.business_days import add_business_days, business_days_between
 from crm.cases import pipeline
 from crm.cases.filters import IS_OPEN
 from crm.cases.merging import move_rows, return_rows
-from crm.cases.models import Case, Contact, Project
+from crm.cases.models import Case
 from crm.cases.pipeline import Move, Refusal
+from crm.cases.queries import named
 from crm.cases.queries import needs as needs_of
 from crm.cases.vocabulary import Stage, Turn
 from crm.config import LANGUAGES
@@ -92,21 +93,10 @@ def owed_answers(staff: Staff) -> dict[str, Any]:
 
 
 @cache
-def _owed() -> Select[*tuple[Any, ...]]:
+def _owed() -> Any:
+    read = select(Referral.sent_at, Body.short_fr, Body.short_en, Case.reference).select_from(Case)
     return (
-        select(
-            Referral.sent_at,
-            Body.short_fr,
-            Body.short_en,
-            Case.reference,
-            Project.name.label("project"),
-            Contact.name.label("person"),
-        )
-        .select_from(Case)
-        .join(Referral, Referral.case_id == Case.id)
-        .join(Body, Body.id == Referral.body_id)
-        .join(Contact, Contact.id == Case.contact_id)
-        .join(Project, Project.id == Case.project_id)
+        named(read.join(Referral, Referral.case_id == Case.id).join(Body, Body.id == Referral.body_id))
         .where(Case.owner_id == bindparam("staff_id"), Case.turn == Turn.BODY, IS_OPEN, Referral.status == Status.SENT)
         .order_by(Referral.sent_at, Referral.id)
         .limit(12)

@@ -8,6 +8,7 @@ from crm import clock
 from crm.access import case_team
 from crm.accounts.feature import me
 from crm.outbox.queries import mail_trouble
+from crm.paging import read_key, write_key
 from crm.reminders import today
 from crm.reminders.services import title_of
 
@@ -20,12 +21,13 @@ def mine() -> str:
     """Mine, the earliest first; `after` is where the page before ended."""
     when = request.args.get("when", "all")
     when = when if when in today.WHEN else "all"
-    found = today.mine(me(), when, _read_place(request.args.get("after", "")), today.PAGE + 1)
+    place = read_key(request.args.get("after", ""), date, int)
+    found = today.mine(me(), when, (place[0], place[1]) if place and None not in place else None, today.PAGE + 1)
     shown = found[: today.PAGE]
     after = ""
     if len(found) > today.PAGE:
         last = shown[-1].FollowUp
-        after = url_for("follow_ups.mine", when=when, after=f"{last.due_on.isoformat()}.{last.id}")
+        after = url_for("follow_ups.mine", when=when, after=write_key(last.due_on, last.id))
     return render_template(
         "reminders/mine.html",
         rows=shown,
@@ -36,13 +38,3 @@ def mine() -> str:
         today=clock.today(),
         trouble=mail_trouble(),
     )
-
-
-def _read_place(value: str) -> tuple[date, int] | None:
-    """The place of a page's address; None, which is the first page, for anything that is not one."""
-    day, _, number = value.partition(".")
-    try:
-        found = date.fromisoformat(day), int(number)
-    except ValueError:
-        return None
-    return found if number.isascii() and 0 <= found[1] < 2**31 else None

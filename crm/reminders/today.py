@@ -6,13 +6,13 @@ from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, Integer, Select, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Date, Integer, Select, and_, bindparam, or_, select
 
 from crm import clock
 from crm.accounts.models import Staff
-from crm.cases.models import Case, Contact, Project
-from crm.cases.queries import visible_to
-from crm.db import db
+from crm.cases.models import Case
+from crm.cases.queries import named, visible_to
+from crm.db import counted, db
 from crm.reminders.models import FollowUp, State
 from crm.reminders.rules import THE_PERSON_ACTED
 from crm.reminders.services import title_of
@@ -55,12 +55,9 @@ def _due(when: str) -> list[ColumnElement[bool]]:
 
 
 @cache
-def _mine(when: str, *, on: bool) -> Select[*tuple[Any, ...]]:
-    statement = (
-        select(FollowUp, Case.reference, Case.stage, Project.name.label("project"), Contact.name.label("person"))
-        .join(Case, Case.id == FollowUp.case_id)
-        .join(Contact, Contact.id == Case.contact_id)
-        .join(Project, Project.id == Case.project_id)
+def _mine(when: str, *, on: bool) -> Any:
+    statement: Any = (
+        named(select(FollowUp, Case.reference, Case.stage).join(Case, Case.id == FollowUp.case_id))
         .where(FollowUp.owner_id == bindparam("staff_id"), FollowUp.state == State.TODO, *_due(when))
         .where(visible_to(bindparam("staff_id")))
         .order_by(FollowUp.due_on, FollowUp.id)
@@ -73,23 +70,16 @@ def _mine(when: str, *, on: bool) -> Select[*tuple[Any, ...]]:
 
 def due(staff: Staff) -> Due:
     """How many are late and due today, in one statement."""
-    values = db.session.execute(_counts(), {"staff_id": staff.id} | _days("late")).one()
+    values = db.session.execute(_counts(), {"staff_id": staff.id, "at_most": COUNTED} | _days("late")).one()
     return Due(*values)
 
 
 @cache
 def _counts() -> Select[*tuple[Any, ...]]:
-    def counted(when: str) -> Any:
-        some = (
-            select(FollowUp.id)
-            .join(Case, Case.id == FollowUp.case_id)
-            .where(FollowUp.owner_id == bindparam("staff_id"), FollowUp.state == State.TODO, *_due(when))
-            .where(visible_to(bindparam("staff_id")))
-            .limit(COUNTED)
-        )
-        return select(func.count()).select_from(some.subquery()).scalar_subquery().label(when)
-
-    return select(counted("late"), counted("today"))
+    mine = select(FollowUp.id).join(Case, Case.id == FollowUp.case_id)
+    mine = mine.where(FollowUp.owner_id == bindparam("staff_id"), FollowUp.state == State.TODO)
+    mine = mine.where(visible_to(bindparam("staff_id")))
+    return select(*(counted(mine.where(*_due(when))) for when in ("late", "today")))
 
 
 def load(staff: Staff) -> dict[str, Any]:
@@ -104,17 +94,13 @@ def load_answers(staff: Staff) -> dict[str, Any]:
 
 
 @cache
-def _unanswered() -> Select[*tuple[Any, ...]]:
+def _unanswered() -> Any:
+    read = select(FollowUp.rule, FollowUp.created_at, FollowUp.due_on, Case.reference, Staff.name.label("owner"))
     return (
-        select(
-            FollowUp.rule, FollowUp.created_at, FollowUp.due_on, Case.reference,
-            Project.name.label("project"), Contact.name.label("person"), Staff.name.label("owner"),
-        )
-        .join(Case, Case.id == FollowUp.case_id)
-        .join(Contact, Contact.id == Case.contact_id)
-        .join(Project, Project.id == Case.project_id)
+        named(read.join(Case, Case.id == FollowUp.case_id))
         .outerjoin(Staff, Staff.id == FollowUp.owner_id)
-        .where(FollowUp.state == State.TODO, FollowUp.rule.in_(sorted(THE_PERSON_ACTED)), visible_to(bindparam("staff_id")))
+        .where(FollowUp.state == State.TODO, FollowUp.rule.in_(sorted(THE_PERSON_ACTED)))
+        .where(visible_to(bindparam("staff_id")))
         .order_by(FollowUp.created_at, FollowUp.id)
         .limit(bindparam("at_most", type_=Integer))
-    )  # fmt: skip
+    )

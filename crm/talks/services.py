@@ -13,9 +13,9 @@ from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.business_days import add_business_days, is_business_day
 from crm.cases.addresses import address_of_file, address_of_page, link_of
-from crm.cases.models import Case, Contact, Exchange, Project
+from crm.cases.models import Case, Contact, Exchange
 from crm.cases.pipeline import NOBODY_TO_TELL, Move, Refusal
-from crm.cases.queries import visible_to
+from crm.cases.queries import named, visible_to
 from crm.cases.services import assign, record_exchange
 from crm.cases.vocabulary import ExchangeDirection, ExchangeKind, ExchangeResult, Stage
 from crm.db import UTCDateTime, db
@@ -65,7 +65,7 @@ def booked(case: Case) -> list[Talk]:
 def of_today(staff: Staff) -> dict[str, Any]:
     """For the start page: my talks of today, and earlier ones of which nobody said what came."""
     start, end = clock.day_bounds(clock.today(), clock.today())
-    asked = {"staff_id": staff.id, "start": start, "end": end, "since": start - timedelta(days=60)}
+    asked = {"staff_id": staff.id, "end": end, "since": start - timedelta(days=60)}
     rows = db.session.execute(_of_today(), asked).all()
     return {
         "talks_today": [row for row in rows if row.Talk.starts_at >= start],
@@ -75,20 +75,11 @@ def of_today(staff: Staff) -> dict[str, Any]:
 
 
 @cache
-def _of_today() -> Select[*tuple[Any, ...]]:
-    instant = {name: bindparam(name, type_=UTCDateTime) for name in ("start", "end", "since")}
+def _of_today() -> Any:
+    instant = {name: bindparam(name, type_=UTCDateTime) for name in ("end", "since")}
+    read = select(Talk, Case.reference, Contact.phone, Contact.phone_extension)
     return (
-        select(
-            Talk,
-            Case.reference,
-            Project.name.label("project"),
-            Contact.name.label("person"),
-            Contact.phone,
-            Contact.phone_extension,
-        )
-        .join(Case, Case.id == Talk.case_id)
-        .join(Contact, Contact.id == Case.contact_id)
-        .join(Project, Project.id == Case.project_id)
+        named(read.join(Case, Case.id == Talk.case_id))
         .where(Talk.adviser_id == bindparam("staff_id"), Talk.state == TalkState.BOOKED)
         .where(Talk.starts_at >= instant["since"], Talk.starts_at < instant["end"], visible_to(bindparam("staff_id")))
         .order_by(Talk.starts_at, Talk.id)
