@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Flask, current_app
+from flask import Blueprint, Flask, current_app, g
 from sqlalchemy import ColumnElement, Select
 
 if TYPE_CHECKING:  # types only: the layers are about imports at run time
@@ -82,6 +82,13 @@ class Feature:
     today: tuple[TodayPart, ...] = ()  # desk: the start page
     messages: "tuple[MessageKind, ...]" = ()  # outbox
     personal_data: "tuple[Callable[[Case], None], ...]" = ()  # intake: what is destroyed of a person who refused
+
+
+def once(name: str, make: "Callable[[], Any]") -> Any:
+    """What `make` gives, worked out once in a request."""
+    if name not in g:
+        setattr(g, name, make())
+    return g.get(name)
 
 
 def plug(app: Flask, features: tuple[Feature, ...]) -> None:

@@ -11,12 +11,12 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import Connection
 
+from crm.cases.searching import is_whole as search_is_whole
 from crm.cases.searching import rebuild as rebuild_search
 from crm.config import ROOT
 from crm.db import db, writing
 from crm.partners.services import load_directory
 from crm.search import engine
-from crm.search.services import is_empty as search_is_empty
 
 
 def configuration() -> Config:
@@ -36,7 +36,7 @@ def upgrade(app: Flask, revision: str = "head") -> None:
         if revision == "head":
             load_directory()
             db.session.commit()
-            if search_is_empty():
+            if not search_is_whole():
                 rebuild_search()
 
 

@@ -2,12 +2,12 @@
 
 from functools import cache
 
-from flask import g
 from sqlalchemy import Select, case, select
 
 from crm.access import CASE_ROLES, Role
 from crm.accounts.models import Staff
 from crm.db import db
+from crm.feature import once
 
 People = tuple[tuple[int, str], ...]
 
@@ -19,10 +19,8 @@ def account_address(email: str) -> str:
 
 def active_case_team() -> People:
     """(id, name) of the people a file can be assigned to, by name; asked of the database once per request."""
-    kept: People | None = g.get("case_team")
-    if kept is None:
-        kept = g.case_team = tuple((row.id, row.name) for row in db.session.execute(_case_team()))
-    return kept
+    found: People = once("case_team", lambda: tuple((row.id, row.name) for row in db.session.execute(_case_team())))
+    return found
 
 
 @cache

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Integer, Select, bindparam, func, literal, select, union_all
+from sqlalchemy import Integer, Select, bindparam, exists, func, literal, select, union_all
 
 from crm.access import CASE_ROLES
 from crm.accounts.models import Staff
 from crm.cases.models import Case, Contact, Exchange, Founder, Note, Project
-from crm.cases.queries import visible_to
+from crm.cases.queries import named, visible_to
 from crm.db import db, touch
 from crm.search import engine, services
 from crm.search.models import SearchFile, SearchText
 from crm.search.services import FILE, Searched
-from crm.search.words import Question, fold, words_of
+from crm.search.words import Question
 
 _NAMED = (Case.reference, Contact.name, Contact.email, Contact.phone, Project.name, Project.neq)
 _TOLD = (Project.description, Project.summary, Project.sector_other, Project.supports_other)
@@ -52,6 +52,12 @@ SEARCHED = (
     Searched("note", lambda: select(Note.case_id, Note.id, Note.body)),
     Searched("exchange", lambda: select(Exchange.case_id, Exchange.id, Exchange.summary).where(Exchange.summary != "")),
 )
+
+
+def is_whole() -> bool:
+    """Whether every file is indexed: not so after an upgrade, nor when making the index was interrupted."""
+    missing = select(Case.id).where(~exists().where(SearchFile.case_id == Case.id)).limit(1)
+    return db.session.scalar(missing) is None
 
 
 def rebuild(said: Callable[[int], None] = lambda _done: None) -> int:
@@ -95,37 +101,20 @@ def find(staff: Staff, question: Question, limit: int = FOUND) -> Sequence[Found
     found: dict[int, Found] = {}
     for row in sorted(db.session.execute(_files(dialect), asked), key=lambda row: (row.tier, -row.id)):
         found.setdefault(row.id, Found(row))
-    if len(found) >= limit:
-        return list(found.values())[:limit]
-    rows = db.session.execute(_texts(dialect), asked | {"at_most": 3 * limit}).all()
-    rows = [row for row in rows if row.id not in found]
-    first: dict[int, Any] = {}
-    for row in rows:
-        first.setdefault(row.id, row)
-    shown = list(first.values())[: limit - len(found)]
-    return [*found.values(), *(Found(row, row.kind, excerpt(row.text or "", question)) for row in shown)]
+    if len(found) < limit:
+        for row in db.session.execute(_texts(dialect), asked | {"at_most": 3 * limit}):
+            if row.id not in found and len(found) < limit:
+                found[row.id] = Found(row, row.kind, excerpt(row.text or "", question))
+    return list(found.values())[:limit]
 
 
-def _shown(*more: Any) -> Select[*tuple[Any, ...]]:
-    return (
-        select(
-            Case.id,
-            Case.reference,
-            Case.stage,
-            Case.quarantined,
-            Project.name.label("project"),
-            Contact.name.label("person"),
-            Staff.name.label("owner"),
-            *more,
-        )
-        .join(Contact, Contact.id == Case.contact_id)
-        .join(Project, Project.id == Case.project_id)
-        .outerjoin(Staff, Staff.id == Case.owner_id)
-    )
+def _shown(*more: Any) -> Any:
+    read = select(Case.id, Case.reference, Case.stage, Case.quarantined, Staff.name.label("owner"), *more)
+    return named(read.select_from(Case).outerjoin(Staff, Staff.id == Case.owner_id))
 
 
 @cache
-def _files(dialect: str) -> Select[*tuple[Any, ...]]:
+def _files(dialect: str) -> Any:
     def tier(number: int, parameter: str) -> Any:
         answers = engine.matches(SearchFile, dialect, parameter).subquery()
         mine = (
@@ -142,7 +131,7 @@ def _files(dialect: str) -> Select[*tuple[Any, ...]]:
 
 
 @cache
-def _texts(dialect: str) -> Select[*tuple[Any, ...]]:
+def _texts(dialect: str) -> Any:
     answers = engine.matches(SearchText, dialect, "begun").subquery()
     mine = (
         select(SearchText.id, SearchText.case_id, SearchText.kind, SearchText.source_id)
@@ -167,10 +156,7 @@ def excerpt(text: str, question: Question) -> str:
     'Une bibliothèque d’outils'
     """
     flat = " ".join(text.split())
-    place = next(
-        (at for at, word in _places(flat) if any(one.startswith(w) for one in words_of(word) for w in question.words)),
-        0,
-    )
+    place = next((at for at, word in _places(flat) if question.meets(word)), 0)
     start = max(0, place - AROUND)
     if start:
         start = flat.find(" ", start, place) + 1 or start
@@ -191,7 +177,7 @@ def marked(text: str, question: Question) -> list[tuple[str, bool]]:
     """Pieces of a text, and whether each is a word that answers the question: for showing it."""
     pieces: list[tuple[str, bool]] = []
     for word in text.split(" "):
-        hit = any(one.startswith(w) for one in words_of(word) for w in question.words) if fold(word) else False
+        hit = question.meets(word)
         if pieces and pieces[-1][1] == hit:
             pieces[-1] = (f"{pieces[-1][0]} {word}", hit)
         else:

@@ -134,17 +134,13 @@ def settle(case: Case, values: Sequence[Any]) -> bool:
         stage_since=case.stage_since,
         unanswered_since=unanswered(case),
     )
-    if (found.turn, found.body_id) == (case.turn, case.turn_body_id):
-        if case.turn_until != found.until:
-            case.turn_until = found.until
-        if case.turn_since != found.since:
-            case.turn_since = found.since
-        return False
-    lapsed = case.turn_until if case.turn_until is not None and case.turn_until <= now else None
-    at = lapsed or now  # spells follow each other, whatever a claim says of its beginning
-    db.session.execute(
-        update(TurnSpell).where(TurnSpell.case_id == case.id, TurnSpell.left_at.is_(None)).values(left_at=at)
-    )
-    db.session.add(TurnSpell(case_id=case.id, turn=found.turn, body_id=found.body_id, entered_at=at))
+    changed = (found.turn, found.body_id) != (case.turn, case.turn_body_id)
+    if changed:
+        lapsed = case.turn_until if case.turn_until is not None and case.turn_until <= now else None
+        at = lapsed or now  # spells follow each other, whatever a claim says of its beginning
+        db.session.execute(
+            update(TurnSpell).where(TurnSpell.case_id == case.id, TurnSpell.left_at.is_(None)).values(left_at=at)
+        )
+        db.session.add(TurnSpell(case_id=case.id, turn=found.turn, body_id=found.body_id, entered_at=at))
     case.turn, case.turn_since, case.turn_until, case.turn_body_id = found.turn, found.since, found.until, found.body_id
-    return True
+    return changed

@@ -8,7 +8,7 @@ from sqlalchemy.orm import load_only
 
 from crm.db import db
 from crm.partners.models import Body
-from crm.search.words import Question, words_of
+from crm.search.words import Question
 
 CODE = re.compile(r"[a-z0-9_-]{1,30}")
 
@@ -22,12 +22,8 @@ def named(question: Question) -> list[Body]:
     """Bodies that are active and have every word of a question in their names, whole or as a beginning."""
     if not question:
         return []
-
-    def answers(body: Body) -> bool:
-        words = words_of(f"{body.name_fr} {body.name_en} {body.short_fr} {body.short_en}")
-        return all(any(word.startswith(asked) for word in words) for asked in question.words)
-
-    return [body for body in db.session.scalars(_names()) if answers(body)]
+    bodies = db.session.scalars(_names())
+    return [one for one in bodies if question.answered_by(f"{one.name_fr} {one.name_en} {one.short_fr} {one.short_en}")]
 
 
 @cache

@@ -5,7 +5,6 @@ from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
-from flask import g
 from sqlalchemy import ColumnElement, Select, String, bindparam, exists, func, literal_column, null, select
 from sqlalchemy import text as sql
 from sqlalchemy.orm import aliased, defer, joinedload
@@ -25,6 +24,7 @@ from crm.cases.vocabulary import Stage, Turn
 from crm.config import LANGUAGES
 from crm.db import db
 from crm.errors import RefusedError
+from crm.feature import once
 from crm.i18n import format_date, format_phone, language, speaking
 from crm.links import services as links
 from crm.links.models import Link, Purpose
@@ -105,10 +105,10 @@ def _owed() -> Any:
 
 def bodies_to_choose() -> list[tuple[str, str]]:
     """Bodies that lists of files are narrowed by: those of the directory, by code; asked of the database once per request."""
-    kept: list[tuple[str, str]] | None = g.get("bodies_to_choose")
-    if kept is None:
-        kept = g.bodies_to_choose = [(body.code, body.short(language())) for body in directory()]
-    return kept
+    found: list[tuple[str, str]] = once(
+        "bodies_to_choose", lambda: [(body.code, body.short(language())) for body in directory()]
+    )
+    return found
 
 
 def went_to(codes: Any) -> ColumnElement[bool]:

@@ -27,18 +27,13 @@ def asked(question: Question, dialect: str, *, whole: bool = False) -> str:
 
 
 def matches(model: type[SearchFile | SearchText], dialect: str, parameter: str) -> Select[int]:
-    """The numbers of rows of a table whose words answer the question bound as `parameter`, newest last in no order: give it one."""
-    name = _TABLES[model]
+    """The numbers of the rows of a table whose words answer the question bound as `parameter`, in no order."""
+    asked = bindparam(parameter, type_=String)
     if dialect == "sqlite":
+        name = _TABLES[model]
         index: Any = table(name, column("rowid"))
-        return select(index.c.rowid.label("id")).where(
-            literal_column(name, String).op("MATCH")(bindparam(parameter, type_=String))
-        )
+        return select(index.c.rowid.label("id")).where(literal_column(name, String).op("MATCH")(asked))
     number: Any = SearchFile.case_id if model is SearchFile else SearchText.id
-    return select(number.label("id")).where(has(model, parameter))
-
-
-def has(model: type[SearchFile | SearchText], parameter: str) -> ColumnElement[bool]:
-    """PostgreSQL: whether a row's words answer the question."""
-    vector: ColumnElement[Any] = literal_column(f"{model.__tablename__}.fts_words")
-    return vector.op("@@", is_comparison=True)(bindparam(parameter, type_=String).op("::")(literal_column("tsquery")))
+    vector: ColumnElement[Any] = literal_column(f"{model.__tablename__}.{PREFIX}words")
+    answers = vector.op("@@", is_comparison=True)(asked.op("::")(literal_column("tsquery")))
+    return select(number.label("id")).where(answers)

@@ -20,6 +20,7 @@ from crm.search.words import kept
 FILE = ""
 FILES: Any = SearchFile.__table__  # written without the units of work of a session: they are rows of words
 TEXTS: Any = SearchText.__table__
+INSERT_FILE, INSERT_TEXT = insert(FILES), insert(TEXTS)
 BATCH = 500
 
 
@@ -71,17 +72,17 @@ def keep(case_id: int, values: Sequence[Any]) -> None:
             _keep_texts(case_id, one, rows)
     now = kept(*of_file)
     if before is None:
-        db.session.execute(insert(FILES), {"case_id": case_id, "words": now})
+        db.session.execute(INSERT_FILE, {"case_id": case_id, "words": now})
     elif before != now:
         db.session.execute(_words_of_file(), {"file": case_id, "now": now})
 
 
 def begin(case_id: int, of_file: Iterable[str], *texts: tuple[str, int, Iterable[str]]) -> None:
     """The words of a new file and of its texts, each (kind, number, texts), none of which are kept yet."""
-    db.session.execute(insert(FILES), {"case_id": case_id, "words": kept(*of_file)})
+    db.session.execute(INSERT_FILE, {"case_id": case_id, "words": kept(*of_file)})
     for kind, number, said in texts:
         row = {"case_id": case_id, "kind": kind, "source_id": number, "words": kept(*said)}
-        db.session.execute(insert(TEXTS), row)
+        db.session.execute(INSERT_TEXT, row)
 
 
 def _keep_texts(case_id: int, one: Searched, rows: Iterable[list[Any]]) -> None:
@@ -92,7 +93,7 @@ def _keep_texts(case_id: int, one: Searched, rows: Iterable[list[Any]]) -> None:
             continue
         if before is None:
             row = {"case_id": case_id, "kind": one.kind, "source_id": number, "words": now}
-            db.session.execute(insert(TEXTS), row)
+            db.session.execute(INSERT_TEXT, row)
         else:
             db.session.execute(_words_of_text(), {"of": one.kind, "row": number, "now": now})
 
@@ -112,11 +113,6 @@ def forget(case_id: int) -> None:
     """What identifies a person is destroyed: so are the words it was found under."""
     for model in (SearchFile, SearchText):
         db.session.execute(delete(model).where(model.case_id == case_id))
-
-
-def is_empty() -> bool:
-    """Whether no file is indexed."""
-    return db.session.scalar(select(SearchFile.case_id).limit(1)) is None
 
 
 def rebuild(last: int, *, said: Callable[[int], None] = lambda _done: None) -> int:
@@ -141,9 +137,9 @@ def rebuild(last: int, *, said: Callable[[int], None] = lambda _done: None) -> i
                     texts.append({"case_id": case_id, "kind": one.kind, "source_id": number, "words": kept(*found)})
         if of_file:
             files = [{"case_id": case_id, "words": kept(*found)} for case_id, found in sorted(of_file.items())]
-            db.session.execute(insert(FILES), files)
+            db.session.execute(INSERT_FILE, files)
         if texts:
-            db.session.execute(insert(TEXTS), texts)
+            db.session.execute(INSERT_TEXT, texts)
         db.session.commit()
         written += len(of_file) + len(texts)
         said(first)

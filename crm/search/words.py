@@ -86,6 +86,15 @@ class Question:
     def __bool__(self) -> bool:
         return bool(self.words)
 
+    def meets(self, text: str) -> bool:
+        """Whether a word of a text is, or begins with, one that is looked for."""
+        return any(word.startswith(self.words) for word in words_of(text))
+
+    def answered_by(self, text: str) -> bool:
+        """Whether a text has every word that is looked for, whole or as a beginning."""
+        words = words_of(text)
+        return all(any(word.startswith(asked) for word in words) for asked in self.words)
+
 
 def read_question(typed: str) -> Question:
     """The question in what was typed; empty when there is nothing to look for. Signs that mean something to a database mean nothing here.
