@@ -148,6 +148,11 @@ def format_number(value: float) -> str:
     return text.replace(",", NBSP).replace(".", ",")
 
 
+def capped(count: int, most: int) -> str:
+    """A count that stopped at `most`: 99+ for one that reached 100."""
+    return str(count) if count < most else f"{most - 1}+"
+
+
 def format_amount(cents: int, lang: str | None = None) -> str:
     """50 000 $ and 1 234,50 $; $50,000 and $1,234.50. Cents are written when there are some."""
     number = f"{cents // 100:,}" + (f".{cents % 100:02d}" if cents % 100 else "")
@@ -211,6 +216,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         "instant": lambda at: raised(format_instant(at)),
         "short": short_date,
         "number": format_number,
+        "capped": capped,
         "size": format_size,
         "phone": format_phone,
         "local_date": clock.local_date,

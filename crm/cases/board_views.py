@@ -39,7 +39,7 @@ def board() -> str:
         stage_address={one.stage: address_of(wanted.but(stages=(one.stage,)), look) for one in shown},
         today=clock.today(),
         short=f"short_{language()}",
-        words_of_address=request.query_string.decode("ascii", "ignore"),
+        filter_of_address=wanted.address(),
         **tools(wanted, look, [*ignored, *also], BOARD),
     )
 
@@ -65,21 +65,12 @@ def _page(case: Case, form: Any) -> str:
 def move_card(reference: str) -> BaseResponse:
     """Move a file from the board. Asked by a script, the answer is a few words to read out; otherwise a page."""
     by_script = request.headers.get("Accept") == "application/json"
-    case = case_or_404(reference, lock=True)
-    form = forms.MoveForm(request.form, **moves_of(case))
-    valid, reasons = try_to_move(case, form)
-    if not valid or reasons:
-        db.session.rollback()
-        case = case_or_404(reference)
-        again = forms.MoveForm(request.form, **moves_of(case))
-        if reasons:
-            again.to.errors = list(reasons)
-        else:
-            again.validate()
+    case, form, status = try_to_move(reference)
+    if status != 200:
         if by_script:
-            return _told(case, reasons or [message for _address, message in again.error_links(0)])
-        again.seen.data = case.stage
-        return make_response(_page(case, again), 409 if reasons else 422)
+            return _told(case, [str(message) for _address, message in form.error_links(0)])
+        form.seen.data = case.stage
+        return make_response(_page(case, form), status)
     db.session.commit()
     said = gettext("“%(title)s” moved to “%(stage)s”.", title=case.title, stage=label("cases.stage", case.stage))
     if by_script:

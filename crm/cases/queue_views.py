@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Blueprint, g, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from crm.access import case_team
@@ -16,7 +16,9 @@ from crm.cases import saved
 from crm.cases.cells import rows_as_html
 from crm.cases.filters import ALL, FORGOTTEN, LATE_REPLY, LATE_STEP, ME, NOBODY, OPEN, Filter, facets
 from crm.cases.listing import COLUMNS, COUNTED, SORTS, Look, counts, page_of
+from crm.cases.models import SavedView
 from crm.cases.vocabulary import Stage, Turn
+from crm.feature import once
 from crm.i18n import format_date, gettext, lazy
 from crm.outbox.queries import mail_trouble
 from crm.texts import label
@@ -27,20 +29,21 @@ LIST, BOARD = "cases.queue", "cases.board"
 
 @dataclass(frozen=True)
 class Quick:
-    """A list that everybody asks for, one press away."""
+    """A list that everybody asks for, one press away and with its number. `bad` says that any file at all in it is a bad sign."""
 
     name: str
     label: Any
     wanted: Filter
     sort: str = "new"
+    bad: bool = False
 
 
 QUICK = (
     Quick("open", lazy("All open"), Filter()),
     Quick("mine", lazy("Mine"), Filter(owners=(ME,)), "step"),
     Quick("nobody", lazy("Nobody’s"), Filter(owners=(NOBODY,)), "old"),
-    Quick("late", lazy("Late next step"), Filter(late=LATE_STEP), "step"),
-    Quick("reply", lazy("Late reply"), Filter(late=LATE_REPLY), "old"),
+    Quick("late", lazy("Late next step"), Filter(late=LATE_STEP), "step", bad=True),
+    Quick("reply", lazy("Late reply"), Filter(late=LATE_REPLY), "old", bad=True),
     Quick("ours", lazy("Our turn"), Filter(facets=(("turn", (Turn.TEAM,)),)), "waiting"),
     Quick("person", lazy("The person’s turn"), Filter(facets=(("turn", (Turn.PERSON,)),)), "waiting"),
     Quick("body", lazy("An organization’s turn"), Filter(facets=(("turn", (Turn.BODY,)),)), "waiting"),
@@ -62,11 +65,12 @@ def join(bp: Blueprint) -> None:
 
 def address_of(wanted: Filter, look: Look, on: str = LIST, **more: str) -> str:
     """The address of a list, or of what else (`on`, an endpoint) shows the files of a filter."""
-    query = _query(wanted, look) if not more else urlencode([*wanted.pairs(), *look.pairs(), *more.items()])
-    bases: dict[str, str] = g.setdefault("addresses_of_lists", {})
-    if on not in bases:
-        bases[on] = url_for(on)
-    return f"{bases[on]}?{query}" if query else bases[on]
+    return _address(on, "&".join(filter(None, (_query(wanted, look), urlencode(more)))))
+
+
+def _address(on: str, query: str) -> str:
+    base = once(f"address of {on}", lambda: url_for(on))
+    return f"{base}?{query}" if query else base
 
 
 @lru_cache(2000)
@@ -126,13 +130,14 @@ def tools(wanted: Filter, look: Look, ignored: Sequence[str], on: str) -> dict[s
 
 def _views(wanted: Filter, look: Look, on: str) -> list[tuple[str, str, bool]]:
     """Saved views: (address, name, whether it is this list)."""
-    now, found = _query(wanted, look), []
-    for row in saved.seen_by(me()):
-        view = row.SavedView
-        base = url_for(BOARD if view.on_board else LIST)
-        here = view.query == now and view.on_board == (on == BOARD)
-        found.append((f"{base}?{view.query}" if view.query else base, view.name, here))
-    return found
+    now = (_query(wanted, look), on == BOARD)
+    views = [row.SavedView for row in saved.seen_by(me())]
+    return [(address_of_view(view), view.name, (view.query, view.on_board) == now) for view in views]
+
+
+def address_of_view(view: SavedView) -> str:
+    """Where a saved view leads."""
+    return _address(BOARD if view.on_board else LIST, view.query)
 
 
 def _arranged(arguments: Any) -> tuple[str, ...]:

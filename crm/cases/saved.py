@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, delete, or_, select
 from werkzeug.datastructures import MultiDict
 
 from crm.access import Role
@@ -13,7 +13,6 @@ from crm.accounts.models import Staff
 from crm.cases.filters import Filter
 from crm.cases.listing import Look
 from crm.cases.models import SavedView, StartView
-from crm.cases.services import StaleError
 from crm.db import db
 from crm.errors import RefusedError
 from crm.texts import text
@@ -61,17 +60,17 @@ def may_change(view: SavedView, staff: Staff) -> bool:
     return view.owner_id == staff.id or (view.shared and staff.role in {Role.COORDINATOR, Role.ADMIN})
 
 
-def named(name: str, staff: Staff) -> SavedView | None:
-    """The view of a person that has this name, whatever its capitals."""
-    mine = db.session.scalars(select(SavedView).where(SavedView.owner_id == staff.id))
-    return next((view for view in mine if view.name.casefold() == name.casefold()), None)
+def _must_be_theirs(view: SavedView, actor: Staff) -> None:
+    if not may_change(view, actor):
+        raise RefusedError(text("cases.refusal.not_your_view"))
 
 
 def save(name: str, query: str, *, on_board: bool, shared: bool, actor: Staff) -> SavedView:
-    """A new view. Raises RefusedError when this person has one of that name, or too many."""
-    if named(name, actor) is not None:
-        raise RefusedError(text("cases.refusal.view_exists", name=name))
-    if len(list(db.session.scalars(select(SavedView.id).where(SavedView.owner_id == actor.id)))) >= MOST:
+    """A new view. Raises RefusedError when this person has one of that name, whatever its capitals, or too many."""
+    mine = db.session.scalars(select(SavedView.name).where(SavedView.owner_id == actor.id)).all()
+    if name.casefold() in {one.casefold() for one in mine}:
+        raise exists_already(name)
+    if len(mine) >= MOST:
         raise RefusedError(text("cases.refusal.too_many_views", count=MOST))
     view = SavedView(owner_id=actor.id, name=name, query=canonical(query), on_board=on_board, shared=shared, version=1)
     db.session.add(view)
@@ -79,34 +78,30 @@ def save(name: str, query: str, *, on_board: bool, shared: bool, actor: Staff) -
     return view
 
 
+def exists_already(name: str) -> RefusedError:
+    return RefusedError(text("cases.refusal.view_exists", name=name))
+
+
 def replace(view: SavedView, query: str, *, on_board: bool, seen_version: int, actor: Staff) -> None:
-    """What a view shows is this list from now on. Raises StaleError when somebody changed it after it was shown."""
-    if not may_change(view, actor):
-        raise RefusedError(text("cases.refusal.not_your_view"))
+    """What a view shows is this list from now on. Raises RefusedError when somebody changed it after it was shown."""
+    _must_be_theirs(view, actor)
     if view.version != seen_version:
-        raise StaleError
+        raise RefusedError(text("cases.refusal.view_changed"))
     view.query, view.on_board, view.version = canonical(query), on_board, view.version + 1
 
 
 def share(view: SavedView, actor: Staff, *, shared: bool) -> None:
     """Show a view to the team, or keep it to its owner: whoever else began there begins on Today again."""
-    if not may_change(view, actor):
-        raise RefusedError(text("cases.refusal.not_your_view"))
+    _must_be_theirs(view, actor)
     view.shared, view.version = shared, view.version + 1
     if not shared:
-        for start in db.session.scalars(
-            select(StartView).where(StartView.view_id == view.id, StartView.staff_id != view.owner_id)
-        ):
-            db.session.delete(start)
+        others = (StartView.view_id == view.id, StartView.staff_id != view.owner_id)
+        db.session.execute(delete(StartView).where(*others))
 
 
 def remove(view: SavedView, actor: Staff) -> None:
-    """Take a view away; whoever began there begins on Today again."""
-    if not may_change(view, actor):
-        raise RefusedError(text("cases.refusal.not_your_view"))
-    for start in db.session.scalars(select(StartView).where(StartView.view_id == view.id)):
-        db.session.delete(start)
-    db.session.flush()  # the rows that point to it go first
+    """Take a view away; whoever began there begins on Today again: the database sees to it."""
+    _must_be_theirs(view, actor)
     db.session.delete(view)
 
 
@@ -124,6 +119,5 @@ def begin_on(view: SavedView | None, actor: Staff) -> None:
 
 def start_of(staff: Staff) -> SavedView | None:
     """The view on which a person begins, while they see it."""
-    begun = select(SavedView).join(StartView, StartView.view_id == SavedView.id).where(StartView.staff_id == staff.id)
-    view = db.session.scalar(begun)
-    return view if view is not None and (view.shared or view.owner_id == staff.id) else None
+    start = db.session.get(StartView, staff.id)
+    return find(start.view_id, staff) if start is not None else None

@@ -14,8 +14,7 @@ from crm.cases import saved
 from crm.cases.filters import ALL, OPEN
 from crm.cases.listing import SORTS
 from crm.cases.models import SavedView
-from crm.cases.queue_views import chips
-from crm.cases.services import StaleError
+from crm.cases.queue_views import address_of_view, chips
 from crm.db import db
 from crm.errors import RefusedError
 from crm.forms import AtMost, Filled
@@ -50,12 +49,6 @@ class ViewForm(forms.Form):
             Filled(gettext("Give the view a name"))(self, field)
 
 
-def address_of_view(view: SavedView) -> str:
-    """Where a view leads."""
-    base = url_for("cases.board" if view.on_board else "cases.queue")
-    return f"{base}?{view.query}" if view.query else base
-
-
 @bp.get("")
 @case_team
 def views() -> Response:
@@ -82,39 +75,35 @@ def _page(form: ViewForm, rows: Any, status: int = 200, *, coming: bool = True) 
 @case_team
 def save() -> BaseResponse:
     rows = saved.seen_by(me())
-    typed = request.form.get("replace", "")
     form = ViewForm(request.form, views=rows)
-    stale = typed and typed not in {value for value, _words in form.replace.choices}
-    if stale:
+    if request.form.get("replace", "") not in {value for value, _words in form.replace.choices}:
         form.replace.errors = [text("cases.refusal.view_changed")]
         return _page(form, rows, 409)
     if not form.validate():
         return _page(form, rows, 422)
-    on_board = form.board.data == "yes"
     try:
-        if typed:
-            number, _, version = typed.partition(".")
-            view = _view_or_404(int(number))
-            saved.replace(view, form.query.data or "", on_board=on_board, seen_version=int(version), actor=me())
-        else:
-            view = saved.save(
-                form.name.data, form.query.data or "", on_board=on_board, shared=form.shared.data, actor=me()
-            )
-        if form.start.data:
-            saved.begin_on(view, me())
+        view = _saved(form)
         db.session.commit()
-    except (RefusedError, StaleError, IntegrityError) as refusal:
+    except (RefusedError, IntegrityError) as error:  # two windows may save the same name at once
         db.session.rollback()
-        name = form.name.data or ""
-        reasons = (
-            list(refusal.reasons)
-            if isinstance(refusal, RefusedError)
-            else [text("cases.refusal.view_exists", name=name)]
-        )
-        form.name.errors = reasons
+        refusal = error if isinstance(error, RefusedError) else saved.exists_already(form.name.data)
+        form.name.errors = list(refusal.reasons)
         return _page(form, saved.seen_by(me()), 409)
     flash(gettext("The view “%(name)s” is saved.", name=view.name))
     return redirect(address_of_view(view), 303)
+
+
+def _saved(form: ViewForm) -> SavedView:
+    query, on_board = form.query.data or "", form.board.data == "yes"
+    if form.replace.data:
+        number, _, version = form.replace.data.partition(".")
+        view = _view_or_404(int(number))
+        saved.replace(view, query, on_board=on_board, seen_version=int(version), actor=me())
+    else:
+        view = saved.save(form.name.data, query, on_board=on_board, shared=form.shared.data, actor=me())
+    if form.start.data:
+        saved.begin_on(view, me())
+    return view
 
 
 def _view_or_404(number: int) -> SavedView:

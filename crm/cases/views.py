@@ -278,28 +278,29 @@ def _conflict(case: Case, form: forms.AssessmentForm) -> Response:
 @bp.post("/<reference>/stage")
 @case_team
 def move(reference: str) -> BaseResponse:
+    tried = try_to_move(reference)
+    if tried.status != 200:
+        return case_page(tried.case, tried.status, move_form=tried.form)
+    db.session.commit()
+    return back_to(tried.case, gettext("The file moved to “%(stage)s”.", stage=label("cases.stage", tried.case.stage)))
+
+
+class Tried(NamedTuple):
+    """A move that was asked for: the file, the form with what is wrong beside its fields, and 200, 422 (the form) or 409 (the rules)."""
+
+    case: Case
+    form: forms.MoveForm
+    status: int
+
+
+def try_to_move(reference: str) -> Tried:
+    """Move a file as the form sent asks, without committing. When the rules refuse, nothing was changed and what was typed is in the form."""
     case = case_or_404(reference, lock=True)
     form = forms.MoveForm(request.form, **moves_of(case))
-    valid, reasons = try_to_move(case, form)
-    if not valid:
-        return case_page(case, 422, move_form=form)
-    if reasons:
-        # The reasons beside the form, with what was typed: nothing was changed and nothing is lost.
-        db.session.rollback()
-        case = case_or_404(reference)
-        again = forms.MoveForm(request.form, **moves_of(case))
-        again.to.errors = list(reasons)
-        return case_page(case, 409, move_form=again)
-    db.session.commit()
-    return back_to(case, gettext("The file moved to “%(stage)s”.", stage=label("cases.stage", case.stage)))
-
-
-def try_to_move(case: Case, form: forms.MoveForm) -> tuple[bool, list[str]]:
-    """Move a file as a form asks: whether the form is right, and the reasons against the move. With reasons, roll back."""
     seen = form.seen.data if form.seen.data in set(Stage) else None
     if not request.form.get("to") or not _is_stage(request.form["to"]) or not _valid_but_for_choice(form):
         form.validate()
-        return False, []
+        return Tried(case, form, 422)
     try:
         services.advance(
             case,
@@ -313,8 +314,12 @@ def try_to_move(case: Case, form: forms.MoveForm) -> tuple[bool, list[str]]:
             forced=bool(form.forced and form.forced.data),
         )
     except RefusedError as refusal:
-        return True, [str(reason) for reason in refusal.reasons]
-    return True, []
+        db.session.rollback()
+        case = case_or_404(reference)
+        again = forms.MoveForm(request.form, **moves_of(case))
+        again.to.errors = list(refusal.reasons)
+        return Tried(case, again, 409)
+    return Tried(case, form, 200)
 
 
 def _is_stage(value: str) -> bool:

@@ -1,7 +1,6 @@
 """The start page: what is to be done today, by me and by the team. Each number leads to the list that makes it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, url_for
@@ -12,9 +11,8 @@ from crm.access import case_team
 from crm.accounts.feature import me
 from crm.cases.filters import FORGOTTEN, LATE_REPLY, LATE_STEP, ME, NOBODY, Filter
 from crm.cases.listing import COUNTED, Look, counts
-from crm.cases.queue_views import address_of
+from crm.cases.queue_views import Quick, address_of, address_of_view
 from crm.cases.saved import start_of
-from crm.cases.saved_views import address_of_view
 from crm.cases.vocabulary import Turn
 from crm.feature import TodayPart, plugged
 from crm.i18n import lazy
@@ -25,35 +23,20 @@ bp = Blueprint("today", __name__, url_prefix="/staff/today")
 ORDER = ("talks", "follow_ups", "answers", "requests", "bodies")
 
 
-@dataclass(frozen=True)
-class Number:
-    """A list of files whose number is on the start page. `bad` says that any at all is a bad sign."""
-
-    name: str
-    label: Any
-    wanted: Filter
-    sort: str
-    bad: bool = False
-
-    @property
-    def address(self) -> str:
-        return address_of(self.wanted, Look(self.sort))
-
-
 NUMBERS = (
-    Number("mine", lazy("My files"), Filter(owners=(ME,)), "step"),
-    Number("mine_late", lazy("Mine with a late next step"), Filter(owners=(ME,), late=LATE_STEP), "step", bad=True),
-    Number("mine_ours", lazy("Mine, our turn"), Filter(owners=(ME,), facets=(("turn", (Turn.TEAM,)),)), "waiting"),
-    Number("nobody", lazy("Nobody’s"), Filter(owners=(NOBODY,)), "old"),
-    Number("reply", lazy("Late first replies"), Filter(late=LATE_REPLY), "old", bad=True),
-    Number(
+    Quick("mine", lazy("My files"), Filter(owners=(ME,)), "step"),
+    Quick("mine_late", lazy("Mine with a late next step"), Filter(owners=(ME,), late=LATE_STEP), "step", bad=True),
+    Quick("mine_ours", lazy("Mine, our turn"), Filter(owners=(ME,), facets=(("turn", (Turn.TEAM,)),)), "waiting"),
+    Quick("nobody", lazy("Nobody’s"), Filter(owners=(NOBODY,)), "old"),
+    Quick("reply", lazy("Late first replies"), Filter(late=LATE_REPLY), "old", bad=True),
+    Quick(
         "answer",
         lazy("People to answer"),
         Filter(facets=(("todo", ("answer_person", "call_person", "confirm_correction")),)),
         "waiting",
     ),
-    Number("bodies", lazy("Organizations that owe an answer"), Filter(facets=(("turn", (Turn.BODY,)),)), "waiting"),
-    Number("forgotten", lazy("With no next step"), Filter(late=FORGOTTEN), "old", bad=True),
+    Quick("bodies", lazy("Organizations that owe an answer"), Filter(facets=(("turn", (Turn.BODY,)),)), "waiting"),
+    Quick("forgotten", lazy("With no next step"), Filter(late=FORGOTTEN), "old", bad=True),
 )
 
 
@@ -73,7 +56,10 @@ def page() -> str:
     context: dict[str, Any] = {}
     for part in parts:
         context |= part.load(staff)
-    numbers = list(zip(NUMBERS, counts(staff, [one.wanted for one in NUMBERS]), strict=True))
+    counted = counts(staff, [one.wanted for one in NUMBERS])
+    numbers = [
+        (one, address_of(one.wanted, Look(one.sort)), number) for one, number in zip(NUMBERS, counted, strict=True)
+    ]
     return render_template(
         "desk/today.html",
         parts=parts,

@@ -34,6 +34,7 @@ def mine() -> str:
         when=when,
         after=after,
         due=today.due(me()),
+        counted=today.COUNTED,
         title_of=title_of,
         today=clock.today(),
         trouble=mail_trouble(),

@@ -84,7 +84,12 @@ def _counts() -> Select[*tuple[Any, ...]]:
 
 def load(staff: Staff) -> dict[str, Any]:
     """My follow-ups that are late or due today."""
-    return {"my_due": due(staff), "my_follow_ups": mine(staff, "due", limit=SHOWN), "title_of": title_of}
+    return {
+        "my_due": due(staff),
+        "my_counted": COUNTED,
+        "my_follow_ups": mine(staff, "due", limit=SHOWN),
+        "title_of": title_of,
+    }
 
 
 def load_answers(staff: Staff) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import func, select, text
 
-from crm import clock, demo
+from crm import clock, demo, schema
 from crm.cases import services as cases
 from crm.cases.founders import founders_of_case
 from crm.cases.models import Case, Exchange, Founder, Note
 from crm.cases.queries import visible
-from crm.cases.searching import excerpt, find, forget_all, rebuild
+from crm.cases.searching import excerpt, find, forget_all, is_whole, rebuild
 from crm.cases.vocabulary import Stage
 from crm.duplicates import services as duplicates
 from crm.partners.models import Body
@@ -232,6 +232,17 @@ def test_the_index_is_made_anew_by_a_command_and_says_the_same(app, known, make,
     assert sorted(session.execute(select(*columns)).all()) == kept[1]
     assert found(people.adviser, "faux") == []
     assert found(people.adviser, "fiscaliste") == [known.reference]
+
+
+def test_an_index_whose_making_was_interrupted_is_made_by_the_next_upgrade(app, known, make, people, session):
+    make.case(name="Autre")
+    session.execute(text("DELETE FROM search_file WHERE case_id = (SELECT max(id) FROM case_file)"))
+    session.commit()
+    assert not is_whole()
+    session.commit()
+    schema.upgrade(app)
+    assert is_whole()
+    assert len(found(people.adviser, "autre")) == 1
 
 
 def test_both_databases_answer_as_a_plain_reading_of_every_file_does(app, people, session):
