@@ -64,7 +64,8 @@ def test_signs_in(visit, setting, site, adviser):
     visit.check("queue-mine")
     visit.button(w("Sign out")).click()
     assert page.url.endswith("/staff/sign-in")
-    page.go_back()
+    visit.back()
+    assert "owner" in page.url  # asked for again, and told to sign in
     expect(page.locator("#password")).to_be_visible()  # the page left behind is not kept to be read by the next person
 
 

@@ -141,7 +141,7 @@ def test_asks_to_talk(visit, setting, site, post):
     visit.link({"fr": "English", "en": "Français"}[lang]).click()
     visit.says(reference)
     visit.check(lang=setting.other)
-    page.go_back()
+    visit.back()
 
     page.emulate_media(media="print")
     for hidden in page.locator(".no-print, .lang, .skip").all():
@@ -197,7 +197,7 @@ def test_pressing_twice_or_going_back_makes_one_request(visit, setting, site):
     visit.page.wait_for_url(RECEIVED)
     reference = visit.page.locator(".receipt .ref").inner_text()
     visit.page.reload()
-    visit.page.go_back()
+    visit.back()
     visit.page.wait_for_url(RECEIVED)
     expect(visit.page.locator(".receipt .ref")).to_have_text(reference)
     assert site.sql("SELECT count(*) FROM contact WHERE email = :email", email=email) == [(1,)]
