@@ -28,6 +28,7 @@ from crm.referrals.feature import feature as referrals
 from crm.reminders.feature import feature as reminders
 from crm.static_files import address_of
 from crm.summaries.feature import feature as summaries
+from crm.tags.feature import feature as tags
 from crm.talks.feature import feature as talks
 from crm.texts import feature as texts
 
@@ -40,6 +41,7 @@ FEATURES: tuple[Feature, ...] = (
     activities,
     content,
     cases,
+    tags,
     permissions,
     reminders,
     talks,

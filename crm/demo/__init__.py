@@ -34,6 +34,7 @@ from crm.partners.models import Body
 from crm.partners.services import change_contact
 from crm.summaries.figures import Period
 from crm.summaries.services import frozen
+from crm.tags.services import named
 from crm.talks.hours import rules_of, save_weekly
 from crm.talks.models import Talk, TalkCell, TalkState
 from crm.talks.slots import cells
@@ -112,6 +113,7 @@ def _load(settings: Settings, cases: int, seed: int, say: Say) -> str:
         bodies=_bodies(),
         notice_version=version_of("intake.notice"),
         permission_version=version_of("permissions"),
+        tags=tuple(named(tag).id for tag in words()["tags"]),
     )
     _write_private(settings.data_dir / SIGN_INS, sign_ins)
     rows = Rows(db.session.connection())

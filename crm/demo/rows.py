@@ -14,6 +14,7 @@ from crm.links.models import Link
 from crm.permissions.models import Permission
 from crm.referrals.models import Referral
 from crm.reminders.models import FollowUp
+from crm.tags.models import CaseTag
 from crm.talks.models import Talk
 from crm.timeline.models import Event, EventDetail
 
@@ -27,6 +28,7 @@ COLUMNS: dict[type[Base], str] = {
     " reply_due_on first_reply_at next_step_on closed_at closing_reason restricted matched_at turn turn_since turn_until turn_body_id",
     CaseReader: "case_id staff_id",
     CaseNeed: "case_id need since",
+    CaseTag: "case_id tag_id",
     StageSpell: "id case_id stage entered_at left_at",
     TurnSpell: "id case_id turn body_id entered_at left_at",
     Request: "id form_key case_id received_at page_language notice_version answers",

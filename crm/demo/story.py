@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from random import Random
 from typing import Any
+from zlib import crc32
 
 from crm import clock
 from crm.cases.models import Case, CaseNeed, CaseReader, Contact, Exchange, Note, Project, StageSpell, TurnSpell
@@ -26,6 +27,7 @@ from crm.duplicates.models import MatchKey
 from crm.intake.models import Request
 from crm.reminders import rules
 from crm.reminders.models import FollowUp
+from crm.tags.models import CaseTag
 from crm.talks.models import Talk
 from crm.timeline.models import Event, EventDetail
 
@@ -370,6 +372,10 @@ class Story:
             add(CaseNeed, self.case_id, need, self.received_at)
         for need in asked.needs_found:
             add(CaseNeed, self.case_id, need, assessed)
+        for place, tag in enumerate(self.world.tags):
+            # Drawn from the number alone: what else becomes of the file stays what it was.
+            if crc32(f"{self.world.seed}:{self.case_id}:{place}".encode()) % (5 + 4 * place) == 0:
+                add(CaseTag, self.case_id, tag)
         for stage, entered, left in (*self.spells, (self.stage, self.since, None)):
             add(
                 StageSpell,

@@ -91,6 +91,7 @@ class World:
     bodies: tuple[Partner, ...]
     notice_version: str
     permission_version: str
+    tags: tuple[int, ...]
     unreminded: int = 0
     booked: dict[int, Iterator[datetime]] = field(default_factory=dict)
 

@@ -27,6 +27,7 @@ from crm.portal.conversation import write_to_person
 from crm.referrals.outcomes import DeclineReason
 from crm.summaries import services as summaries
 from crm.summaries.figures import Period
+from crm.tags import services as tags
 from crm.talks import services as talks
 from crm.talks.models import Mode
 from tests.journeys.conftest import site_of_files, with_documents
@@ -81,6 +82,8 @@ def full(migrated, post, tmp_path_factory):
         for name, may in ((f"Li {LONG}", True), ("Sam", False)):
             known = {"role": "Technique", "language": "en", "email": "li@exemple.ca", "phone": "+15145550177"}
             founders.name_founder(rich, Founder(name=name, phone_extension="", may_contact=may, **known), adviser)
+        for name in ("Économie circulaire", LONG[:40], "Vélo"):
+            tags.put_on(rich, tags.named(name), adviser)
         for name in ("Plan d’affaires.pdf", f"{LONG}.pdf"):
             documents.add(rich, Checked(name, FileKind.PDF, papers.pdf()), None)
         write_to_person(rich, WORDS, "essai", adviser)
@@ -328,6 +331,13 @@ def at(address):
     return go
 
 
+def tag_misnamed(visit):
+    visit.go("/staff/tags")
+    visit.page.locator("input[name=name]").first.fill(" ")
+    visit.page.locator("main form button").first.click()
+    assert visit.status == 422
+
+
 def searching(visit):
     """The list, with what is found under the search box."""
     visit.go("/staff/cases")
@@ -550,6 +560,9 @@ PAGES = {
     "follow-ups": (Role.ADVISER, at("/staff/follow-ups")),
     "queue-filters": (Role.ADVISER, at("/staff/cases?panel=filters&owner=me&region=06&q=outil")),
     "queue-columns": (Role.ADVISER, at("/staff/cases?panel=columns&cols=person,field,form,project&zzz=1&region=99")),
+    "tags": (Role.COORDINATOR, at("/staff/tags")),
+    "tags-error": (Role.COORDINATOR, tag_misnamed),
+    "tags-of-case": (Role.ADVISER, at("/staff/cases/{rich}/tags")),
     "views": (Role.ADVISER, at("/staff/views?list=owner%3Dme&board=yes")),
     "board": (Role.ADVISER, at("/staff/cases/board")),
     "board-move": (Role.ADVISER, at("/staff/cases/{new}/move?to=closed")),

@@ -30,6 +30,7 @@ from crm.portal.models import Correction
 from crm.reminders.models import FollowUp
 from crm.summaries.figures import Period
 from crm.summaries.services import publish
+from crm.tags.services import named
 from crm.talks import services as talks
 from crm.talks.models import Mode
 from tests.rules.sources import functions, modules, name_of, where
@@ -220,6 +221,7 @@ def arguments(make, session, people):
     )
     view = SavedView(owner_id=people.admin.id, name="Vue", query="", shared=True)
     session.add_all([correction, founder, view])
+    tag = named("Étiquette")
     session.flush()
     numbers = {
         "activities": activity.id,
@@ -230,6 +232,7 @@ def arguments(make, session, people):
         "corrections": correction.id,
         "founders": founder.id,
         "views": view.id,
+        "tags": tag.id,
         "documents": keep(Checked("plan.pdf", FileKind.PDF, b"%PDF-"), case.id).id,
     }
     body = ready.body.code
