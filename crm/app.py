@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from crm import access, config, db, errors, i18n, security
 from crm.accounts import feature as accounts
 from crm.activities.feature import feature as activities
+from crm.bulk.feature import feature as bulk
 from crm.cases.feature import feature as cases
 from crm.config import Settings
 from crm.content.feature import feature as content
@@ -41,6 +42,7 @@ FEATURES: tuple[Feature, ...] = (
     activities,
     content,
     cases,
+    bulk,
     tags,
     permissions,
     reminders,

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Select
 
 if TYPE_CHECKING:  # types only: the layers are about imports at run time
     from crm.accounts.models import Staff
+    from crm.bulk.actions import BulkAction
     from crm.cases.filters import Facet
     from crm.cases.models import Case
     from crm.cases.pipeline import Move, Refusal
@@ -78,6 +79,7 @@ class Feature:
     case_holds: "tuple[Callable[[Any, datetime], ColumnElement[bool]], ...]" = ()  # cases: what keeps a file from being forgotten
     case_turns: "tuple[Callable[[], Select[Any]], ...]" = ()  # cases: who holds a file
     case_facets: "tuple[Facet, ...]" = ()  # cases: what lists are narrowed by
+    bulk: "tuple[BulkAction, ...]" = ()  # bulk: what can be asked of many files at once
     search_text: "tuple[Searched, ...]" = ()  # search: what of files is found
     today: tuple[TodayPart, ...] = ()  # desk: the start page
     messages: "tuple[MessageKind, ...]" = ()  # outbox

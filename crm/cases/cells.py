@@ -17,6 +17,7 @@ from crm.texts import words
 KEPT = 200  # compositions of columns
 _VOCABULARIES = ("stage", "turn", "language", "region", "locality", "sector", "legal_form", "project_stage", "source")
 _HEAD = (
+    '<td class="tick"><input type="checkbox" form="bulk" name="file" value="{{ row.reference }}" data-key="x" aria-label="{{ row.project or row.reference }}"></td>'
     '<th scope="row"><a data-key="o" href="%s{{ row.reference }}">{{ row.project or row.reference }}</a>'
     '{% if row.project %} <span class="quiet nowrap">{{ row.reference }}</span>{% endif %}</th>'
 )

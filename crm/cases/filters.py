@@ -261,9 +261,9 @@ class Shape:
             found.append(Case.id.in_(files.union_all(of_texts)))
         return and_(*found)
 
-    def files(self, dialect: str, mark: str = "") -> Any:
-        """The files that answer, by number."""
-        found: Any = select(Case.id)
+    def files(self, dialect: str, mark: str = "", reading: Sequence[Any] = (Case.id,)) -> Any:
+        """The files that answer: their numbers, or other columns of theirs."""
+        found: Any = select(*reading)
         if self.facets:  # some of them are of the project
             found = found.join(Project, Project.id == Case.project_id)
         return found.where(self.condition(dialect, mark))

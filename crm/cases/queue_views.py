@@ -97,7 +97,9 @@ def queue() -> str | Response:
 
 def tools(wanted: Filter, look: Look, ignored: Sequence[str], on: str) -> dict[str, Any]:
     """What stands above the files of a filter: lists with their numbers, stages, what it is narrowed by, and the panels that change it."""
-    counted = counts(me(), [one.wanted for one in QUICK if one.name != "open"])
+    asked_for = [one.wanted for one in QUICK if one.name != "open"]
+    asked_for += [wanted] if on == LIST and wanted not in asked_for and not wanted.impossible else []
+    numbers = dict(zip(asked_for, counts(me(), asked_for), strict=True))
     asked = request.args.get("panel", "")
     panel = asked if asked in PANELS and (asked != "columns" or on == LIST) else ""
     return {
@@ -108,11 +110,17 @@ def tools(wanted: Filter, look: Look, ignored: Sequence[str], on: str) -> dict[s
         "on": on,
         "other_view": address_of(wanted, look, BOARD if on == LIST else LIST),
         "quick": [
-            (one, address_of(one.wanted, Look(one.sort if on == LIST else "new"), on), number)
-            for one, number in zip(QUICK, [None, *counted], strict=True)
+            (
+                one,
+                address_of(one.wanted, Look(one.sort if on == LIST else "new"), on),
+                numbers[one.wanted] if one.name != "open" else None,
+            )
+            for one in QUICK
         ],
         "here": next((one.name for one in QUICK if one.wanted == wanted), ""),
         "counted": COUNTED,
+        "matching": numbers.get(wanted, 0),
+        "listed": _query(wanted, look),
         "stages": _stages(wanted, look, on),
         "chips": list(chips(wanted, look, on)),
         "ignored": _in_words(ignored),
@@ -201,10 +209,11 @@ def _facets(wanted: Filter) -> Sequence[tuple[str, Any, Sequence[tuple[str, str,
     """Each facet for the panel: name, label, options with whether they are chosen, and how many are."""
     found = []
     for name, facet in facets().items():
-        chosen = wanted.chosen(name)
-        found.append(
-            (name, facet.label, [(value, words, value in chosen) for value, words in facet.options()], len(chosen))
-        )
+        chosen, options = wanted.chosen(name), facet.options()
+        if options:  # nothing carries a tag before there is one
+            found.append(
+                (name, facet.label, [(value, words, value in chosen) for value, words in options], len(chosen))
+            )
     return found
 
 

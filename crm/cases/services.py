@@ -162,15 +162,22 @@ def open_case(
     return case
 
 
+def against_assigning(case: Case, to: Staff) -> list[str]:
+    """Why a person cannot become responsible for a file; nothing when they can."""
+    if case.stage is Stage.CLOSED:
+        return [text("cases.refusal.closed_file")]
+    if not to.active or to.role is Role.OBSERVER:
+        return [text("cases.refusal.cannot_own")]
+    return []
+
+
 def assign(case: Case, to: Staff, actor: Staff | None) -> None:
     """Make a person responsible for the file; what its former owner had to do moves along. Doing it twice does nothing.
 
     Without an actor it is the entrepreneur's own doing: a talk was booked with this adviser.
     """
-    if case.stage is Stage.CLOSED:
-        raise RefusedError(text("cases.refusal.closed_file"))
-    if not to.active or to.role is Role.OBSERVER:
-        raise RefusedError(text("cases.refusal.cannot_own"))
+    if against := against_assigning(case, to):
+        raise RefusedError(*against)
     if case.owner_id == to.id:
         return
     former = case.owner_id
@@ -353,27 +360,17 @@ def advance(
         raise RefusedError(_told(Refusal("moved_meanwhile", {"stage": f"cases.stage.{case.stage}"})))
     if forced and (actor is None or actor.role not in {Role.COORDINATOR, Role.ADMIN}):
         raise RefusedError(_told(Refusal("only_coordinators_force")))
-    if case.quarantined and to is not Stage.CLOSED:
-        raise RefusedError(_told(Refusal("quarantined")))
-    if case.merged_into_id is not None:
-        raise RefusedError(_told(Refusal("merged")))
-    move = Move(
-        origin=case.stage,
-        to=to,
-        today=clock.today(),
+    move = asked(
+        case,
+        to,
         reason=reason,
         return_on=return_on,
-        closing_reason=closing_reason if to is Stage.CLOSED else None,
+        closing_reason=closing_reason,
         person_told=person_told,
         forced=forced,
-        paused_from=case.paused_from,
     )
-    against = pipeline.refusals(move)
-    if not against and not forced:
-        for guard in plugged("case_guards"):
-            against += guard(case, move)
-    if against:
-        raise RefusedError(*(_told(refusal) for refusal in against))
+    if against := against_move(case, move):
+        raise RefusedError(*against)
     _set_stage(case, move)
     detail: dict[str, Any] = {"reason": reason} if reason else {}
     if to is Stage.CLOSED:
@@ -388,6 +385,43 @@ def advance(
         kind = "case.move_forced" if forced else "case.moved"
         record(kind, case_id=case.id, actor=who, codes={"from": move.origin, "to": to}, detail=detail)
     _entered(case, move, actor)
+
+
+def asked(
+    case: Case,
+    to: Stage,
+    *,
+    reason: str = "",
+    return_on: date | None = None,
+    closing_reason: ClosingReason | None = None,
+    person_told: str = "",
+    forced: bool = False,
+) -> Move:
+    """The move of a file to a stage, from where it stands now."""
+    return Move(
+        origin=case.stage,
+        to=to,
+        today=clock.today(),
+        reason=reason,
+        return_on=return_on,
+        closing_reason=closing_reason if to is Stage.CLOSED else None,
+        person_told=person_told,
+        forced=forced,
+        paused_from=case.paused_from,
+    )
+
+
+def against_move(case: Case, move: Move) -> list[str]:
+    """Every reason against a move, in the language spoken now; none when it is allowed. Changes nothing."""
+    if case.quarantined and move.to is not Stage.CLOSED:
+        return [_told(Refusal("quarantined"))]
+    if case.merged_into_id is not None:
+        return [_told(Refusal("merged"))]
+    against = pipeline.refusals(move)
+    if not against and not move.forced:
+        for guard in plugged("case_guards"):
+            against += guard(case, move)
+    return [_told(refusal) for refusal in against]
 
 
 def _set_stage(case: Case, move: Move) -> None:

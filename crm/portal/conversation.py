@@ -12,6 +12,7 @@ from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.cases.addresses import address_of_page, link_of
 from crm.cases.models import Case
+from crm.cases.services import assign
 from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.errors import RefusedError
@@ -97,6 +98,13 @@ def write_to_person(case: Case, body: str, key: str, actor: Staff) -> StaffMessa
             link=link_of(case),
         )
     return message
+
+
+def answer_person(case: Case, body: str, key: str, actor: Staff) -> StaffMessage:
+    """The team writes; a request that nobody took is the writer's from now on. Raises as `write_to_person` does."""
+    if case.owner_id is None and case.stage is Stage.NEW:
+        assign(case, actor, actor)
+    return write_to_person(case, body, key, actor)
 
 
 def without_place(typed: str) -> str:

@@ -5,7 +5,7 @@ from sqlalchemy import select
 from crm.cases.merging import rows_of
 from crm.feature import Feature, Panel
 from crm.outbox.kinds import MessageKind
-from crm.portal import conversation, correction_views, corrections, message_views, services
+from crm.portal import bulk, conversation, correction_views, corrections, message_views, services
 from crm.portal.models import Correction, PersonMessage, StaffMessage
 from crm.portal.views import bp, staff_bp
 from crm.search.services import Searched
@@ -37,6 +37,7 @@ feature = Feature(
         Searched("theirs", lambda: select(PersonMessage.case_id, PersonMessage.id, PersonMessage.body)),
         Searched("ours", lambda: select(StaffMessage.case_id, StaffMessage.id, StaffMessage.body)),
     ),
+    bulk=bulk.ACTIONS,
     event_sentences=(
         Sentence("person.message", "portal.event.message", "incoming", detail=_BODY, body="body"),
         Sentence("person.correction", "portal.event.correction", "incoming", detail=_BODY, body="body"),

@@ -10,13 +10,12 @@ from crm import clock, forms
 from crm.access import case_team
 from crm.accounts.feature import me
 from crm.cases.models import Case
-from crm.cases.services import assign
 from crm.cases.views import back_to, case_or_404
 from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.forms import AtMost, DateField, Filled
 from crm.i18n import gettext, lazy, speaking
-from crm.portal.conversation import may_write, thread, was_written, write_to_person
+from crm.portal.conversation import answer_person, may_write, thread, was_written
 from crm.portal.services import key_of, new_form_key
 from crm.reminders.rules import may_be_due
 from crm.reminders.services import chase
@@ -80,9 +79,7 @@ def send_message(reference: str) -> BaseResponse:
         return make_response(_compose(case, form), 422)
     key = key_of(form.form_key.data or "", form.body.data)
     try:
-        if case.owner_id is None and case.stage is Stage.NEW:
-            assign(case, me(), me())
-        write_to_person(case, form.body.data, key, me())
+        answer_person(case, form.body.data, key, me())
         if form.chase_on.day and case.stage is not Stage.CLOSED:
             chase(case, form.chase_on.day)
         db.session.commit()

@@ -23,7 +23,7 @@ from crm.forms import AtMost, Chosen, DateField, Filled
 from crm.i18n import gettext, lazy
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
-from crm.reminders import rules, services, today
+from crm.reminders import bulk, rules, services, today
 from crm.reminders.list_views import bp as list_bp
 from crm.reminders.models import FollowUp
 from crm.search.services import Searched
@@ -174,6 +174,7 @@ feature = Feature(
         Job("remind", services.queue_due, every=30),
         Job("repair", services.repair_forgotten, every=300),
     ),
+    bulk=bulk.ACTIONS,
     event_sentences=(
         _sentence("follow_up.planned", "planned", "internal", None, "due_on"),
         _sentence("follow_up.done", "done", "internal", "outcome"),

@@ -3,6 +3,29 @@
 (() => {
   "use strict";
   const rows = [...document.querySelectorAll("table[data-keys] tbody tr")];
+  const all = document.querySelector("[data-all]"), many = document.querySelector("[data-ticked]");
+  if (all && many) {
+    const boxes = rows.map((row) => row.querySelector("input[name=file]"));
+    let from = -1;
+    const count = () => {
+      const ticked = boxes.filter((box) => box.checked).length;
+      many.textContent = ticked ? `\u00a0(${ticked})` : "";
+      all.checked = ticked === boxes.length;
+      all.indeterminate = ticked > 0 && ticked < boxes.length;
+    };
+    all.hidden = false;
+    all.addEventListener("change", () => { boxes.forEach((box) => { box.checked = all.checked; }); count(); });
+    boxes.forEach((box, place) => box.addEventListener("click", (event) => {
+      if (event.shiftKey && from >= 0) {  // from the last one ticked to this one
+        const [first, end] = from < place ? [from, place] : [place, from];
+        boxes.slice(first, end + 1).forEach((one) => { one.checked = box.checked; });
+      }
+      from = place;
+      count();
+    }));
+    count();
+    addEventListener("pageshow", count);  // a browser that comes back keeps what was ticked
+  }
   const help = document.getElementById("keys");
   if (!help || !help.showModal) return;
   const on = help.querySelector("input[type=checkbox]"), opener = document.querySelector("[data-opens=keys]");
@@ -24,7 +47,7 @@
   };
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || help.open) return;
-    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+    if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
     if (event.key === "?") { event.preventDefault(); help.showModal(); return; }
     if (!on.checked) return;
     const place = here() >= 0 ? here() : last;

@@ -3,7 +3,7 @@
 from crm.cases.filters import Facet
 from crm.feature import Feature, Panel
 from crm.i18n import lazy
-from crm.tags import services
+from crm.tags import bulk, services
 from crm.tags.views import bp, of_case_bp
 from crm.timeline.sentences import Sentence
 
@@ -14,6 +14,7 @@ feature = Feature(
     merge=(services.MERGE,),
     case_facets=(Facet("tag", lazy("Tag"), services.options, services.with_tag),),
     personal_data=(services.forget_all,),
+    bulk=bulk.ACTIONS,
     event_sentences=tuple(
         Sentence(f"tag.{what}", f"tags.event.{what}", "internal", codes=frozenset({"tag"}), detail=frozenset({"name"}))
         for what in ("put_on", "taken_off")

@@ -19,6 +19,7 @@ from crm.db import db
 from crm.partners.models import Body
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
+from crm.tags.services import named
 from tests.support.pages import words
 
 
@@ -302,6 +303,7 @@ def test_a_named_list_walks_an_index_and_sorts_nothing(session, people, query, s
 
 def test_every_facet_has_words_for_every_value(app, session):
     rng = random.Random(1)
+    named("Étiquette")
     for facet in facets().values():
         options = facet.options()
         assert options, facet.name

@@ -331,6 +331,23 @@ def at(address):
     return go
 
 
+def bulk_asking(what):
+    def go(visit):
+        visit.go("/staff/cases?stage=all")
+        visit.page.locator("button[name=which][value=all]").click()
+        visit.go(f"{visit.page.url}?do={what}")
+
+    return go
+
+
+def bulk_foreseen(visit):
+    """Some would change, some would not."""
+    bulk_asking("move")(visit)
+    visit.page.locator("select[name=to]").select_option("contact")
+    visit.page.locator("main .button--main").click()
+    expect(visit.page.locator(".facts-row")).to_be_visible()
+
+
 def tag_misnamed(visit):
     visit.go("/staff/tags")
     visit.page.locator("input[name=name]").first.fill(" ")
@@ -560,6 +577,10 @@ PAGES = {
     "follow-ups": (Role.ADVISER, at("/staff/follow-ups")),
     "queue-filters": (Role.ADVISER, at("/staff/cases?panel=filters&owner=me&region=06&q=outil")),
     "queue-columns": (Role.ADVISER, at("/staff/cases?panel=columns&cols=person,field,form,project&zzz=1&region=99")),
+    "bulk": (Role.ADVISER, bulk_asking("message")),
+    "bulk-close": (Role.ADVISER, bulk_asking("close")),
+    "bulk-check": (Role.ADVISER, bulk_foreseen),
+    "bulk-runs": (Role.ADVISER, at("/staff/bulk")),
     "tags": (Role.COORDINATOR, at("/staff/tags")),
     "tags-error": (Role.COORDINATOR, tag_misnamed),
     "tags-of-case": (Role.ADVISER, at("/staff/cases/{rich}/tags")),

@@ -169,3 +169,45 @@ def test_keys_go_from_card_to_card(window, setting, site, named):
     expect(page.locator(f"[data-reference={reference}] .card-name")).to_be_focused()
     page.keyboard.press("m")
     page.wait_for_url(f"**/staff/cases/{reference}/move*")
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no-script"])
+def test_several_files_are_tagged_at_once_and_it_is_taken_back(window, setting, site, javascript):
+    word = uuid.uuid4().hex[:8]
+    for place in range(3):
+        site.case(setting.lang, f"Ruche {word} {'ABC'[place]}", Stage.CONTACT)
+    person = site.person(Role.ADVISER, setting.lang)
+    visit = window(site, setting.lang, setting.width, person=person, javascript=javascript)
+    w, page = visit.w, visit.page
+    visit.go(f"/staff/cases?q={word}")
+    boxes = page.locator("input[name=file]")
+    expect(boxes).to_have_count(3)
+    if javascript:
+        for key in "jxjx":  # the first row and the next
+            page.keyboard.press(key)
+        expect(page.locator("[data-ticked]")).to_have_text("(2)")
+    else:
+        boxes.nth(0).check()
+        boxes.nth(1).check()
+    visit.check("bulk-ticked", axe=javascript)
+    page.locator("button[name=which][value=ticked]").click()
+    visit.check("bulk-choose", axe=javascript)
+    visit.link(w("Put a tag on")).click()
+    visit.button(w("See what would happen")).click()
+    assert visit.status == 422
+    page.get_by_label(w("Or a new tag")).fill(f"Étiquette {word}")
+    visit.check("bulk-asked", axe=javascript)
+    visit.button(w("See what would happen")).click()
+    expect(page.locator(".facts-row b")).to_have_text("2")
+    visit.check("bulk-foreseen", axe=javascript)
+    visit.button(w("Do it")).click()
+    page.wait_for_url("**/staff/bulk/*")
+    expect(page.locator(".facts-row b")).to_have_text("2")
+    visit.check("bulk-done", axe=javascript)
+    tagged = "SELECT count(*) FROM case_tag JOIN tag ON tag.id = tag_id WHERE name = :name"
+    assert site.sql(tagged, name=f"Étiquette {word}") == [(2,)]
+    page.locator("main form button").last.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(w("Undone"))
+    assert site.sql(tagged, name=f"Étiquette {word}") == [(0,)]
+    visit.go("/staff/bulk")
+    visit.check("bulk-runs", axe=javascript)

@@ -88,7 +88,7 @@ class Visit:
             reduced_motion="reduce",
             storage_state=site.sign_ins.get(person) if person else None,
         )
-        self.context.set_default_timeout(10_000)
+        self.context.set_default_timeout(30_000)
         self.context.add_init_script(ON_VIOLATION)
         self.context.on("request", self._note_request)
         self.context.on("response", self._note_response)

@@ -13,6 +13,7 @@ import pytest
 from flask import Blueprint
 
 from crm.app import FEATURES
+from crm.bulk.actions import BulkAction
 from crm.cases.filters import Facet
 from crm.config import ROOT
 from crm.feature import Feature, MergePart, Panel, TodayPart
@@ -38,6 +39,7 @@ ASKED_BY = {
     "case_turns": "cases",
     "today": "desk",
     "case_facets": "cases",
+    "bulk": "bulk",
     "search_text": "search",
     "messages": "outbox",
     "personal_data": "intake",
@@ -63,6 +65,8 @@ def said(offer: object) -> str:
             return f"`{offer.name}`"
         case Searched():
             return f"`{offer.kind or 'what a file is'}`"
+        case BulkAction():
+            return f"`{offer.name}`"
         case MergePart():
             return f"`{offer.name}`"
     return f"`{offer.__module__.removeprefix('crm.')}.{offer.__qualname__}`"

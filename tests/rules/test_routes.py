@@ -22,6 +22,7 @@ from crm import access, clock
 from crm.access import Access, Role
 from crm.activities.models import Kind, Spoken
 from crm.activities.services import Asked, ask_for
+from crm.bulk.services import choose_ticked
 from crm.cases.models import Founder, SavedView
 from crm.files.kinds import Checked, FileKind
 from crm.files.services import keep
@@ -223,6 +224,8 @@ def arguments(make, session, people):
     session.add_all([correction, founder, view])
     tag = named("Étiquette")
     session.flush()
+    team = {"adviser": people.adviser, "coordinator": people.coordinator, "admin": people.admin}
+    drafts = {who: choose_ticked([case.reference], one, "").id for who, one in team.items()}
     numbers = {
         "activities": activity.id,
         "follow-ups": session.scalars(select(FollowUp.id).where(FollowUp.case_id == case.id)).first(),
@@ -238,8 +241,12 @@ def arguments(make, session, people):
     body = ready.body.code
     session.commit()
 
-    def fill(address: str) -> str:
-        number = next((one for place, one in numbers.items() if f"/{place}/" in address), 0)
+    def fill(address: str, who: str = "adviser") -> str:
+        number = (
+            drafts.get(who, 0)
+            if "/bulk/" in address
+            else next((one for place, one in numbers.items() if f"/{place}/" in address), 0)
+        )
         code = quarter.code if "/summaries/" in address else body
         chosen = values | {"number": number, "code": code, "page": "you"}
         return re.sub(r"<(?:\w+:)?(\w+)>", lambda part: str(chosen[part[1]]), address)
@@ -285,7 +292,7 @@ def test_each_person_opens_what_their_role_opens_and_nothing_else(who, visitor, 
     wrong = []
     # Reading first, and signing out last: it ends the session of the one who asks.
     for route in sorted(listed(), key=lambda route: (route.address == "/staff/sign-out", route.method, route.address)):
-        answer = ask(browser, route.method, arguments(route.address), token)
+        answer = ask(browser, route.method, arguments(route.address, who), token)
         found = answered(route, answer)
         if found != expected(route, who):
             wrong.append(f"{route}: {who} got {found!r} ({answer.status_code}), not {expected(route, who)!r}")

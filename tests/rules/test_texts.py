@@ -353,6 +353,8 @@ VOCABULARIES = {
     "crm.activities.models.Audience": "activities.audience",
     "crm.activities.models.Spoken": "activities.spoken",
     "crm.activities.models.State": "activities.state",
+    "crm.bulk.models.RunState": None,  # each has its own page
+    "crm.bulk.models.ItemState": None,
     "crm.cases.vocabulary.Stage": "cases.stage",
     "crm.cases.vocabulary.Turn": "cases.turn",
     "crm.cases.vocabulary.ClosingReason": "cases.closing_reason",
