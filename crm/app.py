@@ -16,6 +16,7 @@ from crm.config import Settings
 from crm.content.feature import feature as content
 from crm.desk.feature import feature as desk
 from crm.duplicates.feature import feature as duplicates
+from crm.exports.feature import feature as exports
 from crm.feature import Feature, plug
 from crm.files.feature import feature as files
 from crm.files.kinds import ACCEPT, LARGEST, NAMES
@@ -44,6 +45,7 @@ FEATURES: tuple[Feature, ...] = (
     cases,
     bulk,
     tags,
+    exports,
     permissions,
     reminders,
     talks,

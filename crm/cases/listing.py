@@ -194,7 +194,7 @@ COUNTED = 100
 
 def count(staff: Staff, wanted: Filter, most: int = COUNTED) -> int:
     """How many files answer a filter, counted to `most`."""
-    return counts(staff, [wanted], most)[0]
+    return 0 if wanted.impossible else counts(staff, [wanted], most)[0]
 
 
 def counts(staff: Staff, filters: Sequence[Filter], most: int = COUNTED) -> list[int]:

@@ -201,6 +201,13 @@ def chips(wanted: Filter, look: Look, on: str = LIST) -> Iterable[Chip]:
         yield chip(gettext("Words: %(words)s", words=wanted.q), wanted.but(q=""))
 
 
+def said_of(wanted: Filter, look: Look) -> list[str]:
+    """A list in words: its stages, what it is narrowed by, and how it is sorted."""
+    every = {OPEN: gettext("All open files"), ALL: gettext("All files")}
+    stages = [every.get(stage) or label("cases.stage", stage) for stage in wanted.stages]
+    return [*stages, *(chip.words for chip in chips(wanted, look)), str(SORTS[look.sort])]
+
+
 def _named(name: Any, value: str) -> str:
     return gettext("%(name)s: %(value)s", name=name, value=value)
 

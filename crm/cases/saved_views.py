@@ -11,16 +11,14 @@ from crm import forms
 from crm.access import case_team
 from crm.accounts.feature import me
 from crm.cases import saved
-from crm.cases.filters import ALL, OPEN
-from crm.cases.listing import SORTS
 from crm.cases.models import SavedView
-from crm.cases.queue_views import address_of_view, chips
+from crm.cases.queue_views import address_of_view, said_of
 from crm.db import db
 from crm.errors import RefusedError
 from crm.forms import AtMost, Filled
 from crm.i18n import gettext, lazy
 from crm.outbox.queries import mail_trouble
-from crm.texts import label, text
+from crm.texts import text
 
 VERBS = frozenset({"share", "keep", "start", "stop", "remove"})
 bp = Blueprint("views", __name__, url_prefix="/staff/views")
@@ -60,10 +58,7 @@ def views() -> Response:
 
 def _page(form: ViewForm, rows: Any, status: int = 200, *, coming: bool = True) -> Response:
     wanted, look = saved.read(form.query.data or "")
-    said = [chip.words for chip in chips(wanted, look)]
-    stages = [label("cases.stage", stage) for stage in wanted.stages if stage not in {OPEN, ALL}]
-    every = {OPEN: gettext("All open files"), ALL: gettext("All files")}
-    listed = [*(stages or [every[wanted.stages[0]]]), *said, str(SORTS[look.sort])]
+    listed = said_of(wanted, look)
     body = render_template(
         "cases/views.html", form=form, rows=rows, coming=coming, listed=listed, address_of_view=address_of_view, may_change=saved.may_change,
         trouble=mail_trouble(),

@@ -4,7 +4,6 @@ The way out is a signed address without an end (CASL asks for sixty days at leas
 button, or the one press of a mail program (RFC 8058), takes the address off the list with that transaction.
 """
 
-import csv
 import io
 from typing import Any
 
@@ -22,10 +21,10 @@ from crm.outbox.services import settings
 from crm.permissions.models import Consent, Purpose
 from crm.permissions.services import withdraw_consent
 from crm.security import csrf
+from crm.sheets import write_csv
 
 bp = Blueprint("newsletter", __name__)
 COLUMNS = ("email", "name", "language", "agreed_on", "unsubscribe")
-LIVE = "=+-@\t\r"  # what a spreadsheet would run
 
 
 def subscribers() -> list[Any]:
@@ -52,15 +51,13 @@ def address_of(consent: Consent, language: str) -> str:
 @coordinators
 def export() -> Response:
     """The list as CSV, with a mark that Excel reads accents by, and nothing that a spreadsheet would run."""
-    written = io.StringIO()
-    out = csv.writer(written)
-    out.writerow(COLUMNS)
-    for row in subscribers():
-        given, case, contact = row
-        values = (contact.email, contact.name, case.language, clock.local_date(given.given_at).isoformat(),
-                  address_of(given, case.language))  # fmt: skip
-        out.writerow([f"'{value}" if value[:1] in LIVE else value for value in values])
-    response = Response("\ufeff" + written.getvalue(), content_type="text/csv; charset=utf-8")
+    rows: list[Any] = [COLUMNS]
+    for given, case, contact in subscribers():
+        agreed = clock.local_date(given.given_at)
+        rows.append((contact.email, contact.name, case.language, agreed, address_of(given, case.language)))
+    written = io.BytesIO()
+    write_csv(written, rows)
+    response = Response(written.getvalue(), content_type="text/csv; charset=utf-8")
     name = gettext("newsletter")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}-{clock.today().isoformat()}.csv"'
     return response

@@ -30,6 +30,7 @@ from crm.summaries.figures import Period
 from crm.tags import services as tags
 from crm.talks import services as talks
 from crm.talks.models import Mode
+from tests.conftest import PASSWORD
 from tests.journeys.conftest import site_of_files, with_documents
 from tests.journeys.site import REFUSED, body_of
 from tests.journeys.test_entrepreneur import answers, begin, fill, fill_all
@@ -348,6 +349,14 @@ def bulk_foreseen(visit):
     expect(visit.page.locator(".facts-row")).to_be_visible()
 
 
+def exported(visit):
+    visit.go("/staff/exports?list=q%3Doutil")
+    visit.page.locator("#export-reason").fill("Rencontre du comité")
+    visit.page.locator("#export-password").fill(PASSWORD)
+    visit.page.locator("main .button--main").click()
+    visit.page.wait_for_url("**/staff/exports/*")
+
+
 def tag_misnamed(visit):
     visit.go("/staff/tags")
     visit.page.locator("input[name=name]").first.fill(" ")
@@ -581,6 +590,10 @@ PAGES = {
     "bulk-close": (Role.ADVISER, bulk_asking("close")),
     "bulk-check": (Role.ADVISER, bulk_foreseen),
     "bulk-runs": (Role.ADVISER, at("/staff/bulk")),
+    "export": (Role.COORDINATOR, at("/staff/exports?list=owner%3Dme%26late%3Dstep")),
+    "export-errors": (Role.ADVISER, sent_blank("/staff/exports", "#export-reason")),
+    "export-ready": (Role.ADVISER, exported),
+    "export-log": (Role.COORDINATOR, at("/staff/exports/log")),
     "tags": (Role.COORDINATOR, at("/staff/tags")),
     "tags-error": (Role.COORDINATOR, tag_misnamed),
     "tags-of-case": (Role.ADVISER, at("/staff/cases/{rich}/tags")),

@@ -24,6 +24,7 @@ from crm.activities.models import Kind, Spoken
 from crm.activities.services import Asked, ask_for
 from crm.bulk.services import choose_ticked
 from crm.cases.models import Founder, SavedView
+from crm.exports.models import Export
 from crm.files.kinds import Checked, FileKind
 from crm.files.services import keep
 from crm.outbox.models import Message
@@ -226,6 +227,13 @@ def arguments(make, session, people):
     session.flush()
     team = {"adviser": people.adviser, "coordinator": people.coordinator, "admin": people.admin}
     drafts = {who: choose_ticked([case.reference], one, "").id for who, one in team.items()}
+    taken = {
+        who: Export(staff_id=one.id, at=clock.now(), query="", kind="csv", everything=True, reason="Essai")
+        for who, one in team.items()
+    }
+    session.add_all(taken.values())
+    session.flush()
+    own = {"bulk": drafts, "exports": {who: one.id for who, one in taken.items()}}
     numbers = {
         "activities": activity.id,
         "follow-ups": session.scalars(select(FollowUp.id).where(FollowUp.case_id == case.id)).first(),
@@ -242,11 +250,8 @@ def arguments(make, session, people):
     session.commit()
 
     def fill(address: str, who: str = "adviser") -> str:
-        number = (
-            drafts.get(who, 0)
-            if "/bulk/" in address
-            else next((one for place, one in numbers.items() if f"/{place}/" in address), 0)
-        )
+        theirs = numbers | {place: found.get(who, 0) for place, found in own.items()}
+        number = next((one for place, one in theirs.items() if f"/{place}/" in address), 0)
         code = quarter.code if "/summaries/" in address else body
         chosen = values | {"number": number, "code": code, "page": "you"}
         return re.sub(r"<(?:\w+:)?(\w+)>", lambda part: str(chosen[part[1]]), address)
