@@ -136,10 +136,21 @@ _READS: dict[str, tuple[Any, ...]] = {
 }
 
 
+def _read_for(columns: Sequence[str]) -> dict[str, Any]:
+    """What is read of each file for some columns, by name, in the order in which a row of the list holds it."""
+    every = [Case.id, Case.reference, Case.stage, Project.name.label("project")]
+    every += [one for name in columns for one in _READS.get(name, ())]
+    return {one.key: one for one in every}
+
+
+def names_read(columns: Sequence[str]) -> list[str]:
+    """The names of what a row of the list holds, in order."""
+    return [*_read_for(columns), "key"]
+
+
 def _reading(columns: Sequence[str], sort: str) -> Any:
     """Files with what some columns show of them."""
-    read = [Case.id, Case.reference, Case.stage, Project.name.label("project")]
-    read += [one for name in columns for one in _READS.get(name, ()) if one not in read]
+    read = _read_for(columns).values()
     statement: Any = select(*read, _KEYS[sort][0].label("key")).join(Project, Project.id == Case.project_id)
     if "person" in columns:
         statement = statement.join(Contact, Contact.id == Case.contact_id)
