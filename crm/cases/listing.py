@@ -138,7 +138,7 @@ _READS: dict[str, tuple[Any, ...]] = {
 
 def _read_for(columns: Sequence[str]) -> dict[str, Any]:
     """What is read of each file for some columns, by name, in the order in which a row of the list holds it."""
-    every = [Case.id, Case.reference, Case.stage, Project.name.label("project")]
+    every: list[Any] = [Case.id, Case.reference, Case.stage, Project.name.label("project")]
     every += [one for name in columns for one in _READS.get(name, ())]
     return {one.key: one for one in every}
 

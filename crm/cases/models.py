@@ -160,6 +160,17 @@ class CaseReader(Base):
     staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), primary_key=True)
 
 
+class CaseReading(Base):
+    """Who opened a file on which day (Montréal's), for the coordinators who answer for what is read here."""
+
+    __tablename__ = "case_reading"
+
+    case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), primary_key=True)
+    first_at: Mapped[datetime]
+
+
 class SavedView(Base):
     """A list or a board that somebody gave a name: its filter, sort and columns as an address writes them."""
 

@@ -19,6 +19,7 @@ from crm.db import UTCDateTime, as_one_value, db, listed, read_instant
 from crm.feature import plugged
 from crm.paging import read_key, write_key
 from crm.timeline.models import ActorKind, Event, EventDetail
+from crm.timeline.sentences import kinds_of
 
 REFERENCE = re.compile(r"[A-Z0-9-]{1,20}")
 HISTORY = 20
@@ -122,8 +123,8 @@ class HistoryPage:
     before: str
 
 
-def history(case: Case, before: str = "", limit: int = HISTORY) -> HistoryPage:
-    """Events of a file, and of those merged into it, with their detail, author, note and exchange."""
+def history(case: Case, before: str = "", limit: int = HISTORY, *, group: str = "") -> HistoryPage:
+    """Events of a file, and of those merged into it, with their detail, author, note and exchange; of one group, when it is named."""
     key = read_key(before, datetime, int)
     files = [case.id]
     if case.has_merged:
@@ -132,7 +133,9 @@ def history(case: Case, before: str = "", limit: int = HISTORY) -> HistoryPage:
     further = key is not None and None not in key
     if key is not None and further:
         asked |= {"at": key[0], "event_id": key[1]}
-    rows = db.session.execute(_history(first=not further), asked).all()
+    if group:
+        asked["kinds"] = kinds_of(group)
+    rows = db.session.execute(_history(first=not further, narrowed=bool(group)), asked).all()
     if len(rows) <= limit:
         return HistoryPage(rows, "")
     last = rows[limit - 1]
@@ -140,7 +143,7 @@ def history(case: Case, before: str = "", limit: int = HISTORY) -> HistoryPage:
 
 
 @cache
-def _history(*, first: bool) -> Select[*tuple[Any, ...]]:
+def _history(*, first: bool, narrowed: bool) -> Select[*tuple[Any, ...]]:
     statement = (
         select(
             Event.id,
@@ -162,6 +165,8 @@ def _history(*, first: bool) -> Select[*tuple[Any, ...]]:
         .order_by(Event.at.desc(), Event.id.desc())
         .limit(bindparam("at_most", type_=Integer))
     )
+    if narrowed:
+        statement = statement.where(Event.kind.in_(bindparam("kinds", expanding=True)))
     if first:
         return statement
     at = bindparam("at", type_=UTCDateTime)

@@ -22,7 +22,7 @@ from crm.access import case_team, coordinators
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
 from crm.accounts.queries import active_case_team
-from crm.cases import forms, pipeline, queries, services, turns
+from crm.cases import forms, pipeline, queries, readings, services, turns
 from crm.cases.models import Case
 from crm.cases.vocabulary import (
     ClosingReason,
@@ -37,12 +37,26 @@ from crm.cases.vocabulary import (
 from crm.db import db
 from crm.errors import RefusedError
 from crm.feature import Panel, plugged
-from crm.i18n import format_time, gettext
+from crm.i18n import format_time, gettext, lazy
 from crm.outbox.queries import mail_trouble
 from crm.texts import label, text
 from crm.timeline.models import ActorKind
 from crm.timeline.sentences import tell
 
+# What a history is narrowed to, in words.
+GROUPS = {
+    "": lazy("Everything"),
+    "notes": lazy("Notes"),
+    "contacts": lazy("Conversations"),
+    "talks": lazy("Talks"),
+    "messages": lazy("Messages"),
+    "moves": lazy("Path of the file"),
+    "facts": lazy("Facts"),
+    "referrals": lazy("Referrals"),
+    "documents": lazy("Documents"),
+    "permissions": lazy("Permissions"),
+    "follow_ups": lazy("Follow-ups"),
+}
 bp = Blueprint("cases", __name__, url_prefix="/staff/cases")
 
 
@@ -69,7 +83,15 @@ def page(reference: str) -> BaseResponse:
         kept = db.session.get_one(Case, case.merged_into_id)
         flash(text("cases.was_merged", reference=case.reference, kept=kept.reference))
         return redirect(url_for("cases.page", reference=kept.reference))
-    return case_page(case)
+    return readings.noted(case_page(case), case.id, me().id)
+
+
+@bp.get("/<reference>/readers")
+@coordinators
+def readers(reference: str) -> str:
+    """Who opened the file, and when."""
+    case = case_or_404(reference)
+    return render_template("cases/readers.html", case=case, rows=readings.of_case(case))
 
 
 def case_page(case: Case, status: int = 200, *, number: int = 0, **filled: Any) -> Response:
@@ -82,7 +104,9 @@ def case_page(case: Case, status: int = 200, *, number: int = 0, **filled: Any) 
     panels: tuple[Panel, ...] = plugged("panels")
     for panel in panels:
         context |= panel.load(case, staff)
-    events = queries.history(case, request.args.get("before", ""))
+    group = request.args.get("show", "")
+    group = group if group in GROUPS else ""
+    events = queries.history(case, request.args.get("before", ""), group=group)
     context["needs"], lists = queries.short_lists(case)
     context |= lists
     context |= _forms(case)
@@ -101,6 +125,8 @@ def case_page(case: Case, status: int = 200, *, number: int = 0, **filled: Any) 
         trouble=mail_trouble(),
         history=[_told(row, case) for row in events.rows],
         older=events.before,
+        groups=GROUPS,
+        group=group,
         **context,
     )
     return make_response(body, status)

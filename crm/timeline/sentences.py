@@ -8,6 +8,7 @@ from typing import Any
 from crm.feature import plugged
 from crm.i18n import format_date, format_instant
 from crm.texts import label, text
+from crm.timeline.groups import group_of
 
 # Codes are written in the reader's language when they are told, never when they are recorded.
 FORMATS: dict[str, Callable[[Any], str]] = {
@@ -55,6 +56,11 @@ def find(kind: str) -> Sentence:
             found: Sentence = sentence
             return found
     raise KeyError(kind)
+
+
+def kinds_of(group: str) -> list[str]:
+    """The kinds of events of a group."""
+    return [sentence.kind for sentence in plugged("event_sentences") if group_of(sentence.kind) == group]
 
 
 def tell(kind: str, codes: Mapping[str, Any], detail: Mapping[str, Any] | None) -> Told:

@@ -7,13 +7,17 @@ import pytest
 from sqlalchemy import select
 
 from crm import clock
-from crm.cases import queries, services
+from crm.cases import queries, readings, services
+from crm.cases.models import CaseReading
 from crm.cases.vocabulary import ClosingReason, Stage
+from crm.feature import plugged
 from crm.outbox.deliver import send_due
 from crm.outbox.models import Message, Status
 from crm.reminders import services as reminders
 from crm.reminders.models import FollowUp
 from crm.talks.models import Talk
+from crm.timeline.groups import group_of
+from tests.support.pages import words
 
 
 def test_every_event_of_a_long_history_is_on_exactly_one_page(session, people, make, signed_in):
@@ -135,3 +139,60 @@ def test_an_hour_that_is_none_is_refused_in_the_form(people, make, signed_in, at
 
 def test_an_address_of_a_body_with_a_sign_no_database_takes_is_a_plain_404(people, signed_in):
     signed_in(people.adviser).get("/staff/partners/a%00", status=404)
+
+
+# --- a part of the history ---------------------------------------------------------------------------------------------
+
+
+def test_the_history_is_narrowed_to_a_kind_and_paged_there(make, people, session, signed_in):
+    case = make.case(owner=people.adviser)
+    for place in range(queries.HISTORY + 3):
+        services.add_note(case, f"Note numéro {place}", people.adviser)
+    session.commit()
+    browser = signed_in(people.adviser)
+    address = f"/staff/cases/{case.reference}"
+    page = browser.get(f"{address}?show=notes").text
+    assert page.count('class="words">Note numéro') == queries.HISTORY
+    assert "entry--move" not in page
+    assert "entry--move" in browser.get(f"{address}?show=moves").text
+    older = re.search(r'href="([^"#]+before=[^"#]+)#history-title"', page)[1].replace("&amp;", "&")
+    assert "show=notes" in older
+    assert browser.get(older).text.count('class="words">Note numéro') == 3
+    assert "Rien de ce genre" in words(browser.get(f"{address}?show=talks").text)
+    assert "Note numéro" in browser.get(f"{address}?show=zzz").text
+
+
+def test_every_kind_of_event_of_a_file_is_of_a_group(session):
+    alone = {"text.published", "summary.published", "request.acknowledged"}
+    kinds = {sentence.kind for sentence in plugged("event_sentences")}
+    lost = {kind for kind in kinds if not group_of(kind)} - alone
+    assert lost <= {kind for kind in lost if kind.startswith(("text.", "summary.", "activity.", "demo."))}, lost
+
+
+# --- who opened it -----------------------------------------------------------------------------------------------------
+
+
+def test_who_opened_a_file_is_noted_once_a_day_and_read_by_coordinators(make, people, session, signed_in):
+    case = make.case(owner=people.adviser)
+    adviser, coordinator = signed_in(people.adviser), signed_in(people.coordinator)
+    address = f"/staff/cases/{case.reference}"
+    adviser.get(address)
+    adviser.get(address)
+    adviser.get(f"{address}/readers", status=404)
+    page = words(coordinator.get(f"{address}/readers").text)
+    assert page.count(people.adviser.name) == 1
+    readings._noted.clear()  # another process
+    adviser.get(address)
+    coordinator.get(address)
+    found = session.execute(select(CaseReading.staff_id, CaseReading.day).order_by(CaseReading.staff_id)).all()
+    assert found == [
+        (one.id, clock.today()) for one in sorted((people.adviser, people.coordinator), key=lambda p: p.id)
+    ]
+
+
+def test_a_page_that_is_refused_is_no_reading(make, people, session, signed_in):
+    case = make.case(owner=people.adviser)
+    services.restrict(case, restricted=True, readers=[], actor=people.adviser)
+    session.commit()
+    signed_in(people.coordinator).get(f"/staff/cases/{case.reference}", status=404)
+    assert session.scalars(select(CaseReading)).all() == []

@@ -594,6 +594,8 @@ PAGES = {
     "export-errors": (Role.ADVISER, sent_blank("/staff/exports", "#export-reason")),
     "export-ready": (Role.ADVISER, exported),
     "export-log": (Role.COORDINATOR, at("/staff/exports/log")),
+    "case-part": (Role.ADVISER, at("/staff/cases/{rich}?show=messages")),
+    "case-readers": (Role.COORDINATOR, at("/staff/cases/{rich}/readers")),
     "tags": (Role.COORDINATOR, at("/staff/tags")),
     "tags-error": (Role.COORDINATOR, tag_misnamed),
     "tags-of-case": (Role.ADVISER, at("/staff/cases/{rich}/tags")),

@@ -104,7 +104,8 @@ class Pages:
         """A request stands in a context of its own, as on a server: the test's own transaction ends before it."""
         if has_app_context():
             db.session.commit()
-        return contextvars.Context().run(method, *args, **kwargs)
+        # Received whole, and closed: what a page does once it has left is done.
+        return contextvars.Context().run(method, *args, buffered=True, **kwargs)
 
     def _check(self, answer, address: str, status: int):
         assert answer.status_code == status, f"{address} answered {answer.status_code}: {words(answer.text)[:600]}"
