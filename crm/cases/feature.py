@@ -1,6 +1,17 @@
 """Plugs files into the product."""
 
-from crm.cases import board_views, documents, founders, merging, queue_views, searching, services, settling, turns
+from crm.cases import (
+    board_views,
+    documents,
+    founders,
+    merging,
+    progress,
+    queue_views,
+    searching,
+    services,
+    settling,
+    turns,
+)
 from crm.cases.mail import bp as mail_bp
 from crm.cases.saved_views import bp as views_bp
 from crm.cases.search_views import bp as search_bp
@@ -28,7 +39,7 @@ board_views.join(bp)
 
 feature = Feature(
     name="cases",
-    blueprints=(bp, mail_bp, search_bp, views_bp, documents.bp, founders.bp),
+    blueprints=(bp, mail_bp, search_bp, views_bp, documents.bp, founders.bp, progress.bp),
     panels=(
         Panel("top", "cases/turn_panel.html", rows=turns.spells, shown=turns.shown),
         Panel("facts", "cases/founders_panel.html", rows=founders.rows, shown=founders.shown),
@@ -58,7 +69,23 @@ feature = Feature(
         ),
         Sentence("note.added", "cases.event.note", "internal"),
         *_EXCHANGES,
-        Sentence("case.assessed", "cases.event.assessed", "internal"),
+        Sentence("case.assessed", "cases.event.assessed", "internal", detail=frozenset({"changes"}), body="changes"),
+        Sentence(
+            "need.settled",
+            "cases.event.need_settled",
+            "internal",
+            codes=frozenset({"need", "state", "was"}),
+            labels={"need": "cases.need", "state": "cases.need_state", "was": "cases.need_state"},
+        ),
+        Sentence(
+            "milestone.set",
+            "cases.event.milestone",
+            "internal",
+            codes=frozenset({"what"}),
+            detail=frozenset({"change"}),
+            labels={"what": "cases.milestone"},
+            body="change",
+        ),
         Sentence(
             "case.moved",
             "cases.event.moved",

@@ -8,6 +8,7 @@ from wtforms.validators import StopValidation
 
 from crm import clock, forms
 from crm.accounts.queries import People
+from crm.cases.models import Project
 from crm.cases.vocabulary import ExchangeDirection, ExchangeKind, Stage
 from crm.forms import AtMost, Chosen, DateField, Filled, read_instant_on
 from crm.i18n import gettext, lazy
@@ -88,6 +89,12 @@ class AssessmentForm(forms.Form):
     region = forms.Pick(lazy("Region"), [Chosen(lazy("Choose a region"))])
     locality = forms.Pick(lazy("Borough or city on the island"), render_kw={"optional": True})
     needs = forms.Boxes(lazy("Needs"), [Filled(lazy("Tick at least one need"))])
+    reason = wtforms.StringField(
+        lazy("Why this change?"),
+        [AtMost(300)],
+        render_kw={"optional": True, "autocomplete": "off"},
+        description=lazy("Needed when the legal form or the region that was decided changes."),
+    )
     summary = wtforms.TextAreaField(
         lazy("Summary"),
         [Filled(lazy("Write a summary of one or two sentences")), AtMost()],
@@ -102,6 +109,15 @@ class AssessmentForm(forms.Form):
         self.region.choices = with_blank("cases.region")
         self.locality.choices = with_blank("cases.locality")
         self.needs.choices = choices("cases.need")
+
+    def asks_why(self, project: Project) -> bool:
+        """Whether something that was decided in an assessment would change without a word of why; says so on the form."""
+        decided = (project.legal_form, project.region)
+        changes = project.assessed_at is not None and decided != (self.legal_form.data, self.region.data)
+        if changes and not self.reason.data:
+            self.reason.errors = [gettext("Say why what was decided changes")]
+            return True
+        return False
 
     def seen_version(self) -> int:
         """The version that was on screen; 0 (always stale) when it is missing or forged."""

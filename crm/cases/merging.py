@@ -4,6 +4,7 @@ A part moves its rows from the file that goes to the file that is kept, and says
 The history is not moved: events never change, so the kept file's history reads those of the files merged into it.
 """
 
+from datetime import date
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
@@ -32,6 +33,9 @@ BLANKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("project", ("supports",)),
     ("project", ("supports_other",)),
     ("project", ("summary",)),
+    ("project", ("incorporated_on",)),
+    ("project", ("launched_on",)),
+    ("project", ("checked_on", "check_result")),
 )
 
 
@@ -75,7 +79,7 @@ def _fill(gone: Case, kept: Case) -> dict[str, Any]:
         ours, theirs = getattr(kept, of), getattr(gone, of)
         if getattr(ours, columns[0]) in (None, "", []) and getattr(theirs, columns[0]) not in (None, "", []):
             for column in columns:
-                filled[f"{of}.{column}"] = [getattr(ours, column), getattr(theirs, column)]
+                filled[f"{of}.{column}"] = [_kept(getattr(ours, column)), _kept(getattr(theirs, column))]
                 setattr(ours, column, getattr(theirs, column))
     if filled:
         kept.project.version += 1
@@ -86,6 +90,11 @@ def _fill(gone: Case, kept: Case) -> dict[str, Any]:
     return filled
 
 
+def _kept(value: Any) -> Any:
+    """A value as JSON holds it."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
 def _empty(_gone: Case, kept: Case, filled: dict[str, Any]) -> None:
     """Take out what came from the other file, unless somebody changed it since."""
     for name, (before, put) in filled.items():
@@ -94,17 +103,21 @@ def _empty(_gone: Case, kept: Case, filled: dict[str, Any]) -> None:
             if kept.first_reply_at is not None and kept.first_reply_at.isoformat() == put:
                 kept.first_reply_at = None
             continue
-        if getattr(getattr(kept, of), column) == put:
-            setattr(getattr(kept, of), column, before)
+        if _kept(getattr(getattr(kept, of), column)) == put:
+            setattr(getattr(kept, of), column, before)  # it was blank: no day has to be read again
     if filled:
         kept.project.version += 1
 
 
 def _add_needs(gone: Case, kept: Case) -> list[str]:
     ours = set(db.session.scalars(select(CaseNeed.need).where(CaseNeed.case_id == kept.id)))
-    theirs = db.session.execute(select(CaseNeed.need, CaseNeed.since).where(CaseNeed.case_id == gone.id)).all()
+    columns = (CaseNeed.need, CaseNeed.since, CaseNeed.state, CaseNeed.state_since)
+    theirs = db.session.execute(select(*columns).where(CaseNeed.case_id == gone.id)).all()
     new = [row for row in theirs if row.need not in ours]
-    db.session.add_all(CaseNeed(case_id=kept.id, need=row.need, since=row.since) for row in new)
+    db.session.add_all(
+        CaseNeed(case_id=kept.id, need=row.need, since=row.since, state=row.state, state_since=row.state_since)
+        for row in new
+    )
     return [row.need.value for row in new]
 
 

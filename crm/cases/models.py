@@ -59,7 +59,11 @@ class Project(Base):
     """What is being built. `version` goes up with each saved change: a stale save is told so (409)."""
 
     __tablename__ = "project"
-    __table_args__ = (one_of("stage", v.ProjectStage), one_of("legal_form", v.LegalForm))
+    __table_args__ = (
+        one_of("stage", v.ProjectStage),
+        one_of("legal_form", v.LegalForm),
+        one_of("check_result", v.CheckResult),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(120), default="")
@@ -79,6 +83,10 @@ class Project(Base):
     summary: Mapped[str] = mapped_column(Text, default="")
     assessed_at: Mapped[datetime | None]
     assessed_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    incorporated_on: Mapped[date | None]
+    launched_on: Mapped[date | None]
+    checked_on: Mapped[date | None]  # twelve months after the launch
+    check_result: Mapped[v.CheckResult | None] = mapped_column(code(v.CheckResult))
     version: Mapped[int] = mapped_column(default=1)
 
     assessed_by: Mapped[Staff | None] = relationship()
@@ -201,11 +209,15 @@ class CaseNeed(Base):
     """One need of a file."""
 
     __tablename__ = "case_need"
-    __table_args__ = (one_of("need", v.Need),)
+    __table_args__ = (one_of("need", v.Need), one_of("state", v.NeedState))
 
     case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"), primary_key=True)
     need: Mapped[v.Need] = mapped_column(code(v.Need), primary_key=True)
     since: Mapped[datetime]
+    state: Mapped[v.NeedState] = mapped_column(
+        code(v.NeedState), default=v.NeedState.OPEN, server_default=text("'open'")
+    )
+    state_since: Mapped[datetime | None]
 
 
 class StageSpell(Base):

@@ -83,20 +83,20 @@ def needs(case: Case) -> list[str]:
     return list(db.session.scalars(_needs(), {"case_id": case.id}))
 
 
-def short_lists(case: Case) -> tuple[list[str], dict[str, Any]]:
-    """The needs of a file, and what the short lists of all panels show, in one statement."""
+def short_lists(case: Case) -> tuple[list[tuple[str, str]], dict[str, Any]]:
+    """The needs of a file with their states, and what the short lists of all panels show, in one statement."""
     values = db.session.execute(_short_lists(db.engine.dialect.name), {"case_id": case.id}).one()
     panels = [panel for panel in plugged("panels") if panel.rows]
     shown: dict[str, Any] = {}
     for panel, value in zip(panels, values[1:], strict=True):
         shown |= panel.shown(listed(value))
-    found = sorted(((since, need) for need, since in listed(values[0])), key=lambda one: (read_instant(one[0]), one[1]))
-    return [need for _, need in found], shown
+    found = sorted(listed(values[0]), key=lambda one: (read_instant(one[1]), one[0]))
+    return [(need, state) for need, _since, state in found], shown
 
 
 @cache
 def _short_lists(dialect: str) -> Select[*tuple[Any, ...]]:
-    needs = select(CaseNeed.need, CaseNeed.since).where(CaseNeed.case_id == bindparam("case_id"))
+    needs = select(CaseNeed.need, CaseNeed.since, CaseNeed.state).where(CaseNeed.case_id == bindparam("case_id"))
     lists = [needs, *(panel.rows() for panel in plugged("panels") if panel.rows)]
     return select(*(as_one_value(rows, dialect).label(f"list_{place}") for place, rows in enumerate(lists)))
 

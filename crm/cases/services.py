@@ -34,7 +34,7 @@ from crm.db import db, touch
 from crm.errors import RefusedError
 from crm.feature import plugged
 from crm.i18n import language
-from crm.texts import book, text
+from crm.texts import book, label, text
 from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM, record
 
@@ -257,11 +257,16 @@ def assess(
     needs: Iterable[Need],
     summary: str,
     actor: Staff,
+    reason: str = "",
 ) -> None:
-    """Save the needs assessment. Raises StaleError when somebody saved it after `seen_version` was shown."""
+    """Save the needs assessment; the history tells each answer that changed, with what it was, and `reason`.
+
+    Raises StaleError when somebody saved it after `seen_version` was shown.
+    """
     if case.stage is Stage.CLOSED:
         raise RefusedError(text("cases.refusal.closed_file"))
-    project = case.project
+    project, needs = case.project, list(needs)
+    before = _assessed(project, db.session.scalars(select(CaseNeed.need).where(CaseNeed.case_id == case.id)))
     changed = db.session.execute(
         update(Project)
         .where(Project.id == project.id, Project.version == seen_version)
@@ -283,7 +288,28 @@ def assess(
     db.session.expire(project)
     case.matched_at = None
     set_needs(case, needs)
-    record("case.assessed", case_id=case.id, actor=by(actor))
+    after = _assessed(project, needs)
+    told = [
+        text("cases.fact_change", what=text(f"cases.fact.{name}"), was=was or "–", now=after[name] or "–")
+        for name, was in before.items()
+        if was != after[name]
+    ]
+    told += [text("cases.corrected_because", reason=reason)] if reason and told else []
+    record("case.assessed", case_id=case.id, actor=by(actor), detail={"changes": "\n".join(told)} if told else None)
+
+
+def _assessed(project: Project, needs: Iterable[Need]) -> dict[str, str]:
+    """What an assessment says, in words."""
+    found = set(needs)
+    return {
+        "name": project.name,
+        "project_stage": label("cases.project_stage", project.stage),
+        "legal_form": label("cases.legal_form", project.legal_form),
+        "region": label("cases.region", project.region),
+        "locality": label("cases.locality", project.locality) if project.locality else "",
+        "needs": "; ".join(label("cases.need", need) for need in Need if need in found),
+        "summary": project.summary,
+    }
 
 
 def correct(

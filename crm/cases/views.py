@@ -272,7 +272,7 @@ def _assessment(case: Case, form: forms.AssessmentForm, status: int = 200) -> Re
 def assessment(reference: str) -> BaseResponse:
     case = _to_assess(reference, lock=True)
     form = forms.AssessmentForm(request.form)
-    if not form.validate():
+    if not form.validate() or (form.seen_version() == case.project.version and form.asks_why(case.project)):
         return _assessment(case, form, 422)
     try:
         services.assess(
@@ -285,6 +285,7 @@ def assessment(reference: str) -> BaseResponse:
             locality=form.locality.data if form.region.data == "06" else "",
             needs=[Need(need) for need in form.needs.data],
             summary=form.summary.data,
+            reason=form.reason.data or "",
             actor=me(),
         )
     except services.StaleError:

@@ -98,6 +98,22 @@ class Need(StrEnum):
     UNKNOWN = "unknown"
 
 
+class NeedState(StrEnum):
+    """What became of a need: indicator 15 counts those that stay open."""
+
+    OPEN = "open"
+    REFERRED = "referred"
+    ANSWERED = "answered"
+
+
+class CheckResult(StrEnum):
+    """What the check twelve months after the launch found: indicator 21."""
+
+    ACTIVE = "active"
+    STOPPED = "stopped"
+    UNREACHED = "unreached"
+
+
 class PreferredLanguage(StrEnum):
     FR = "fr"
     EN = "en"

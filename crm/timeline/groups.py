@@ -7,7 +7,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "talks": ("talk.",),
     "messages": ("message.", "person.", "request.", "introduction."),
     "moves": ("case.", "duplicate."),
-    "facts": ("case.assessed", "case.corrected", "correction.", "founder.", "tag."),
+    "facts": ("case.assessed", "case.corrected", "correction.", "founder.", "tag.", "need.", "milestone."),
     "referrals": ("referral.",),
     "documents": ("document.",),
     "permissions": ("permission.", "consent."),

@@ -349,6 +349,13 @@ def bulk_foreseen(visit):
     expect(visit.page.locator(".facts-row")).to_be_visible()
 
 
+def progress_wrong(visit):
+    visit.go("/staff/cases/{rich}/progress".format(**visit.site.refs))
+    visit.page.locator("#progress-launched_on").fill("2090-01-01")
+    press(visit)
+    assert visit.status == 422
+
+
 def exported(visit):
     visit.go("/staff/exports?list=q%3Doutil")
     visit.page.locator("#export-reason").fill("Rencontre du comité")
@@ -594,6 +601,8 @@ PAGES = {
     "export-errors": (Role.ADVISER, sent_blank("/staff/exports", "#export-reason")),
     "export-ready": (Role.ADVISER, exported),
     "export-log": (Role.COORDINATOR, at("/staff/exports/log")),
+    "case-progress": (Role.ADVISER, at("/staff/cases/{rich}/progress")),
+    "case-progress-errors": (Role.ADVISER, progress_wrong),
     "case-part": (Role.ADVISER, at("/staff/cases/{rich}?show=messages")),
     "case-readers": (Role.COORDINATOR, at("/staff/cases/{rich}/readers")),
     "tags": (Role.COORDINATOR, at("/staff/tags")),

@@ -361,6 +361,8 @@ VOCABULARIES = {
     "crm.cases.vocabulary.ProjectStage": "cases.project_stage",
     "crm.cases.vocabulary.LegalForm": "cases.legal_form",
     "crm.cases.vocabulary.Need": "cases.need",
+    "crm.cases.vocabulary.NeedState": "cases.need_state",
+    "crm.cases.vocabulary.CheckResult": "cases.check_result",
     "crm.cases.vocabulary.PreferredLanguage": "cases.language",
     "crm.cases.vocabulary.ContactMode": "cases.contact_mode",
     "crm.cases.vocabulary.Source": "cases.source",
