@@ -18,11 +18,17 @@ from crm.errors import RefusedError
 from crm.texts import text
 
 MOST = 50  # of one person
+LONGEST = 20_000  # signs of an address: every value of every filter ticked is less
 
 
 def read(query: str) -> tuple[Filter, Look]:
-    """The list of an address; what means nothing is left out."""
-    arguments = MultiDict(parse_qsl(query[:4000]))
+    """The list of an address; what means nothing is left out.
+
+    Raises RefusedError for one too long to be a list: cut short, it would be another, wider one.
+    """
+    if len(query) > LONGEST:
+        raise RefusedError(text("cases.refusal.long_list"))
+    arguments = MultiDict(parse_qsl(query))
     return Filter.read(arguments)[0], Look.read(arguments)[0]
 
 

@@ -324,3 +324,9 @@ def test_a_filter_is_read_as_the_list_reads_it(three, people, session):
         services.choose_all(Filter(), people.observer, "")
     assert services.choose_all(Filter(q="beta proj", facets=(("language", ("fr",)),)), people.adviser, "").total == 1
     assert not re.search("[A-Z]", services.choose_all(Filter(), people.adviser, "owner=me").come_from)
+
+
+def test_a_list_too_long_to_be_read_is_refused_rather_than_widened(three, people, signed_in):
+    browser = signed_in(people.adviser)
+    sent = {"which": "all", "list": "&".join(f"x{n}=1" for n in range(4000)) + "&owner=me"}
+    assert "trop longue" in words(browser.post("/staff/bulk", sent, status=409).text)
