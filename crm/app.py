@@ -8,6 +8,7 @@ from werkzeug.routing import IntegerConverter, Map
 from werkzeug.wrappers import Response
 
 from crm import access, config, db, errors, i18n, security
+from crm.absences.feature import feature as absences
 from crm.accounts import feature as accounts
 from crm.activities.feature import feature as activities
 from crm.bulk.feature import feature as bulk
@@ -40,6 +41,7 @@ FEATURES: tuple[Feature, ...] = (
     files,
     accounts.feature,
     partners,
+    absences,
     activities,
     content,
     cases,

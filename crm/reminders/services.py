@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import joinedload
 
 from crm import clock
+from crm.absences.services import stands_in
 from crm.accounts.models import Staff
 from crm.accounts.queries import duty_person
 from crm.accounts.services import by
@@ -429,11 +430,14 @@ def _queue_one(follow_up: FollowUp, now: datetime) -> None:
     owner = follow_up.owner
     if owner is None:
         return
-    with speaking(owner.language):
+    deputy = stands_in(owner, clock.local_date(now))
+    to = deputy if deputy is not None and may_see(deputy, case.id) else owner
+    with speaking(to.language):
         title = title_of(follow_up)
         values: dict[str, object] = {
-            "name": owner.name,
+            "name": to.name,
             "title": title,
+            "instead": "" if to is owner else text("reminders.instead", name=owner.name),
             "reference": case.reference,
             "project": f" – {case.project.name}" if case.project.name else "",
             "due_on": format_date(follow_up.due_on),
@@ -442,8 +446,8 @@ def _queue_one(follow_up: FollowUp, now: datetime) -> None:
     queue(
         "reminders.due",
         dedupe_key=f"follow-up:{follow_up.id}:{follow_up.due_on}:{owner.id}",
-        to=(owner.email, owner.name),
-        language=owner.language,
+        to=(to.email, to.name),
+        language=to.language,
         values=values,
         case_id=case.id,
         subject_ids={"follow_up": follow_up.id, "due_on": follow_up.due_on.isoformat(), "owner": owner.id},

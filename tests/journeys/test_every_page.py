@@ -603,6 +603,8 @@ PAGES = {
     "export-log": (Role.COORDINATOR, at("/staff/exports/log")),
     "case-progress": (Role.ADVISER, at("/staff/cases/{rich}/progress")),
     "case-progress-errors": (Role.ADVISER, progress_wrong),
+    "absences": (Role.COORDINATOR, at("/staff/absences")),
+    "absences-errors": (Role.ADVISER, sent_blank("/staff/absences", "#absence-begins_on")),
     "case-part": (Role.ADVISER, at("/staff/cases/{rich}?show=messages")),
     "case-readers": (Role.COORDINATOR, at("/staff/cases/{rich}/readers")),
     "tags": (Role.COORDINATOR, at("/staff/tags")),

@@ -19,6 +19,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from crm import access, clock
+from crm.absences.models import Absence
 from crm.access import Access, Role
 from crm.activities.models import Kind, Spoken
 from crm.activities.services import Asked, ask_for
@@ -222,7 +223,10 @@ def arguments(make, session, people):
         version=1,
     )
     view = SavedView(owner_id=people.admin.id, name="Vue", query="", shared=True)
-    session.add_all([correction, founder, view])
+    away = Absence(
+        staff_id=people.adviser.id, begins_on=clock.today(), ends_on=clock.today(), deputy_id=people.admin.id
+    )
+    session.add_all([correction, founder, view, away])
     tag = named("Étiquette")
     session.flush()
     team = {"adviser": people.adviser, "coordinator": people.coordinator, "admin": people.admin}
@@ -244,6 +248,7 @@ def arguments(make, session, people):
         "founders": founder.id,
         "views": view.id,
         "tags": tag.id,
+        "absences": away.id,
         "documents": keep(Checked("plan.pdf", FileKind.PDF, b"%PDF-"), case.id).id,
     }
     body = ready.body.code
