@@ -6,6 +6,7 @@ Source of the rule on formulas: security reference, T6.
 import csv
 import io
 import re
+import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import IO, Any
@@ -68,9 +69,15 @@ def write_xlsx(file: IO[bytes], title: str, rows: Iterable[Sequence[Value]]) -> 
 
     Memory does not grow with the rows. Times are written as they are given, without a zone.
     """
+    with tempfile.TemporaryDirectory() as folder:  # what is on its way is gone with it, however it ends
+        return _write_xlsx(file, title, rows, folder)
+
+
+def _write_xlsx(file: IO[bytes], title: str, rows: Iterable[Sequence[Value]], folder: str) -> int:
     import xlsxwriter  # noqa: PLC0415 - read only when somebody asks for a workbook
 
-    book = xlsxwriter.Workbook(file, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
+    how = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "tmpdir": folder}
+    book = xlsxwriter.Workbook(file, how)
     sheet = book.add_worksheet(re.sub(r"[\[\]:*?/\\']", " ", title)[:31])
     head = book.add_format({"bold": True, "bottom": 1})
     times: dict[type, Any] = {

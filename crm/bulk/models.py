@@ -36,7 +36,11 @@ class BulkRun(Base):
     """One change asked of many files by one person. `values` is the form as it was sent."""
 
     __tablename__ = "bulk_run"
-    __table_args__ = (one_of("state", RunState), Index("ix_bulk_run_actor", "actor_id", "id"))
+    __table_args__ = (
+        one_of("state", RunState),
+        Index("ix_bulk_run_actor", "actor_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     actor_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))

@@ -4,15 +4,17 @@ Each file is changed in a transaction of its own, in which what became of it is 
 changed twice and none is left out. Two who carry on the same run at once do no harm: a file's row is taken by one of them.
 """
 
+import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from zlib import crc32
 
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import contains_eager
 
 from crm import clock
@@ -21,8 +23,8 @@ from crm.bulk.actions import BulkAction, actions, filled
 from crm.bulk.models import BulkItem, BulkRun, ItemState, RunState
 from crm.cases.filters import Filter, may_list
 from crm.cases.models import Case
-from crm.cases.queries import find, visible
-from crm.db import db, is_busy
+from crm.cases.queries import REFERENCE, find, visible
+from crm.db import db, is_busy, is_full
 from crm.errors import RefusedError
 from crm.i18n import speaking
 from crm.texts import text
@@ -41,7 +43,7 @@ UNDER_WAY = frozenset({RunState.RUNNING, RunState.UNDOING})
 
 def choose_ticked(references: Sequence[str], actor: Staff, come_from: str) -> BulkRun:
     """A draft for some files, of those this person may see. Raises RefusedError when none is left."""
-    wanted = list(dict.fromkeys(one.upper() for one in references))[:MOST]
+    wanted = list(dict.fromkeys(one.upper() for one in references if REFERENCE.fullmatch(one.upper())))[:MOST]
     seen = visible(actor), Case.quarantined.is_(False)
     return _draft(select(*CHOSEN).where(Case.reference.in_(wanted), *seen), {}, actor, come_from)
 
@@ -101,9 +103,19 @@ def runs_of(actor: Staff, most: int = 50) -> Sequence[BulkRun]:
 
 def ask(run: BulkRun, action: BulkAction, values: Mapping[str, list[str]]) -> None:
     """Keep what is asked, for it to be looked at before it is done."""
-    if run.state is not RunState.DRAFT:
+    changed = db.session.execute(
+        update(BulkRun)
+        .where(BulkRun.id == run.id, BulkRun.state == RunState.DRAFT)
+        .values(action=action.name, values=dict(values))
+        .execution_options(synchronize_session="fetch")
+    )
+    if not changed.rowcount:  # type: ignore[attr-defined]
         raise RefusedError(text("bulk.refusal.begun"))
-    run.action, run.values = action.name, dict(values)
+
+
+def stamp(run: BulkRun) -> str:
+    """Tells what is asked now from what was asked before."""
+    return f"{crc32(json.dumps([run.action, run.values], sort_keys=True).encode()):x}"
 
 
 def action_of(run: BulkRun) -> tuple[BulkAction, Any] | None:
@@ -186,8 +198,8 @@ def _turn(run: BulkRun, before: RunState, after: RunState, **more: Any) -> bool:
 
 def carry_on(number: int, seconds: float) -> bool:
     """Change file after file of a run, each in its own transaction, for some seconds; True when nothing is left to do. Commits."""
-    until = time.monotonic() + seconds
-    while _one(number):
+    until, again = time.monotonic() + seconds, set[int]()
+    while _one(number, again):
         if time.monotonic() >= until:
             return _left(number) == 0
     return True
@@ -202,8 +214,13 @@ def _left(number: int) -> int:
     return db.session.scalar(left) or 0
 
 
-def _one(number: int) -> bool:
-    """Change the next file of a run, or take its change back; False when none is left, or when a colleague's machine has it."""
+def _one(number: int, again: set[int] | None = None) -> bool:
+    """Change the next file of a run, or take its change back; False when none is left, or when another has it.
+
+    A file that met another's change is tried once more: `again` holds the places of those. Raises what the database raises when it is
+    busy, full or away: nothing was saved, and a later round goes on.
+    """
+    again = set() if again is None else again
     run = db.session.get(BulkRun, number, populate_existing=True)
     if run is None or run.state not in UNDER_WAY:
         db.session.rollback()
@@ -232,8 +249,11 @@ def _one(number: int) -> bool:
             _leave(number, place, undoing, " ".join(refusal.reasons))
         except DBAPIError as error:
             db.session.rollback()
-            if is_busy(error):
-                raise  # nothing was saved: the next round tries it again
+            if is_busy(error) or is_full(error) or error.connection_invalidated:
+                raise
+            if isinstance(error, IntegrityError) and place not in again:
+                again.add(place)
+                return True
             log.exception("a file of run %s could not be changed", number)
             _leave(number, place, undoing, text("bulk.refusal.fault"))
         except Exception:  # one file must not hold up the others

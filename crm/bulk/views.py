@@ -55,9 +55,10 @@ def runs() -> str:
 @case_team
 def choose() -> Response:
     """Files ticked on a list, or all that match it, become a draft."""
-    come_from = saved.canonical(request.form.get("list", ""))
+    typed = request.form.get("list", "")
+    come_from = saved.canonical(typed)
     if request.form.get("which") == "all":
-        run = services.choose_all(saved.read(come_from)[0], me(), come_from)
+        run = services.choose_all(saved.read_whole(typed)[0], me(), come_from)
     else:
         run = services.choose_ticked(request.form.getlist("file"), me(), come_from)
     db.session.commit()
@@ -101,6 +102,7 @@ def _check_page(run: BulkRun, action: BulkAction, form: Any) -> Response:
         action=action,
         told=action.told(form),
         foreseen=services.foresee(run, action, form, me()),
+        stamp=services.stamp(run),
         back=_list_of(run),
         trouble=mail_trouble(),
     )
@@ -131,6 +133,8 @@ def begin(number: int) -> Response:
     asked = services.action_of(run)
     if asked is None:
         return _here(run)
+    if request.form.get("stamp") != services.stamp(run):
+        return _here(run)  # something else was asked meanwhile, in another window: it is looked at first
     begun = services.begin(run)
     db.session.commit()
     if begun:

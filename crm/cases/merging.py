@@ -97,14 +97,15 @@ def _kept(value: Any) -> Any:
 
 def _empty(_gone: Case, kept: Case, filled: dict[str, Any]) -> None:
     """Take out what came from the other file, unless somebody changed it since."""
-    for name, (before, put) in filled.items():
-        of, _, column = name.rpartition(".")
-        if column == "first_reply_at":
-            if kept.first_reply_at is not None and kept.first_reply_at.isoformat() == put:
-                kept.first_reply_at = None
-            continue
-        if _kept(getattr(getattr(kept, of), column)) == put:
-            setattr(getattr(kept, of), column, before)  # it was blank: no day has to be read again
+    reply = kept.first_reply_at
+    if "first_reply_at" in filled and reply is not None and reply.isoformat() == filled["first_reply_at"][1]:
+        kept.first_reply_at = None
+    for of, columns in BLANKS:  # what goes together is taken out together, or stays
+        ours = getattr(kept, of)
+        came = {column: filled[f"{of}.{column}"] for column in columns if f"{of}.{column}" in filled}
+        if came and all(_kept(getattr(ours, column)) == put for column, (_before, put) in came.items()):
+            for column, (before, _put) in came.items():
+                setattr(ours, column, before)  # it was blank: no day has to be read again
     if filled:
         kept.project.version += 1
 

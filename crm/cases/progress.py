@@ -65,7 +65,8 @@ class ProgressForm(forms.Form):
 
     def validate_checked_on(self, field: DateField) -> None:
         _not_ahead(field)
-        if bool(field.data) != bool(self.check_result.data):
+        found = self.check_result.data in set(CheckResult)
+        if bool(field.data) != found:
             raise StopValidation(gettext("Give both the day of the check and what it found, or neither"))
         launched = self.launched_on.day
         if field.day and (launched is None or field.day < launched):

@@ -26,10 +26,24 @@ def read(query: str) -> tuple[Filter, Look]:
 
     Raises RefusedError for one too long to be a list: cut short, it would be another, wider one.
     """
+    return _read(query)[0]
+
+
+def read_whole(query: str) -> tuple[Filter, Look]:
+    """The same for who acts on all of its files. Raises RefusedError when part of it means nothing any more: left out, the list would be a wider one."""
+    found, ignored = _read(query)
+    if ignored:
+        raise RefusedError(text("cases.refusal.list_changed"))
+    return found
+
+
+def _read(query: str) -> tuple[tuple[Filter, Look], list[str]]:
     if len(query) > LONGEST:
         raise RefusedError(text("cases.refusal.long_list"))
     arguments = MultiDict(parse_qsl(query))
-    return Filter.read(arguments)[0], Look.read(arguments)[0]
+    wanted, ignored = Filter.read(arguments)
+    look, also = Look.read(arguments)
+    return (wanted, look), [*ignored, *also]
 
 
 def canonical(query: str) -> str:

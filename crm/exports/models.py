@@ -19,6 +19,7 @@ class Export(Base):
     staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
     at: Mapped[datetime]
     query: Mapped[str] = mapped_column(Text)  # the list, as an address writes it
+    said: Mapped[str] = mapped_column(Text, default="")  # the same in words, as they were said to who took it
     kind: Mapped[str] = mapped_column(String(4))  # csv or xlsx
     everything: Mapped[bool]  # every column, or those of the list
     reason: Mapped[str] = mapped_column(Text)

@@ -107,7 +107,8 @@ def ask() -> Response:
 def take() -> BaseResponse:
     """Note who takes what and why; the file itself is fetched from an address of its own, so that a line that breaks can be tried again."""
     form = ExportForm(request.form)
-    form.list.data = saved.canonical(form.list.data or "")
+    typed = form.list.data or ""
+    form.list.data = saved.canonical(typed)
     if not form.validate():
         return _page(form, 422)
     if too_often("export", str(me().id), limit=10, seconds=300):
@@ -116,7 +117,7 @@ def take() -> BaseResponse:
     if not matches(form.password.data, me().password_hash):
         form.password.errors = [gettext("This is not your password")]
         return _page(form, 422)
-    wanted = saved.read(form.list.data)[0]
+    wanted, look = saved.read_whole(typed)
     if not _may_take(count(me(), wanted, MOST_OF_AN_ADVISER + 1)):
         return _page(form, 409)
     export = Export(
@@ -125,6 +126,7 @@ def take() -> BaseResponse:
         query=form.list.data,
         kind=form.kind.data,
         everything=form.columns.data == "all",
+        said=" · ".join(said_of(wanted, look)),
         reason=form.reason.data,
     )
     db.session.add(export)
@@ -156,7 +158,9 @@ def fetch(number: int) -> BaseResponse:
     export = _mine_or_404(number)
     if clock.now() - export.at > FETCHED_WITHIN:
         return error_page(410, gettext("This export is no longer here"), gettext("Ask for it again from the list."))
-    wanted, look = saved.read(export.query)
+    wanted, look = saved.read_whole(export.query)
+    if not _may_take(count(me(), wanted, MOST_OF_AN_ADVISER + 1)):  # the list may have grown since
+        return error_page(409, gettext("Too many files"), gettext("Narrow the list, then ask for it again."))
     rows = rows_of(me(), wanted, look, chosen(look, everything=export.everything))
     # Written whole before the first byte leaves: the reader gets all of it or a page that says why not, and holds nothing of the database.
     file, taken = _written(rows, export.kind)
@@ -189,8 +193,4 @@ def _note(number: int, taken: int) -> None:
 def log() -> str:
     """Who took what out, and why."""
     rows = db.session.scalars(select(Export).order_by(Export.id.desc()).limit(LISTED)).all()
-    shown = []
-    for export in rows:
-        wanted, look = saved.read(export.query)
-        shown.append((export, said_of(wanted, look)))
-    return render_template("exports/log.html", rows=shown)
+    return render_template("exports/log.html", rows=rows)

@@ -44,7 +44,7 @@ class BulkTagForm(forms.Form):
         return self.new.data or known.get(self.tag.data, "")
 
     def made(self) -> Tag:
-        return services.named(self.new.data) if self.new.data else db.session.get_one(Tag, int(self.tag.data))
+        return services.named(self.new.data) if self.new.data else _there(self.tag.data)
 
 
 class BulkUntagForm(forms.Form):
@@ -60,8 +60,16 @@ class BulkUntagForm(forms.Form):
         self.tag.choices = [("", gettext("Choose…")), *services.options()]
 
 
+def _there(number: str) -> Tag:
+    """A tag, or a refusal when it was removed meanwhile."""
+    tag = db.session.get(Tag, int(number))
+    if tag is None:
+        raise RefusedError(text("bulk.refusal.no_longer"))
+    return tag
+
+
 def _named(form: BulkUntagForm) -> Tag:
-    return db.session.get_one(Tag, int(form.tag.data))
+    return _there(form.tag.data)
 
 
 def _against_tagging(case: Case, form: BulkTagForm, _actor: Staff) -> Sequence[str]:

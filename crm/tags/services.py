@@ -8,12 +8,14 @@ from sqlalchemy import Select, bindparam, delete, exists, func, select, update
 from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.cases.models import Case
+from crm.cases.queries import visible
 from crm.db import counted, db
 from crm.errors import RefusedError
 from crm.feature import MergePart, once
 from crm.forms import clean
 from crm.search.words import fold
-from crm.tags.models import LONGEST, CaseTag, Tag
+from crm.sheets import plain
+from crm.tags.models import LONGEST, LONGEST_KEY, CaseTag, Tag
 from crm.texts import text
 from crm.timeline.services import record
 
@@ -26,14 +28,15 @@ COUNTED = 1000
 
 
 def all_tags() -> Sequence[Tag]:
-    """Every tag, in the order of its letters; read once in a request."""
-    found: Sequence[Tag] = once("tags", lambda: db.session.scalars(select(Tag).order_by(Tag.key)).all())
-    return found
+    """Every tag, in the order of its letters."""
+    return db.session.scalars(select(Tag).order_by(Tag.key)).all()
 
 
 def options() -> list[tuple[str, str]]:
-    """Tags as lists of files are narrowed by them."""
-    return [(str(tag.id), tag.name) for tag in all_tags()]
+    """Tags as lists of files are narrowed by them; read once in a request."""
+    read = select(Tag.id, Tag.name).order_by(Tag.key)
+    found: list[tuple[str, str]] = once("tags", lambda: [(str(row.id), row.name) for row in db.session.execute(read)])
+    return found
 
 
 def with_tag(wanted: Any) -> Any:
@@ -57,9 +60,11 @@ def of_case(case: Case) -> set[int]:
     return set(db.session.scalars(select(CaseTag.tag_id).where(CaseTag.case_id == case.id)))
 
 
-def with_use() -> Sequence[Any]:
-    """Every tag with the number of its files, counted to COUNTED."""
-    carried = counted(select(CaseTag.case_id).where(CaseTag.tag_id == Tag.id).correlate(Tag))
+def with_use(staff: Staff) -> Sequence[Any]:
+    """Every tag with the number of its files that this person sees in lists, counted to COUNTED."""
+    seen = visible(staff), Case.quarantined.is_(False)
+    files = select(CaseTag.case_id).join(Case, Case.id == CaseTag.case_id)
+    carried = counted(files.where(CaseTag.tag_id == Tag.id, *seen).correlate(Tag))
     return db.session.execute(select(Tag, carried.label("used")).order_by(Tag.key), {"at_most": COUNTED}).all()
 
 
@@ -82,7 +87,7 @@ def named(typed: str) -> Tag:
 
 def _name(typed: str) -> str:
     name = " ".join(str(clean(typed)).split())
-    if not fold(name) or len(name) > LONGEST:
+    if not fold(name) or len(name) > LONGEST or len(fold(name)) > LONGEST_KEY or plain(name) != name:
         raise RefusedError(text("tags.refusal.name", longest=LONGEST))
     return name
 
@@ -142,6 +147,7 @@ def rename(tag: Tag, typed: str, *, seen_version: int) -> bool:
 
 def remove(tag: Tag) -> None:
     """The tag no longer exists, on any file; their histories keep its name."""
+    db.session.refresh(tag, with_for_update=True)  # whoever is putting it on is done first, or told that it is gone
     db.session.execute(delete(CaseTag).where(CaseTag.tag_id == tag.id))
     db.session.delete(tag)
 

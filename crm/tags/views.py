@@ -93,7 +93,12 @@ def tags() -> Response:
 
 def _all(status: int = 200, *, number: int = 0, typed: str = "", problem: str = "") -> Response:
     body = render_template(
-        "tags/tags.html", rows=services.with_use(), most=services.COUNTED, number=number, typed=typed, problem=problem
+        "tags/tags.html",
+        rows=services.with_use(me()),
+        most=services.COUNTED,
+        number=number,
+        typed=typed,
+        problem=problem,
     )
     return make_response(body, status)
 

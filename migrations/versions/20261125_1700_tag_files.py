@@ -14,7 +14,8 @@ def upgrade() -> None:
     sa.Column('key', sa.String(length=160), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_tag')),
-    sa.UniqueConstraint('key', name=op.f('uq_tag_key'))
+    sa.UniqueConstraint('key', name=op.f('uq_tag_key')),
+    sqlite_autoincrement=True,
     )
     op.create_table('case_tag',
     sa.Column('case_id', sa.Integer(), nullable=False),

@@ -23,7 +23,8 @@ def upgrade() -> None:
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
     sa.CheckConstraint("state IN ('draft', 'running', 'done', 'undoing', 'undone')", name=op.f('ck_bulk_run_state')),
     sa.ForeignKeyConstraint(['actor_id'], ['staff.id'], name=op.f('fk_bulk_run_actor_id_staff')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_bulk_run'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_bulk_run')),
+    sqlite_autoincrement=True,
     )
     op.create_index('ix_bulk_run_actor', 'bulk_run', ['actor_id', 'id'])
     op.create_table('bulk_item',

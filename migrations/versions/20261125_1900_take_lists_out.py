@@ -13,6 +13,7 @@ def upgrade() -> None:
     sa.Column('staff_id', sa.Integer(), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('query', sa.Text(), nullable=False),
+    sa.Column('said', sa.Text(), nullable=False),
     sa.Column('kind', sa.String(length=4), nullable=False),
     sa.Column('everything', sa.Boolean(), nullable=False),
     sa.Column('reason', sa.Text(), nullable=False),

@@ -1,10 +1,12 @@
 """One thing asked of many files: of those chosen and no other, looked at first, each once, what was refused told, taken back where it can be."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from crm import clock
 from crm.bulk import services
@@ -18,7 +20,8 @@ from crm.errors import RefusedError
 from crm.outbox.models import Message
 from crm.portal.models import StaffMessage
 from crm.reminders.models import FollowUp, State
-from crm.tags.models import CaseTag
+from crm.tags import services as tags
+from crm.tags.models import CaseTag, Tag
 from tests.support.pages import words
 from tests.support.typed import form_with
 
@@ -38,9 +41,14 @@ def ask(browser, run, do, status=303, **typed):
 def done(browser, run, do, **typed):
     """Asked, looked at, done; the words of the page of what came of it."""
     ask(browser, run, do, **typed)
-    browser.get(run)
-    browser.post(f"{run}/begin", {}, status=303)
+    begin(browser, run)
     return words(browser.get(run).text)
+
+
+def begin(browser, run):
+    """The button of the page of what would happen; where there is none, its address alone."""
+    stamp = re.search(r'name="stamp" value="([^"]+)"', browser.get(run).text)
+    browser.post(f"{run}/begin", {"stamp": stamp[1] if stamp else ""}, status=303)
 
 
 def states(session, run):
@@ -109,8 +117,9 @@ def test_assigning_says_first_what_would_happen_then_does_it_and_takes_it_back(t
     assert "2 seraient laissés tels quels" in page
     assert f"{people.other_adviser.name} en est déjà responsable. (1)" in page
     assert states(session, run) == [ItemState.TODO] * 6  # nothing is done by looking
-    browser.post(f"{run}/begin", {}, status=303)
-    browser.post(f"{run}/begin", {}, status=303)  # pressed twice
+    stamp = re.search(r'name="stamp" value="([^"]+)"', browser.get(run).text)[1]
+    for _ in range(2):  # pressed twice
+        browser.post(f"{run}/begin", {"stamp": stamp}, status=303)
     page = words(browser.get(run).text)
     assert "4 modifiés" in page
     assert "2 laissés tels quels" in page
@@ -134,7 +143,7 @@ def test_a_file_changed_meanwhile_is_left_alone_and_told(three, people, session,
     browser.get(run)
     assign(three[1], people.coordinator, people.coordinator)
     session.commit()
-    browser.post(f"{run}/begin", {}, status=303)
+    begin(browser, run)
     assert states(session, run) == [ItemState.DONE, ItemState.REFUSED, ItemState.DONE]
     assert three[1].owner_id == people.coordinator.id
     assert "Le dossier a changé depuis que vous l’avez choisi" in words(browser.get(run).text)
@@ -170,7 +179,7 @@ def test_files_are_tagged_and_untagged(three, people, session, signed_in):
     assert session.scalar(select(func.count()).select_from(CaseTag)) == 3
     again = choose(browser, *three)
     number = str(session.scalar(select(CaseTag.tag_id).limit(1)))
-    assert "3 laissés tels quels" in done(browser, again, "tag", tag=number)
+    assert "3 seraient laissés tels quels" in done(browser, again, "tag", tag=number)  # and nothing to press
     off = choose(browser, three[0])
     assert "1 modifié" in done(browser, off, "untag", tag=number)
     browser.post(f"{off}/undo", {}, status=303)
@@ -185,7 +194,7 @@ def test_moves_follow_each_files_own_rules(three, make, people, session, signed_
     ask(browser, run, "move", to="paused", reason="Congé", return_on=str(clock.today() + timedelta(days=30)))
     page = words(browser.get(run).text)
     assert "1 serait modifié" in page
-    browser.post(f"{run}/begin", {}, status=303)
+    begin(browser, run)
     session.expire_all()
     assert discovery.stage is Stage.PAUSED
     assert {case.stage for case in three} == {Stage.NEW}
@@ -247,7 +256,7 @@ def test_what_was_interrupted_is_carried_on_by_the_worker_and_no_file_is_done_tw
     session.commit()
     assert services._one(number)  # and the process dies here
     assert states(session, run) == [ItemState.DONE, ItemState.TODO, ItemState.TODO]
-    assert "1 dossiers sur 3" in words(browser.get(run).text)
+    assert "Dossiers traités : 1 sur 3" in words(browser.get(run).text)
     assert services.run_waiting() == 1
     assert services.run_waiting() == 0
     assert states(session, run) == [ItemState.DONE] * 3
@@ -268,10 +277,9 @@ def test_one_file_that_fails_does_not_hold_up_the_others(three, people, session,
     def fail(case, *_):
         raise ZeroDivisionError if case.id == second else RefusedError("non")
 
-    wrong = {name: vars(one) for name, one in actions().items()}["assign"] | {"do": fail}
-    broken = {"assign": type(actions()["assign"])(**wrong)}
-    monkeypatch.setattr(services, "actions", lambda: broken)
-    browser.post(f"{run}/begin", {}, status=303)
+    broken = replace(actions()["assign"], do=fail)
+    monkeypatch.setattr(services, "actions", lambda: {"assign": broken})
+    begin(browser, run)
     page = words(browser.get(run).text)
     assert "3 laissés tels quels" in page
     assert "Une erreur est survenue" in page
@@ -296,7 +304,7 @@ def test_strange_requests_get_a_page(three, people, session, signed_in):
     run = choose(browser, *three)
     browser.get(f"{run}?do=zzz")
     browser.post(f"{run}/ask", {"do": "zzz"}, status=303)
-    browser.post(f"{run}/begin", {}, status=303)  # nothing was asked
+    begin(browser, run)  # nothing was asked
     assert states(session, run) == [ItemState.TODO] * 3
     browser.post(f"{run}/undo", {}, status=409)
     browser.get("/staff/bulk/999999", status=404)
@@ -330,3 +338,50 @@ def test_a_list_too_long_to_be_read_is_refused_rather_than_widened(three, people
     browser = signed_in(people.adviser)
     sent = {"which": "all", "list": "&".join(f"x{n}=1" for n in range(4000)) + "&owner=me"}
     assert "trop longue" in words(browser.post("/staff/bulk", sent, status=409).text)
+
+
+def test_what_is_done_is_what_was_looked_at(three, people, session, signed_in):
+    browser = signed_in(people.adviser)
+    run = choose(browser, *three)
+    ask(browser, run, "tag", new="Vu")
+    stamp = re.search(r'name="stamp" value="([^"]+)"', browser.get(run).text)[1]
+    ask(browser, run, "close", closing_reason="spam", reason="Autre fenêtre", person_told="")
+    browser.post(f"{run}/begin", {"stamp": stamp}, status=303)
+    assert states(session, run) == [ItemState.TODO] * 3
+
+
+def test_a_filter_that_no_longer_exists_widens_nothing(three, people, session, signed_in):
+    tag = tags.named("Éphémère")
+    tags.put_on(three[0], tag, people.adviser)
+    session.commit()
+    browser = signed_in(people.adviser)
+    listed = f"tag={tag.id}"
+    tags.remove(tag)
+    session.commit()
+    answer = browser.post("/staff/bulk", {"which": "all", "list": listed}, status=409)
+    assert "n’existe plus" in words(answer.text)
+    assert session.scalar(select(func.count(BulkRun.id))) == 0
+
+
+def test_the_number_of_a_removed_tag_is_never_anothers(session, people):
+    first = tags.named("Première").id
+    tags.remove(session.get_one(Tag, first))
+    session.commit()
+    assert tags.named("Seconde").id != first
+
+
+def test_a_file_that_met_anothers_change_is_tried_once_more(three, people, session, signed_in, monkeypatch):
+    browser = signed_in(people.adviser)
+    run = choose(browser, *three)
+    ask(browser, run, "tag", new="Deux à la fois")
+    real, met = actions()["tag"], []
+
+    def meets(case, form, actor, key):
+        if not met:
+            met.append(case.id)
+            raise IntegrityError("INSERT", {}, Exception("tag.key"))
+        return real.do(case, form, actor, key)
+
+    monkeypatch.setattr(services, "actions", lambda: {"tag": replace(real, do=meets)})
+    begin(browser, run)
+    assert states(session, run) == [ItemState.DONE] * 3

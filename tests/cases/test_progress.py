@@ -34,8 +34,8 @@ def test_each_need_has_its_state_and_the_history_says_what_it_was(case, people, 
     send(browser, case, need_form="referred", need_zzz="open", need_funding="nonsense")
     assert states_of(case) == {Need.FORM: NeedState.REFERRED, Need.FUNDING: NeedState.OPEN}
     page = words(browser.get(f"/staff/cases/{case.reference}").text)
-    assert "Choisir une forme juridique Référé" in page
-    assert "a changé l’état du besoin « Choisir une forme juridique » : À combler → Référé" in page
+    assert "Choisir une forme juridique Mis en relation" in page
+    assert "a changé l’état du besoin « Choisir une forme juridique » : À combler → Mis en relation" in page
     since = session.scalar(select(CaseNeed.state_since).where(CaseNeed.need == Need.FORM))
     assert since is not None
 

@@ -134,8 +134,16 @@ def test_a_file_is_fetched_for_a_while_only(make, people, session, browser):
     assert "n’est plus disponible" in words(browser.get(at).text)
 
 
+def test_a_list_that_grew_is_not_fetched_by_an_adviser(make, people, browser, monkeypatch):
+    make.case(owner=people.adviser)
+    at = ask(browser).headers["Location"]
+    monkeypatch.setattr(views, "MOST_OF_AN_ADVISER", 0)
+    assert "Trop de dossiers" in words(browser.get(f"{at}/file", status=409).text)
+
+
 def test_long_lists_are_read_some_at_a_time_and_each_file_once(make, people, monkeypatch, browser):
     monkeypatch.setattr(rows, "AT_ONCE", 2)
+    monkeypatch.setattr(rows, "READ_AT_ONCE", 3)
     names = {f"Projet {place}" for place in range(5)}
     for name in names:
         make.case(owner=people.adviser, name=name)

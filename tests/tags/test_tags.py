@@ -1,5 +1,7 @@
 """Tags: put on a file, taken off, renamed, removed; lists are narrowed by them; a colleague's change stays done."""
 
+import re
+
 import pytest
 from sqlalchemy import func, select
 
@@ -104,6 +106,8 @@ def test_a_restricted_file_is_tagged_by_its_readers_only(make, people, session, 
     restrict(case, restricted=True, readers=[people.adviser.id], actor=people.coordinator)
     session.commit()
     tag(signed_in(people.adviser), case, new="Discret")
+    assert re.search(r"Discret \D*1\b", words(signed_in(people.adviser).get("/staff/tags").text))
+    assert re.search(r"Discret \D*0\b", words(signed_in(people.other_adviser).get("/staff/tags").text))
     signed_in(people.other_adviser).get(of(case), status=404)
     signed_in(people.observer).get("/staff/tags", status=404)
 
