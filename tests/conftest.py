@@ -16,12 +16,19 @@ from crm.accounts.services import create_staff
 from crm.app import create_app
 from crm.config import ROOT
 from crm.db import db, writing
+from crm.i18n import use_language
 from tests.support import factories
 from tests.support.pages import Pages
 from tests.support.postgres import Server
 
 PASSWORD = "a long password for tests"
 KEY = "a key for tests, of more than thirty-two characters"
+
+
+@pytest.fixture(autouse=True)
+def in_french():
+    """A test begins in the product's first language, whatever the one before it spoke."""
+    use_language("fr")
 
 
 @pytest.fixture(scope="session", autouse=True)
