@@ -213,6 +213,12 @@ class DateField(StringField):
             raise StopValidation(gettext("Write the date as year-month-day, like %(example)s", example="2026-11-25"))
 
 
+def seen_version(typed: object) -> int:
+    """The version that was on the screen, as its form sent it; 0, which is always stale, when it is missing or forged."""
+    value = str(typed or "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
+
+
 def read_instant_on(day: date, typed: str) -> datetime:
     """The instant of a Montréal wall-clock time typed for a day. Raises StopValidation, saying what to do, for one that is not or never was."""
     try:

@@ -266,13 +266,12 @@ def settle(number: int) -> BaseResponse:
     form = SettleForm(request.form)
     if not form.validate():
         return _page(found, form, 422)
-    seen = form.version.data or ""
     try:
         services.settle(
             found,
             State(form.state.data),
             me(),
-            seen_version=int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 9 else 0,
+            seen_version=forms.seen_version(form.version.data),
             day=form.day.day,
             participants=form.people,
             note=form.note.data or "",

@@ -14,7 +14,7 @@ from typing import Any
 from zlib import crc32
 
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import contains_eager
 
 from crm import clock
@@ -103,13 +103,7 @@ def runs_of(actor: Staff, most: int = 50) -> Sequence[BulkRun]:
 
 def ask(run: BulkRun, action: BulkAction, values: Mapping[str, list[str]]) -> None:
     """Keep what is asked, for it to be looked at before it is done."""
-    changed = db.session.execute(
-        update(BulkRun)
-        .where(BulkRun.id == run.id, BulkRun.state == RunState.DRAFT)
-        .values(action=action.name, values=dict(values))
-        .execution_options(synchronize_session="fetch")
-    )
-    if not changed.rowcount:  # type: ignore[attr-defined]
+    if not _turn(run, RunState.DRAFT, RunState.DRAFT, action=action.name, values=dict(values)):
         raise RefusedError(text("bulk.refusal.begun"))
 
 
@@ -173,17 +167,21 @@ def begin(run: BulkRun) -> bool:
 
 def begin_undoing(run: BulkRun) -> bool:
     """Take back what can be. Raises RefusedError when it is too late, or when nothing of it can be."""
-    action = actions().get(run.action)
-    if action is None or action.undo is None or run.ended_at is None or clock.now() - run.ended_at > UNDO_WITHIN:
+    if not _undoable(run):
         raise RefusedError(text("bulk.refusal.no_undo"))
     return _turn(run, RunState.DONE, RunState.UNDOING)
 
 
 def may_undo(run: BulkRun) -> bool:
     """Whether taking it back is offered."""
+    return run.state is RunState.DONE and _undoable(run)
+
+
+def _undoable(run: BulkRun) -> bool:
+    """Whether what was asked can be taken back at all, and still."""
     action = actions().get(run.action)
     in_time = run.ended_at is not None and clock.now() - run.ended_at <= UNDO_WITHIN
-    return run.state is RunState.DONE and action is not None and action.undo is not None and in_time
+    return action is not None and action.undo is not None and in_time
 
 
 def _turn(run: BulkRun, before: RunState, after: RunState, **more: Any) -> bool:
@@ -196,22 +194,11 @@ def _turn(run: BulkRun, before: RunState, after: RunState, **more: Any) -> bool:
     return bool(changed.rowcount)  # type: ignore[attr-defined]
 
 
-def carry_on(number: int, seconds: float) -> bool:
-    """Change file after file of a run, each in its own transaction, for some seconds; True when nothing is left to do. Commits."""
+def carry_on(number: int, seconds: float) -> None:
+    """Change file after file of a run, each in its own transaction, for some seconds or until none is left. Commits."""
     until, again = time.monotonic() + seconds, set[int]()
-    while _one(number, again):
-        if time.monotonic() >= until:
-            return _left(number) == 0
-    return True
-
-
-def _left(number: int) -> int:
-    run = db.session.get(BulkRun, number)
-    if run is None or run.state not in UNDER_WAY:
-        return 0
-    wanted = ItemState.TODO if run.state is RunState.RUNNING else ItemState.DONE
-    left = select(func.count()).select_from(BulkItem).where(BulkItem.run_id == number, BulkItem.state == wanted)
-    return db.session.scalar(left) or 0
+    while _one(number, again) and time.monotonic() < until:
+        pass
 
 
 def _one(number: int, again: set[int] | None = None) -> bool:
@@ -227,15 +214,10 @@ def _one(number: int, again: set[int] | None = None) -> bool:
         return False
     undoing = run.state is RunState.UNDOING
     wanted, order = (ItemState.DONE, BulkItem.place.desc()) if undoing else (ItemState.TODO, BulkItem.place)
-    item = db.session.scalar(
-        select(BulkItem)
-        .where(BulkItem.run_id == number, BulkItem.state == wanted)
-        .order_by(order)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    left = select(BulkItem).where(BulkItem.run_id == number, BulkItem.state == wanted).order_by(order).limit(1)
+    item = db.session.scalar(left.with_for_update(skip_locked=True))
     if item is None:
-        if _left(number) == 0:
+        if db.session.scalar(left) is None:  # nor does another have one
             after = RunState.UNDONE if undoing else RunState.DONE
             _turn(run, run.state, after, **({} if undoing else {"ended_at": clock.now()}))
         db.session.commit()
@@ -247,16 +229,13 @@ def _one(number: int, again: set[int] | None = None) -> bool:
             db.session.commit()
         except RefusedError as refusal:
             _leave(number, place, undoing, " ".join(refusal.reasons))
-        except DBAPIError as error:
+        except Exception as error:  # one file must not hold up the others
             db.session.rollback()
-            if is_busy(error) or is_full(error) or error.connection_invalidated:
+            if is_busy(error) or is_full(error) or getattr(error, "connection_invalidated", False):
                 raise
             if isinstance(error, IntegrityError) and place not in again:
                 again.add(place)
                 return True
-            log.exception("a file of run %s could not be changed", number)
-            _leave(number, place, undoing, text("bulk.refusal.fault"))
-        except Exception:  # one file must not hold up the others
             log.exception("a file of run %s could not be changed", number)
             _leave(number, place, undoing, text("bulk.refusal.fault"))
     return True

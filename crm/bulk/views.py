@@ -135,21 +135,21 @@ def begin(number: int) -> Response:
         return _here(run)
     if request.form.get("stamp") != services.stamp(run):
         return _here(run)  # something else was asked meanwhile, in another window: it is looked at first
-    begun = services.begin(run)
-    db.session.commit()
-    if begun:
-        services.carry_on(number, AT_ONCE)
-    return _here(run)
+    return _set_off(run, begun=services.begin(run))
 
 
 @bp.post("/<int:number>/undo")
 @case_team
 def undo(number: int) -> Response:
     run = _run_or_404(number)
-    begun = services.begin_undoing(run)
+    return _set_off(run, begun=services.begin_undoing(run))
+
+
+def _set_off(run: BulkRun, *, begun: bool) -> Response:
+    """What was begun is kept, then done for as long as somebody may be made to wait."""
     db.session.commit()
     if begun:
-        services.carry_on(number, AT_ONCE)
+        services.carry_on(run.id, AT_ONCE)
     return _here(run)
 
 

@@ -121,8 +121,7 @@ class AssessmentForm(forms.Form):
 
     def seen_version(self) -> int:
         """The version that was on screen; 0 (always stale) when it is missing or forged."""
-        value = str(self.version.data or "")
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
+        return forms.seen_version(self.version.data)
 
 
 class MoveForm(forms.Form):

@@ -174,10 +174,9 @@ def save(reference: str) -> BaseResponse:
     form, states = ProgressForm(request.form), states_typed(case, request.form)
     if not form.validate():
         return _page(case, form, states, 422)
-    seen = str(form.version.data or "")
-    version = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 10 else 0
     try:
-        save_progress(case, states, form.dates(), seen_version=version, actor=me())
+        seen = forms.seen_version(form.version.data)
+        save_progress(case, states, form.dates(), seen_version=seen, actor=me())
     except StaleError:
         db.session.rollback()
         case = case_or_404(reference)

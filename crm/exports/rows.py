@@ -10,6 +10,7 @@ from sqlalchemy import Select, bindparam, select
 from crm import clock
 from crm.accounts.models import Staff
 from crm.cases.filters import Filter
+from crm.cases.listing import COLUMNS as LISTED
 from crm.cases.listing import Look, page_of
 from crm.cases.models import Case, CaseNeed, Contact, Project
 from crm.cases.queries import visible_to
@@ -52,27 +53,27 @@ def _turn(row: Any, said: Any) -> str:
 COLUMNS: dict[str, Column] = {
     "reference": Column(lazy("Reference"), _as_is("reference"), ("always",)),
     "project": Column(lazy("Project"), _as_is("project"), ("always",)),
-    "person": Column(lazy("Person"), _as_is("person"), ("person",)),
+    "person": Column(LISTED["person"], _as_is("person"), ("person",)),
     "email": Column(lazy("Email"), _as_is("email")),
     "phone": Column(lazy("Phone"), lambda row, _said: format_phone(row.phone, row.phone_extension)),
-    "language": Column(lazy("Language"), _said("language", "language"), ("language",)),
-    "stage": Column(lazy("Stage"), _said("stage", "stage"), ("stage",)),
+    "language": Column(LISTED["language"], _said("language", "language"), ("language",)),
+    "stage": Column(LISTED["stage"], _said("stage", "stage"), ("stage",)),
     "stage_since": Column(lazy("At this stage since"), _day("stage_since")),
-    "turn": Column(lazy("Whose turn"), _turn, ("turn",)),
+    "turn": Column(LISTED["turn"], _turn, ("turn",)),
     "turn_since": Column(lazy("Since"), _day("turn_since"), ("turn",)),
-    "owner": Column(lazy("Owner"), _as_is("owner"), ("owner",)),
-    "received": Column(lazy("Received"), _day("received_at"), ("received",)),
-    "reply": Column(lazy("Reply by"), _as_is("reply_due_on"), ("reply",)),
+    "owner": Column(LISTED["owner"], _as_is("owner"), ("owner",)),
+    "received": Column(LISTED["received"], _day("received_at"), ("received",)),
+    "reply": Column(LISTED["reply"], _as_is("reply_due_on"), ("reply",)),
     "first_reply": Column(lazy("First reply"), _day("first_reply_at")),
-    "step": Column(lazy("Next step"), _as_is("next_step_on"), ("step",)),
-    "region": Column(lazy("Region"), _said("region", "region"), ("region",)),
-    "borough": Column(lazy("Borough or city"), _said("locality", "locality"), ("borough",)),
+    "step": Column(LISTED["step"], _as_is("next_step_on"), ("step",)),
+    "region": Column(LISTED["region"], _said("region", "region"), ("region",)),
+    "borough": Column(LISTED["borough"], _said("locality", "locality"), ("borough",)),
     "field": Column(
-        lazy("Field"), lambda row, said: row.sector_other or said["sector"].get(row.sector, ""), ("field",)
+        LISTED["field"], lambda row, said: row.sector_other or said["sector"].get(row.sector, ""), ("field",)
     ),
-    "form": Column(lazy("Legal form"), _said("legal_form", "legal_form"), ("form",)),
-    "stands": Column(lazy("Where the project stands"), _said("project_stage", "project_stage"), ("project",)),
-    "source": Column(lazy("Source"), _said("source", "source"), ("source",)),
+    "form": Column(LISTED["form"], _said("legal_form", "legal_form"), ("form",)),
+    "stands": Column(LISTED["project"], _said("project_stage", "project_stage"), ("project",)),
+    "source": Column(LISTED["source"], _said("source", "source"), ("source",)),
     "needs": Column(lazy("Needs"), None),
     "tags": Column(lazy("Tags"), None),
     "closed": Column(lazy("Closed on"), _day("closed_at")),

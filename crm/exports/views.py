@@ -144,7 +144,7 @@ def _mine_or_404(number: int) -> Export:
 @bp.get("/<int:number>")
 @case_team
 def ready(number: int) -> str:
-    """The file is one press away; where scripts run, it comes by itself."""
+    """The file is one press away."""
     export = _mine_or_404(number)
     wanted, look = saved.read(export.query)
     late = clock.now() - export.at > FETCHED_WITHIN

@@ -67,10 +67,9 @@ def change(code: str) -> Response:
     form = ContactForm(request.form)
     if not form.validate():
         return make_response(render_template("partners/body.html", body=found, form=form, theirs=None), 422)
-    version = str(form.version.data or "")
     saved = change_contact(
         found,
-        seen_version=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0,
+        seen_version=forms.seen_version(form.version.data),
         name=form.name.data,
         email=form.email.data,
         language=form.language.data,

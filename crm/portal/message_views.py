@@ -4,9 +4,8 @@ import wtforms
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response as BaseResponse
-from wtforms.validators import StopValidation
 
-from crm import clock, forms
+from crm import forms
 from crm.access import case_team
 from crm.accounts.feature import me
 from crm.cases.models import Case
@@ -17,7 +16,7 @@ from crm.forms import AtMost, DateField, Filled
 from crm.i18n import gettext, lazy, speaking
 from crm.portal.conversation import answer_person, may_write, thread, was_written
 from crm.portal.services import key_of, new_form_key
-from crm.reminders.rules import may_be_due
+from crm.reminders.forms import DueDay
 from crm.reminders.services import chase
 from crm.texts import text
 
@@ -34,13 +33,10 @@ class MessageForm(forms.Form):
     )
     chase_on = DateField(
         lazy("If you expect an answer: get back to the person on"),
+        [DueDay()],
         render_kw={"type": "date", "optional": True},
         description=lazy("Until then it is the person’s turn. You get a follow-up that day."),
     )
-
-    def validate_chase_on(self, field: DateField) -> None:
-        if field.day and not may_be_due(field.day, clock.today()):
-            raise StopValidation(gettext("Choose a date from today to two years ahead"))
 
 
 @bp.get("")

@@ -2,77 +2,32 @@
 
 from typing import Any
 
-import wtforms
 from flask import Blueprint, Response, abort, request
 from sqlalchemy import select
 from werkzeug.wrappers import Response as BaseResponse
-from wtforms.validators import StopValidation
 
-from crm import clock, forms
+from crm import clock
 from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
-from crm.accounts.queries import People, active_case_team
+from crm.accounts.queries import active_case_team
 from crm.cases.filters import Facet
 from crm.cases.models import Case
 from crm.cases.views import back_to, case_or_404, case_page
 from crm.cases.vocabulary import Turn
 from crm.db import db
 from crm.feature import Feature, MergePart, Panel, TodayPart
-from crm.forms import AtMost, Chosen, DateField, Filled
 from crm.i18n import gettext, lazy
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
-from crm.reminders import bulk, rules, services, today
+from crm.reminders import bulk, services, today
+from crm.reminders.forms import DoneForm, FollowUpForm, SnoozeForm
 from crm.reminders.list_views import bp as list_bp
 from crm.reminders.models import FollowUp
 from crm.search.services import Searched
 from crm.timeline.sentences import Sentence
 
 bp = Blueprint("reminders", __name__, url_prefix="/staff/cases/<reference>/follow-ups")
-
-
-class FollowUpForm(forms.Form):
-    ids = "follow-up-"
-    template = "reminders/follow_up_fields.html"
-
-    title = wtforms.StringField(lazy("What is to be done?"), [Filled(lazy("Say what is to be done")), AtMost(200)])
-    reason = wtforms.TextAreaField(
-        lazy("Why?"), [Filled(lazy("Say why, in a few words")), AtMost(2000)], render_kw={"rows": "2"}
-    )
-    due_on = DateField(
-        lazy("For when?"),
-        [Filled(lazy("Choose a date"))],
-        render_kw={"type": "date"},
-        description=lazy("A date on a closed day moves to the next business day."),
-    )
-    owner = forms.Pick(lazy("For whom?"), [Chosen(lazy("Choose a person"))])
-    waiting_on = forms.Pick(lazy("Whose turn is it meanwhile?"), default="")
-
-    def __init__(self, *args: Any, people: People, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.owner.choices = [(str(number), name) for number, name in people]
-        self.waiting_on.choices = [("", gettext("Ours")), (Turn.PERSON, gettext("The person’s: we wait for them"))]
-
-    def validate_due_on(self, field: DateField) -> None:
-        if field.day and not rules.may_be_due(field.day, clock.today()):
-            raise StopValidation(gettext("Choose a date from today to two years ahead"))
-
-
-class DoneForm(forms.Form):
-    ids = "done-"
-
-    outcome = wtforms.TextAreaField(lazy("What came of it?"), [AtMost(2000)], render_kw={"rows": "2", "optional": True})
-
-
-class SnoozeForm(forms.Form):
-    ids = "snooze-"
-
-    until = DateField(lazy("Snooze until"), [Filled(lazy("Choose a date"))], render_kw={"type": "date"})
-
-    def validate_until(self, field: DateField) -> None:
-        if field.day and not rules.may_be_due(field.day, clock.today()):
-            raise StopValidation(gettext("Choose a date from today to two years ahead"))
 
 
 BLANK_DONE, BLANK_SNOOZE = DoneForm(), SnoozeForm()  # read for their words only

@@ -420,17 +420,15 @@ def queue_due(*, limit: int = 500) -> int:
         .limit(limit)
         .with_for_update(of=FollowUp, skip_locked=True)
     ).all()
+    deputies = {owner: stands_in(owner, clock.local_date(now)) for owner in {one.owner for one in found} if owner}
     for follow_up in found:
-        _queue_one(follow_up, now)
+        if follow_up.owner is not None:
+            _queue_one(follow_up, follow_up.owner, deputies[follow_up.owner], now)
     return len(found)
 
 
-def _queue_one(follow_up: FollowUp, now: datetime) -> None:
+def _queue_one(follow_up: FollowUp, owner: Staff, deputy: Staff | None, now: datetime) -> None:
     case = db.session.get_one(Case, follow_up.case_id)
-    owner = follow_up.owner
-    if owner is None:
-        return
-    deputy = stands_in(owner, clock.local_date(now))
     to = deputy if deputy is not None and may_see(deputy, case.id) else owner
     with speaking(to.language):
         title = title_of(follow_up)

@@ -114,10 +114,9 @@ def _tag_or_404(number: int) -> Tag:
 @coordinators
 def change(number: int) -> Response:
     """Rename a tag."""
-    tag, typed, seen = _tag_or_404(number), request.form.get("name", ""), request.form.get("seen", "")
-    version = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 10 else 0
+    tag, typed = _tag_or_404(number), request.form.get("name", "")
     try:
-        saved = services.rename(tag, typed, seen_version=version)
+        saved = services.rename(tag, typed, seen_version=forms.seen_version(request.form.get("seen")))
         db.session.commit()
     except (RefusedError, IntegrityError) as error:  # two people may give the same name at once
         db.session.rollback()

@@ -7,9 +7,8 @@ import wtforms
 from flask import Blueprint, Response, abort, request
 from sqlalchemy import select
 from werkzeug.wrappers import Response as BaseResponse
-from wtforms.validators import StopValidation
 
-from crm import clock, forms
+from crm import forms
 from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
@@ -23,7 +22,7 @@ from crm.forms import AtMost, Chosen, DateField, Filled, read_instant_on
 from crm.i18n import gettext, lazy
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
-from crm.reminders.rules import may_be_due
+from crm.reminders.forms import DueDay
 from crm.talks import services
 from crm.talks.hours_views import bp as hours_bp
 from crm.talks.hours_views import feed_bp
@@ -38,7 +37,7 @@ class TalkForm(forms.Form):
     ids = "talk-"
     template = "talks/talk_fields.html"
 
-    on = DateField(lazy("Date"), [Filled(lazy("Choose a date"))], render_kw={"type": "date"})
+    on = DateField(lazy("Date"), [Filled(lazy("Choose a date")), DueDay()], render_kw={"type": "date"})
     at = wtforms.StringField(
         lazy("Time"),
         [Filled(lazy("Choose a time"))],
@@ -56,10 +55,6 @@ class TalkForm(forms.Form):
         self.adviser.choices = [(str(number), name) for number, name in people]
         self.minutes.choices = [(str(n), gettext("%(minutes)s minutes", minutes=n)) for n in (15, 30, 45, 60, 90)]
         self.mode.choices = choices("talks.mode")
-
-    def validate_on(self, field: DateField) -> None:
-        if field.day and not may_be_due(field.day, clock.today()):
-            raise StopValidation(gettext("Choose a date from today to two years ahead"))
 
     def validate_at(self, field: wtforms.Field) -> None:
         if self.on.day is None or not field.data:

@@ -22,7 +22,7 @@ from crm.links.models import Link, Purpose
 from crm.links.services import issue, opened, revoke
 from crm.links.services import token as token_of
 from crm.outbox.services import settings
-from crm.reminders.rules import may_be_due
+from crm.reminders.forms import DueDay
 from crm.talks import calendars, hours
 from crm.talks.models import Mode, Talk, TalkRules, TalkState
 from crm.talks.slots import Span, read_spans, write_spans
@@ -97,7 +97,7 @@ class HoursForm(forms.Form):
 class ExceptionForm(forms.Form):
     ids = "exception-"
 
-    day = DateField(lazy("Date"), [Filled(lazy("Choose a date"))], render_kw={"type": "date"})
+    day = DateField(lazy("Date"), [Filled(lazy("Choose a date")), DueDay()], render_kw={"type": "date"})
     hours = wtforms.StringField(
         lazy("Hours"),
         [Hours()],
@@ -108,10 +108,6 @@ class ExceptionForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.spans: dict[str, list[Span]] = {}
-
-    def validate_day(self, field: DateField) -> None:
-        if field.day and not may_be_due(field.day, clock.today()):
-            raise StopValidation(gettext("Choose a date from today to two years ahead"))
 
 
 @bp.get("")
