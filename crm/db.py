@@ -27,6 +27,7 @@ from sqlalchemy import (
     event,
     func,
     select,
+    update,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase
@@ -158,6 +159,22 @@ def touched(session: Any) -> dict[int, bool]:
     """The files that something happened on in this transaction, and whether only their being opened; they are told once."""
     found: dict[int, bool] = session.info.pop("touched", {})
     return found
+
+
+def save_over(row: Any, seen_version: int, **values: Any) -> bool:
+    """Save values on a row that carries a version, unless somebody saved it after `seen_version` was shown; whether it was saved.
+
+    Asked and done in one statement, so that of two who save at once one is told. What the row holds is read again.
+    """
+    model: Any = type(row)
+    changed = db.session.execute(
+        update(model)
+        .where(model.id == row.id, model.version == seen_version)
+        .values(version=model.version + 1, **values)
+        .execution_options(synchronize_session=False)
+    )
+    db.session.expire(row)
+    return bool(changed.rowcount == 1)  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
@@ -14,7 +14,7 @@ from crm.accounts.queries import duty_person
 from crm.accounts.services import by
 from crm.activities.models import Activity, Kind, Spoken, State
 from crm.business_days import add_business_days
-from crm.db import db
+from crm.db import db, save_over
 from crm.errors import RefusedError
 from crm.i18n import format_date
 from crm.outbox.models import Message
@@ -165,23 +165,18 @@ def settle(
     """
     if activity.suspicions:
         raise RefusedError(text("activities.refusal.quarantined"))
-    changed = db.session.execute(
-        update(Activity)
-        .where(Activity.id == activity.id, Activity.version == seen_version)
-        .values(
-            state=state,
-            planned_on=day if state is State.PLANNED else activity.planned_on,
-            held_on=day if state is State.HELD else None,
-            participants=participants if state is State.HELD else None,
-            note=note,
-            owner_id=activity.owner_id or actor.id,
-            version=Activity.version + 1,
-        )
-        .execution_options(synchronize_session=False)
+    saved = save_over(
+        activity,
+        seen_version,
+        state=state,
+        planned_on=day if state is State.PLANNED else activity.planned_on,
+        held_on=day if state is State.HELD else None,
+        participants=participants if state is State.HELD else None,
+        note=note,
+        owner_id=activity.owner_id or actor.id,
     )
-    if changed.rowcount != 1:  # type: ignore[attr-defined]
+    if not saved:
         raise StaleError
-    db.session.expire(activity)
     record(f"activity.{state}", case_id=None, actor=by(actor), codes={"activity": activity.id})
 
 

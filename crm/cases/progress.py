@@ -16,11 +16,11 @@ from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
 from crm.accounts.services import by
-from crm.cases.models import Case, CaseNeed, Project
+from crm.cases.models import Case, CaseNeed
 from crm.cases.services import StaleError
 from crm.cases.views import back_to, case_or_404
 from crm.cases.vocabulary import CheckResult, Need, NeedState
-from crm.db import db
+from crm.db import db, save_over
 from crm.forms import DateField
 from crm.i18n import format_date, gettext, lazy
 from crm.texts import choices, label
@@ -103,15 +103,8 @@ def save_progress(
     """Keep how far a project is; each change is told in the history with what it was. Raises StaleError when somebody saved the project meanwhile."""
     project = case.project
     before = Dates(project.incorporated_on, project.launched_on, project.checked_on, project.check_result)
-    changed = db.session.execute(
-        update(Project)
-        .where(Project.id == project.id, Project.version == seen_version)
-        .values(version=Project.version + 1, **vars(dates))
-        .execution_options(synchronize_session=False)
-    )
-    if changed.rowcount != 1:  # type: ignore[attr-defined]
+    if not save_over(project, seen_version, **vars(dates)):
         raise StaleError
-    db.session.expire(project)
     had = states_of(case)
     for need, state in states.items():
         if need in had and had[need] is not state:

@@ -30,7 +30,7 @@ from crm.cases.vocabulary import (
     Stage,
     Turn,
 )
-from crm.db import db, touch
+from crm.db import db, save_over, touch
 from crm.errors import RefusedError
 from crm.feature import plugged
 from crm.i18n import language
@@ -267,25 +267,20 @@ def assess(
         raise RefusedError(text("cases.refusal.closed_file"))
     project, needs = case.project, list(needs)
     before = _assessed(project, db.session.scalars(select(CaseNeed.need).where(CaseNeed.case_id == case.id)))
-    changed = db.session.execute(
-        update(Project)
-        .where(Project.id == project.id, Project.version == seen_version)
-        .values(
-            name=name,
-            stage=project_stage,
-            legal_form=legal_form,
-            region=region,
-            locality=locality,
-            summary=summary,
-            assessed_at=clock.now(),
-            assessed_by_id=actor.id,
-            version=Project.version + 1,
-        )
-        .execution_options(synchronize_session=False)
+    saved = save_over(
+        project,
+        seen_version,
+        name=name,
+        stage=project_stage,
+        legal_form=legal_form,
+        region=region,
+        locality=locality,
+        summary=summary,
+        assessed_at=clock.now(),
+        assessed_by_id=actor.id,
     )
-    if changed.rowcount != 1:  # type: ignore[attr-defined]
+    if not saved:
         raise StaleError
-    db.session.expire(project)
     case.matched_at = None
     set_needs(case, needs)
     after = _assessed(project, needs)

@@ -3,10 +3,10 @@
 import tomllib
 from datetime import date
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from crm.config import ROOT
-from crm.db import db
+from crm.db import db, save_over
 from crm.partners.models import Body, BodyKind
 
 
@@ -43,17 +43,11 @@ def change_contact(
     body: Body, *, seen_version: int, name: str, email: str, language: str, verified_on: date | None
 ) -> bool:
     """Save who receives what we send to a body; False when somebody changed it after `seen_version` was shown."""
-    changed = db.session.execute(
-        update(Body)
-        .where(Body.id == body.id, Body.version == seen_version)
-        .values(
-            contact_name=name,
-            contact_email=email,
-            contact_language=language,
-            verified_on=verified_on or body.verified_on,
-            version=Body.version + 1,
-        )
-        .execution_options(synchronize_session=False)
+    return save_over(
+        body,
+        seen_version,
+        contact_name=name,
+        contact_email=email,
+        contact_language=language,
+        verified_on=verified_on or body.verified_on,
     )
-    db.session.expire(body)
-    return bool(changed.rowcount == 1)  # type: ignore[attr-defined]

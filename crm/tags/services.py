@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, exists, func, select, update
+from sqlalchemy import Select, bindparam, delete, exists, func, select
 
 from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.cases.models import Case
 from crm.cases.queries import visible
-from crm.db import counted, db
+from crm.db import counted, db, save_over
 from crm.errors import RefusedError
 from crm.feature import MergePart, once
 from crm.forms import clean
@@ -136,13 +136,7 @@ def rename(tag: Tag, typed: str, *, seen_version: int) -> bool:
     taken = db.session.scalar(select(Tag.id).where(Tag.key == fold(name), Tag.id != tag.id))
     if taken is not None:
         raise RefusedError(text("tags.refusal.taken", name=name))
-    changed = db.session.execute(
-        update(Tag)
-        .where(Tag.id == tag.id, Tag.version == seen_version)
-        .values(name=name, key=fold(name), version=Tag.version + 1)
-        .execution_options(synchronize_session="fetch")
-    )
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
+    return save_over(tag, seen_version, name=name, key=fold(name))
 
 
 def remove(tag: Tag) -> None:
