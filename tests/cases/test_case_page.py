@@ -172,7 +172,7 @@ def test_every_kind_of_event_of_a_file_is_of_a_group(session):
 # --- who opened it -----------------------------------------------------------------------------------------------------
 
 
-def test_who_opened_a_file_is_noted_once_a_day_and_read_by_coordinators(make, people, session, signed_in):
+def test_who_opened_a_file_is_noted_once_a_day_and_read_by_coordinators(make, people, session, signed_in, caplog):
     case = make.case(owner=people.adviser)
     adviser, coordinator = signed_in(people.adviser), signed_in(people.coordinator)
     address = f"/staff/cases/{case.reference}"
@@ -188,6 +188,7 @@ def test_who_opened_a_file_is_noted_once_a_day_and_read_by_coordinators(make, pe
     assert found == [
         (one.id, clock.today()) for one in sorted((people.adviser, people.coordinator), key=lambda p: p.id)
     ]
+    assert "could not take it" not in caplog.text
 
 
 def test_a_page_that_is_refused_is_no_reading(make, people, session, signed_in):
