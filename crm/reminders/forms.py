@@ -60,7 +60,7 @@ class BulkFollowUpForm(ToDoForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         people = [(str(number), name) for number, name in active_case_team()]
-        self.owner.choices = [("", gettext("The person responsible for each file, or me where there is none")), *people]
+        self.owner.choices = [("", gettext("Each file’s owner, or me if none")), *people]
 
 
 class DoneForm(forms.Form):
