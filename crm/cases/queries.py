@@ -69,7 +69,7 @@ def _one(*, lock: bool) -> Select[Case]:
             joinedload(Case.owner).load_only(Staff.name),
         )
     )
-    return statement.with_for_update(of=Case) if lock else statement
+    return statement.with_for_update(of=Case, key_share=True) if lock else statement
 
 
 def waiting_requests(staff: Staff) -> int:

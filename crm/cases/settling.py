@@ -26,12 +26,14 @@ def listen() -> None:
 def _before_commit(session: Any) -> None:
     if session.in_nested_transaction():
         return
-    for case_id, opened in touched(session).items():
+    for case_id, opened in sorted(touched(session).items()):  # always in one order: two jobs may touch the same files
         case = session.get_one(Case, case_id)
         if not opened and not has_request_context():
             # Verbs of a request hold the file already; a job may touch it while one of them changes it.
+            # Held by its "key share" lock, as everywhere: a plain FOR UPDATE also waits for whoever is adding a row that points
+            # at the file, so that two jobs that each added an event would wait for each other for ever.
             session.flush()  # reading a row again forgets what was not written of it
-            session.refresh(case, with_for_update={"of": Case})
+            session.refresh(case, with_for_update={"of": Case, "key_share": True})
         settle(case, opened=opened)
 
 
@@ -68,7 +70,8 @@ def _asked(dialect: str) -> Select[*tuple[Any, ...]]:
 def settle_lapsed(*, limit: int = 500) -> int:
     """Job: files whose time in somebody's hands has passed come back to the team. Returns how many."""
     late = select(Case).where(Case.turn_until.is_not(None), Case.turn_until <= clock.now())
-    found = db.session.scalars(late.order_by(Case.turn_until).limit(limit).with_for_update(skip_locked=True)).all()
+    late = late.order_by(Case.turn_until).limit(limit).with_for_update(skip_locked=True, key_share=True)
+    found = db.session.scalars(late).all()
     for case in found:
         settle(case)
     return len(found)

@@ -303,7 +303,7 @@ def decline(referral: Referral, reason: DeclineReason, note: str) -> None:
 
 def _answer(referral: Referral, status: Status, note: str, reason: DeclineReason | None) -> None:
     # The file first, as every other verb does: whose turn it is follows from all of them.
-    db.session.scalar(select(Case.id).where(Case.id == referral.case_id).with_for_update())
+    db.session.scalar(select(Case.id).where(Case.id == referral.case_id).with_for_update(key_share=True))
     db.session.refresh(referral, with_for_update={"of": Referral})
     if not may_become(referral.status, status):
         raise refused("already_answered", status=label("referrals.status", referral.status))

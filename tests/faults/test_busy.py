@@ -10,10 +10,13 @@ import pytest
 from sqlalchemy import event, func, select
 from sqlalchemy.engine import make_url
 
+from crm import clock
 from crm.accounts import services as accounts
 from crm.cases.models import Case, Note
 from crm.db import WAL_IS_SAFE, db, sqlite
 from crm.intake.forms import PAGES
+from crm.reminders import services as reminders
+from crm.reminders.models import FollowUp
 from tests.conftest import PASSWORD
 from tests.support import asking
 from tests.support.factories import ANSWERS
@@ -218,3 +221,20 @@ def test_a_request_that_comes_half_keeps_nobody_else_waiting(session, people, da
         half.close()
     finally:
         product.stop()
+
+
+def test_two_jobs_that_each_add_to_a_file_do_not_wait_for_each_other(
+    impatient, people, make, session, kind, database_url
+):
+    case = make.case(owner=people.adviser)
+    session.commit()
+    with contextlib.ExitStack() as stack:
+        if kind != "sqlite":  # which has one writer at a time
+            other = stack.enter_context(psycopg.connect(database_url))
+            # What adding a row that points at the file takes hold of, until it is committed.
+            other.execute("SELECT id FROM case_file WHERE id = %s FOR KEY SHARE", [case.id])
+        reminders.plan_by_hand(
+            case, title="Rappeler", reason="", due_on=clock.today(), owner=people.adviser, actor=people.adviser
+        )
+        session.commit()
+    assert session.scalar(select(func.count()).select_from(FollowUp).where(FollowUp.title == "Rappeler")) == 1
