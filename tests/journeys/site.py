@@ -1,16 +1,19 @@
 """The product as people meet it: a web server in a process of its own, a mail server, and the worker's one-shot command."""
 
 import contextlib
+import copy
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 from aiosmtpd.controller import Controller
 from sqlalchemy import text as sql
@@ -193,3 +196,54 @@ class Site:
             db.engine.dispose()
         self.server.send_signal(signal.SIGINT)  # at once, not after the browser's open connections
         self.server.wait(20)
+
+
+class Wire:
+    """A network between a browser and an installation, which can be lost: `Visit` is given `wire.site`."""
+
+    def __init__(self, site: Site) -> None:
+        there = urlsplit(site.base)
+        self._there = (there.hostname, there.port)
+        self._here = socket.create_server(("127.0.0.1", 0))
+        self._ends: list[socket.socket] = []
+        self._lost = False
+        self.site = copy.copy(site)
+        self.site.base = f"http://127.0.0.1:{self._here.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def lose(self) -> None:
+        """From now on nothing goes through, not even on connections that are open."""
+        self._lost = True
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def find(self) -> None:
+        self._lost = False
+
+    def close(self) -> None:
+        self.lose()
+        self._here.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._here.accept()
+            except OSError:
+                return
+            if self._lost:
+                near.close()
+                continue
+            far = socket.create_connection(self._there)
+            self._ends += [near, far]
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _carry(one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while some := one.recv(65536):
+                other.sendall(some)
+        for end in (one, other):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from crm.intake.forms import PAGES
 from tests.journeys.conftest import TWO
-from tests.journeys.site import Words, body_of, plain
+from tests.journeys.site import Wire, Words, body_of, plain
 from tests.support.asking import CHECK, START, address
 from tests.support.server import poll
 
@@ -238,16 +238,19 @@ def test_what_is_typed_is_kept_without_pressing_anything(window, setting, site):
 
 
 def test_a_lost_network_is_told_and_what_was_typed_leaves_when_it_is_back(window, site_on_sqlite):
-    visit = window(site_on_sqlite, "fr", 360)
+    wire = Wire(site_on_sqlite)
+    visit = window(wire.site, "fr", 360)
     begin(visit, "fr")
-    visit.page.route("**/demande/vous", lambda route: route.abort())
+    visit.page.wait_for_load_state()
+    wire.lose()
     visit.page.locator("#contact_name").fill("Zoé")
     expect(visit.page.locator(".saved")).to_have_text(visit.w.text("intake.form.not_saved"), use_inner_text=False)
-    visit.page.unroute("**/demande/vous")
+    wire.find()
     expect(visit.page.locator(".saved")).to_have_text(visit.w.text("intake.form.saved"), use_inner_text=False)
     visit.problems.clear()  # the failed request itself, which the browser reports
     visit.go(address("you"))
     expect(visit.page.locator("#contact_name")).to_have_value("Zoé")
+    wire.close()
 
 
 @in_two_settings
