@@ -21,6 +21,7 @@ from crm.exports.feature import feature as exports
 from crm.feature import Feature, plug
 from crm.files.feature import feature as files
 from crm.files.kinds import ACCEPT, LARGEST, NAMES
+from crm.imports.feature import feature as imports
 from crm.intake.feature import feature as intake
 from crm.jobs import worker_is_late
 from crm.outbox.feature import feature as outbox
@@ -53,6 +54,7 @@ FEATURES: tuple[Feature, ...] = (
     talks,
     referrals,
     duplicates,
+    imports,
     intake,
     summaries,
     portal,

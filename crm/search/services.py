@@ -124,26 +124,40 @@ def rebuild(last: int, *, said: Callable[[int], None] = lambda _done: None) -> i
     for first in range(1, last + 1, BATCH):
         for model in (SearchFile, SearchText):
             db.session.execute(delete(model).where(model.case_id.between(first, first + BATCH - 1)))
-        of_file: dict[int, list[str]] = {}
-        texts: list[dict[str, Any]] = []
-        for one in _offered():
-            rows = one.rows().subquery()
-            for case_id, number, *found in db.session.execute(
-                select(rows).where(rows.c[0].between(first, first + BATCH - 1)).order_by(rows.c[0], rows.c[1])
-            ):
-                if one.kind == FILE:
-                    of_file.setdefault(case_id, []).extend(found)
-                else:
-                    texts.append({"case_id": case_id, "kind": one.kind, "source_id": number, "words": kept(*found)})
-        if of_file:
-            files = [{"case_id": case_id, "words": kept(*found)} for case_id, found in sorted(of_file.items())]
-            db.session.execute(INSERT_FILE, files)
-        if texts:
-            db.session.execute(INSERT_TEXT, texts)
+        written += _write(range(first, first + BATCH))
         db.session.commit()
-        written += len(of_file) + len(texts)
         said(first)
     return written
+
+
+def begin_all(case_ids: Sequence[int]) -> None:
+    """The words of files that were just made, with all that is in them: a few statements, however many files."""
+    _write(case_ids)
+
+
+def _write(files: Sequence[int]) -> int:
+    """Write the words of files that have none, given by number. Returns how many texts and files were written."""
+    of_file: dict[int, list[str]] = {}
+    texts: list[dict[str, Any]] = []
+    for one in _offered():
+        rows = one.rows().subquery()
+        for case_id, number, *found in db.session.execute(
+            select(rows).where(_among(rows.c[0], files)).order_by(rows.c[0], rows.c[1])
+        ):
+            if one.kind == FILE:
+                of_file.setdefault(case_id, []).extend(found)
+            else:
+                texts.append({"case_id": case_id, "kind": one.kind, "source_id": number, "words": kept(*found)})
+    if of_file:
+        words = [{"case_id": case_id, "words": kept(*found)} for case_id, found in sorted(of_file.items())]
+        db.session.execute(INSERT_FILE, words)
+    if texts:
+        db.session.execute(INSERT_TEXT, texts)
+    return len(of_file) + len(texts)
+
+
+def _among(number: ColumnElement[Any], files: Sequence[int]) -> ColumnElement[bool]:
+    return number.between(files[0], files[-1]) if isinstance(files, range) else number.in_(files)
 
 
 def written(kind: Any, number: Any) -> ColumnElement[str]:

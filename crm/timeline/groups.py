@@ -2,11 +2,11 @@
 
 # The longest beginning of a kind that is here says its group. In the order in which they are offered.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "notes": ("note.",),
+    "notes": ("note.", "import.note"),
     "contacts": ("exchange.",),
     "talks": ("talk.",),
     "messages": ("message.", "person.", "request.", "introduction."),
-    "moves": ("case.", "duplicate."),
+    "moves": ("case.", "duplicate.", "import."),
     "facts": ("case.assessed", "case.corrected", "correction.", "founder.", "tag.", "need.", "milestone."),
     "referrals": ("referral.",),
     "documents": ("document.",),

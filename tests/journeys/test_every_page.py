@@ -31,6 +31,7 @@ from crm.tags import services as tags
 from crm.talks import services as talks
 from crm.talks.models import Mode
 from tests.conftest import PASSWORD
+from tests.imports.sheets import messy
 from tests.journeys.conftest import site_of_files, with_documents
 from tests.journeys.site import REFUSED, body_of
 from tests.journeys.test_entrepreneur import answers, begin, fill, fill_all
@@ -364,6 +365,42 @@ def exported(visit):
     visit.page.wait_for_url("**/staff/exports/*")
 
 
+def brought(step=""):
+    """A messy sheet, as far as a step: its columns, its words, or the rehearsal."""
+
+    def go(visit):
+        visit.go("/staff/imports")
+        sheet = {"name": "suivi.csv", "mimeType": "text/csv", "buffer": messy()}
+        visit.page.locator("#documents").set_input_files(sheet)
+        press(visit)
+        visit.page.wait_for_url("**/staff/imports/*")
+        if step:
+            press(visit)
+            visit.page.wait_for_url("**step=words")
+        if step == "rehearsal":
+            press(visit)
+            expect(visit.page.locator(".facts-row")).to_be_visible()
+
+    return go
+
+
+def import_wrong(visit):
+    """Begun without saying that the rows to correct are left out, and without a password."""
+    brought("rehearsal")(visit)
+    press(visit)
+    assert visit.status == 422
+
+
+def taken_back(visit):
+    """The question before an import is taken back."""
+    brought("rehearsal")(visit)
+    visit.page.locator("[name=leave_out]").check()
+    visit.page.locator("#import-password").fill(PASSWORD)
+    press(visit)
+    visit.page.locator("a[href*='step=undo']").click()
+    visit.page.wait_for_url("**step=undo")
+
+
 def tag_misnamed(visit):
     visit.go("/staff/tags")
     visit.page.locator("input[name=name]").first.fill(" ")
@@ -601,6 +638,13 @@ PAGES = {
     "export-errors": (Role.ADVISER, sent_blank("/staff/exports", "#export-reason")),
     "export-ready": (Role.ADVISER, exported),
     "export-log": (Role.COORDINATOR, at("/staff/exports/log")),
+    "imports": (Role.COORDINATOR, at("/staff/imports")),
+    "imports-errors": (Role.COORDINATOR, sent_blank("/staff/imports")),
+    "import-columns": (Role.COORDINATOR, brought()),
+    "import-words": (Role.COORDINATOR, brought("words")),
+    "import-rehearsal": (Role.COORDINATOR, brought("rehearsal")),
+    "import-errors": (Role.COORDINATOR, import_wrong),
+    "import-undo": (Role.COORDINATOR, taken_back),
     "case-progress": (Role.ADVISER, at("/staff/cases/{rich}/progress")),
     "case-progress-errors": (Role.ADVISER, progress_wrong),
     "absences": (Role.COORDINATOR, at("/staff/absences")),

@@ -28,6 +28,7 @@ from crm.cases.models import Founder, SavedView
 from crm.exports.models import Export
 from crm.files.kinds import Checked, FileKind
 from crm.files.services import keep
+from crm.imports.models import Import, ImportState
 from crm.outbox.models import Message
 from crm.portal.models import Correction
 from crm.reminders.models import FollowUp
@@ -228,6 +229,16 @@ def arguments(make, session, people):
     )
     session.add_all([correction, founder, view, away])
     tag = named("Étiquette")
+    sheet = Import(
+        actor_id=people.coordinator.id,
+        name="suivi.csv",
+        state=ImportState.UNDONE,
+        titles=["Nom"],
+        told={},
+        plan={},
+        made_at=clock.now(),
+    )
+    session.add(sheet)
     session.flush()
     team = {"adviser": people.adviser, "coordinator": people.coordinator, "admin": people.admin}
     drafts = {who: choose_ticked([case.reference], one, "").id for who, one in team.items()}
@@ -248,6 +259,7 @@ def arguments(make, session, people):
         "founders": founder.id,
         "views": view.id,
         "tags": tag.id,
+        "imports": sheet.id,
         "absences": away.id,
         "documents": keep(Checked("plan.pdf", FileKind.PDF, b"%PDF-"), case.id).id,
     }

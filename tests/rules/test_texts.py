@@ -355,6 +355,8 @@ VOCABULARIES = {
     "crm.activities.models.State": "activities.state",
     "crm.bulk.models.RunState": None,  # each has its own page
     "crm.bulk.models.ItemState": None,
+    "crm.imports.models.ImportState": "imports.state",
+    "crm.imports.models.RowState": "imports.row",
     "crm.cases.vocabulary.Stage": "cases.stage",
     "crm.cases.vocabulary.Turn": "cases.turn",
     "crm.cases.vocabulary.ClosingReason": "cases.closing_reason",

@@ -1,0 +1,1 @@
+"""Files of before, brought in from the sheets that programmes keep."""
