@@ -20,7 +20,8 @@ class BulkAction:
 
     `told` says in one line what is asked. `against` gives every reason to leave a file alone, and changes nothing; `do` changes it,
     raising RefusedError, and returns what `undo` needs; `key` is the same whenever the same file of the same run is tried again.
-    `seen` says whether the file still stands as it was when chosen. `warning` is what cannot be taken back.
+    `seen` says whether the file still stands as it was when chosen. `warning` is what cannot be taken back. `kept` offers what a form may
+    begin with, each with its name, and `begun` makes the form that begins so.
     """
 
     name: str
@@ -32,6 +33,8 @@ class BulkAction:
     undo: Callable[[Case, dict[str, Any], Staff], None] | None = None
     seen: "Callable[[Case, BulkItem], bool]" = lambda _case, _item: True
     warning: Any = ""
+    kept: Callable[[], Sequence[tuple[str, str]]] = lambda: ()
+    begun: Callable[[str], Any] | None = None
 
 
 def actions() -> dict[str, BulkAction]:

@@ -78,13 +78,26 @@ def page(number: int) -> Response:
     if wanted is None and asked is not None and asked[1].validate():
         return _check_page(run, *asked)
     again = wanted is not None and asked is not None and asked[0] is wanted
-    form = asked[1] if again and asked else wanted.form(None) if wanted else None
+    form = asked[1] if again and asked else _blank(wanted) if wanted else None
     return _choose_page(run, wanted, form)
+
+
+def _blank(action: BulkAction) -> Any:
+    """The form before anything is typed, or begun with something that is kept for it."""
+    kept = request.args.get("kept", "")
+    return action.begun(kept) if action.begun and kept else action.form(None)
 
 
 def _choose_page(run: BulkRun, wanted: BulkAction | None, form: Any, status: int = 200) -> Response:
     body = render_template(
-        "bulk/choose.html", run=run, files=_some(run), actions=actions(), wanted=wanted, form=form, back=_list_of(run)
+        "bulk/choose.html",
+        run=run,
+        files=_some(run),
+        actions=actions(),
+        wanted=wanted,
+        kept=wanted.kept() if wanted else (),
+        form=form,
+        back=_list_of(run),
     )
     return make_response(body, status)
 

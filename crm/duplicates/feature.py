@@ -15,7 +15,7 @@ feature = Feature(
     event_sentences=(
         *(
             Sentence(f"duplicate.{verdict}", f"duplicates.event.{verdict}", "internal", _OTHER, _REFERENCE)
-            for verdict in ("same_person", "same_team", "different", "reopened")
+            for verdict in ("same_person", "same_team", "related", "different", "reopened")
         ),
         Sentence("case.merged", "duplicates.event.merged", "move", _OTHER, _REFERENCE),
         Sentence("case.unmerged", "duplicates.event.unmerged", "move", _OTHER, _REFERENCE),

@@ -18,6 +18,7 @@ class Verdict(StrEnum):
     SAME_PROJECT = "same_project"  # one was merged into the other
     SAME_PERSON = "same_person"  # with another project: both files go on, and know of each other
     SAME_TEAM = "same_team"  # one project, two people who each asked: both files go on, and know of each other
+    RELATED = "related"  # two projects that go together: both files go on, and know of each other
     DIFFERENT = "different"  # remembered, so that it is not asked again
 
 

@@ -59,10 +59,14 @@ def waiting(staff: Staff) -> list[LikePair]:
     return list(services.undecided(seen, limit=SHOWN))
 
 
+# What two files may be to each other for each to show the other, in the order in which they are shown.
+_SHOWN = (Verdict.SAME_PERSON, Verdict.SAME_TEAM, Verdict.RELATED, Verdict.SAME_PROJECT)
+
+
 def load(case: Case, staff: Staff) -> dict[str, Any]:
     """What the case page shows: files that look like this one, those of the same person, and those merged into it."""
     rows = db.session.execute(_alike(), {"case_id": case.id, "staff_id": staff.id}).all()
-    order = [None, Verdict.SAME_PERSON, Verdict.SAME_TEAM, Verdict.SAME_PROJECT]
+    order = [None, *_SHOWN]
     return {
         "alike": sorted(rows, key=lambda row: (order.index(row.verdict), -row.score)),
         "beside_form": OtherForm(),
@@ -76,7 +80,7 @@ def _alike() -> Any:
     undecided = and_(LikePair.verdict.is_(None), services.comparable())
     read = select(LikePair.score, LikePair.reasons, LikePair.verdict, Case.reference, Case.stage)
     return queries.named(read.join(Case, or_(me_first, me_last))).where(
-        or_(undecided, LikePair.verdict.in_((Verdict.SAME_PERSON, Verdict.SAME_TEAM, Verdict.SAME_PROJECT))),
+        or_(undecided, LikePair.verdict.in_(_SHOWN)),
         queries.visible_to(bindparam("staff_id")),
     )
 
@@ -171,7 +175,7 @@ def verdict(reference: str, other: str) -> BaseResponse:
     """Same person with another project, not a duplicate, or to be decided anew."""
     one, two = _both(reference, other, lock=True)
     wanted = request.form.get("verdict", "")
-    if wanted not in {"", Verdict.SAME_PERSON, Verdict.SAME_TEAM, Verdict.DIFFERENT}:
+    if wanted not in {"", *Verdict} - {Verdict.SAME_PROJECT}:
         raise RefusedError(text("duplicates.refusal.choose"))
     services.judge(one, two, Verdict(wanted) if wanted else None, me())
     db.session.commit()

@@ -13,8 +13,10 @@ from crm.cases.models import Case
 from crm.errors import RefusedError
 from crm.forms import AtMost
 from crm.i18n import gettext, language, lazy
+from crm.portal import stock
 from crm.portal.conversation import answer_person, may_write
-from crm.portal.placeholders import NAMES, fill, unknown
+from crm.portal.placeholders import fill
+from crm.portal.stock import KnownNames
 from crm.texts import text
 
 
@@ -25,32 +27,22 @@ class BulkMessageForm(forms.Form):
     template = "portal/bulk_fields.html"
 
     fr = wtforms.TextAreaField(
-        lazy("Message in French"), [AtMost()], render_kw={"rows": "8", "optional": True, "lang": "fr-CA"}
+        lazy("Message in French"), [AtMost(), KnownNames()], render_kw={"rows": "8", "optional": True, "lang": "fr-CA"}
     )
     en = wtforms.TextAreaField(
-        lazy("Message in English"), [AtMost()], render_kw={"rows": "8", "optional": True, "lang": "en-CA"}
+        lazy("Message in English"), [AtMost(), KnownNames()], render_kw={"rows": "8", "optional": True, "lang": "en-CA"}
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        names = ", ".join("{" + (french if language() == "fr" else english) + "}" for french, english, _fact in NAMES)
         self.fr.description = gettext(
             "Each person receives the text in the language we write to them in. These words between braces become each one’s own facts: %(names)s.",
-            names=names,
+            names=stock.names_between_braces(),
         )
 
     def validate_fr(self, field: wtforms.Field) -> None:
         if not field.data and not self.en.data:
             raise StopValidation(gettext("Write the message in at least one language"))
-        _known(field)
-
-    def validate_en(self, field: wtforms.Field) -> None:
-        _known(field)
-
-
-def _known(field: wtforms.Field) -> None:
-    if wrong := unknown(field.data or ""):
-        raise StopValidation(gettext("These words between braces mean nothing: %(words)s", words=", ".join(wrong)))
 
 
 def _text(case: Case, form: BulkMessageForm) -> str:
@@ -90,6 +82,15 @@ def _told(form: BulkMessageForm) -> str:
     return gettext("Write: “%(start)s”", start=start[:80])
 
 
+def _kept() -> list[tuple[str, str]]:
+    return [(str(one.id), one.name) for one in stock.offered()]
+
+
+def _begun(number: str) -> BulkMessageForm:
+    template = stock.find(number)
+    return BulkMessageForm(data={"fr": template.fr, "en": template.en} if template else None)
+
+
 ACTIONS = (
     BulkAction(
         "message",
@@ -100,5 +101,7 @@ ACTIONS = (
         _write,
         None,
         warning=lazy("A message cannot be taken back."),
+        kept=_kept,
+        begun=_begun,
     ),
 )

@@ -5,7 +5,7 @@ from sqlalchemy import select
 from crm.cases.merging import rows_of
 from crm.feature import Feature, Panel
 from crm.outbox.kinds import MessageKind
-from crm.portal import bulk, conversation, correction_views, corrections, message_views, services
+from crm.portal import bulk, conversation, correction_views, corrections, message_views, services, stock
 from crm.portal.models import Correction, PersonMessage, StaffMessage
 from crm.portal.views import bp, staff_bp
 from crm.search.services import Searched
@@ -25,7 +25,7 @@ _TO_TEAM = (
 
 feature = Feature(
     name="portal",
-    blueprints=(bp, staff_bp, message_views.bp, correction_views.bp, correction_views.staff_bp),
+    blueprints=(bp, staff_bp, message_views.bp, stock.bp, correction_views.bp, correction_views.staff_bp),
     panels=(
         Panel("top", "portal/corrections_panel.html", rows=corrections.rows, shown=corrections.shown),
         Panel("facts", "portal/answers_panel.html"),

@@ -14,6 +14,8 @@ from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.forms import AtMost, DateField, Filled
 from crm.i18n import gettext, lazy, speaking
+from crm.portal import stock
+from crm.portal.bulk import facts_of
 from crm.portal.conversation import answer_person, may_write, thread, was_written
 from crm.portal.services import key_of, new_form_key
 from crm.reminders.forms import DueDay
@@ -58,7 +60,16 @@ def _greeting(case: Case) -> str:
 
 
 def _compose(case: Case, form: MessageForm) -> str:
-    return render_template("portal/compose.html", case=case, form=form, thread=thread(case, 10))
+    return render_template("portal/compose.html", case=case, form=form, thread=thread(case, 10), kept=stock.offered())
+
+
+def _with_kept(case: Case, form: MessageForm) -> BaseResponse:
+    """The same form with a message that the team keeps put into it; nothing is sent."""
+    template = stock.find(request.form.get("template"))
+    if template is not None:
+        body, facts = form.body.data or "", facts_of(case, me())
+        form.body.data = stock.put_in(case, body, _greeting(case), template, facts)
+    return make_response(_compose(case, form))
 
 
 @bp.post("")
@@ -67,6 +78,8 @@ def send_message(reference: str) -> BaseResponse:
     """Send it, once however often it is pressed; a request that nobody took is the sender's from now on."""
     case = case_or_404(reference, lock=True)
     form = MessageForm(request.form)
+    if "put_in" in request.form:
+        return _with_kept(case, form)
     valid = form.validate()
     if valid and form.body.data == _greeting(case):
         form.body.errors = [gettext("Write the message")]

@@ -1,5 +1,6 @@
 """Files that look alike are shown with their reasons; two become one with all they have, and two again."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -536,3 +537,24 @@ def test_undoing_puts_a_file_back_where_it_stood(make, people, session, stood):
     session.commit()
     assert (gone.stage, gone.paused_from, gone.closing_reason) == before
     assert forgotten() == []
+
+
+def test_two_projects_that_go_together_are_linked_and_each_file_shows_the_other(make, people, session, signed_in):
+    one, two = make.case(name="Marché Nord", email="a@exemple.ca"), make.case(name="Four banal", email="b@exemple.ca")
+    session.commit()
+    browser = signed_in(people.adviser)
+    beside = f"/staff/cases/{one.reference}/beside/{two.reference}"
+    browser.get(beside)
+    action = re.search(r'action="([^"]+/verdict)"', browser.last.text)[1]
+    browser.post(action, {"verdict": "related"})
+    browser.post(action, {"verdict": "related"})
+    for mine, their in ((one, "Four banal"), (two, "Marché Nord")):
+        page = words(browser.get(f"/staff/cases/{mine.reference}").text)
+        assert f"{their} Lié" in page
+        assert page.count("leurs projets vont ensemble") == 1
+    assert "Décidé : deux projets qui vont ensemble." in words(browser.get(beside).text)
+    services.match()
+    session.commit()
+    assert "Lié" in words(browser.get(f"/staff/cases/{one.reference}").text)
+    browser.post(action, {"verdict": ""})
+    assert "Lié" not in words(browser.get(f"/staff/cases/{one.reference}").text)

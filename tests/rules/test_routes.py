@@ -30,7 +30,7 @@ from crm.files.kinds import Checked, FileKind
 from crm.files.services import keep
 from crm.imports.models import Import, ImportState
 from crm.outbox.models import Message
-from crm.portal.models import Correction
+from crm.portal.models import Correction, MessageTemplate
 from crm.reminders.models import FollowUp
 from crm.summaries.figures import Period
 from crm.summaries.services import publish
@@ -238,7 +238,8 @@ def arguments(make, session, people):
         plan={},
         made_at=clock.now(),
     )
-    session.add(sheet)
+    stock = MessageTemplate(name="Relance", fr="Bonjour", en="Hello")
+    session.add_all([sheet, stock])
     session.flush()
     team = {"adviser": people.adviser, "coordinator": people.coordinator, "admin": people.admin}
     drafts = {who: choose_ticked([case.reference], one, "").id for who, one in team.items()}
@@ -259,6 +260,7 @@ def arguments(make, session, people):
         "founders": founder.id,
         "views": view.id,
         "tags": tag.id,
+        "message-templates": stock.id,
         "imports": sheet.id,
         "absences": away.id,
         "documents": keep(Checked("plan.pdf", FileKind.PDF, b"%PDF-"), case.id).id,
