@@ -19,6 +19,10 @@ NOTE = "note"
 LEFT_OUT = ""
 LONGEST = {"name": 120, "project": 120, "description": 5000, "next_step": 200, "number": 60}
 NEAR = 72  # of 100
+# What our own report of rows adds to a sheet that is corrected and brought back.
+REPORT = frozenset({"ligne", "row", "quoi", "what", "pourquoi", "why"})
+MAY_BE_BLANK = frozenset({"owner", "locality", "closing_reason"})
+FARTHEST = 730  # days ahead that somebody may plan
 FIRST_DAY = date(1990, 1, 1)
 # Where the words of a field are, and what stands in a blank cell unless somebody says otherwise.
 WORDS = {
@@ -88,14 +92,14 @@ _FIELD_OF_TITLE = {title: name for name, titles in TITLES.items() for title in t
 SAYINGS = {
     "language": "fr:francais|french|f|francophone;en:anglais|english|a|e|anglophone;either:bilingue|les deux|bilingual|both|fr en|fra ang",
     "stage": "new:nouveau|nouvelle|new|a traiter;contact:premier contact|contacte|a rappeler|en contact|contacted;discovery:en cours|en analyse|analyse"
-    "|in progress;paused:en pause|en attente|pause|on hold;closed:ferme|termine|clos|archive|closed|done|archived;referred:refere|reference"
-    "|referred;launched:lance|launched",
+    "|in progress;paused:en pause|en attente|pause|on hold;closed:ferme|termine|clos|archive|closed|done|archived"
+    ";launched:lance|launched",
     "legal_form": "coop:coop|cooperative|co op;npo:obnl|osbl|npo|non profit|nonprofit;coop_work:coop de travail|cooperative de travail|cooperative de travailleurs"
     "|worker coop|worker co op;coop_solidarity:coop de solidarite|coop solidarite|solidarity coop|solidarity co op;coop_producer:coop de producteurs"
     "|producer coop;coop_consumer:coop de consommateurs|consumer coop;share_corp:inc|compagnie|corporation|s a|entreprise privee"
     ";undecided:a determiner|indecis|a preciser|tbd|undecided;unincorporated:non incorpore|informel|aucune|none",
     "region": "06:mtl|ile de montreal|montreal island;13:laval;16:monteregie|rive sud|longueuil|south shore",
-    "source": "web:web|site web|site|formulaire|internet|website|form;phone:tel|telephone|appel|courriel|phone|call|email;event:evenement|kiosque|atelier"
+    "source": "web:web|site web|site|formulaire|internet|website|form;phone:tel|telephone|appel|phone|call;event:evenement|kiosque|atelier"
     "|event;partner:partenaire|reference|refere|partner|referral",
     "needs": "funding:financement|argent|subvention|funding|money;legal:juridique|legal;plan:plan d affaires|business plan;tech:techno|technologie|technology|tech"
     ";governance:gouvernance|governance",
@@ -114,10 +118,45 @@ _MONTHS = {
 }  # fmt: skip
 
 
+_WEEKDAYS = frozenset(
+    [
+        "lundi",
+        "mardi",
+        "mercredi",
+        "jeudi",
+        "vendredi",
+        "samedi",
+        "dimanche",
+        "lun",
+        "mar",
+        "mer",
+        "jeu",
+        "ven",
+        "sam",
+        "dim",
+        "le",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "mon",
+        "tue",
+        "wed",
+        "thu",
+        "fri",
+        "sat",
+        "sun",
+    ]
+)
+
+
 @dataclass(frozen=True)
 class Plan:
     """How a sheet is read: the field of each column by its place, the code of each word that needed a choice, what a blank cell means,
-    and whether 03/04 is the third of April ("dmy") or the fourth of March ("mdy").
+    and whether 03/04 is the third of April ("dmy") or the fourth of March ("mdy"), or years of two digits come first ("ymd").
     """
 
     columns: Mapping[int, str]
@@ -152,6 +191,8 @@ Known = Mapping[str, Mapping[str, str]]  # by field: the code of each folded wor
 def field_of(title: str, labels: Mapping[str, str]) -> str:
     """The field that a column's title names, or a note. `labels` are our own names of fields, folded."""
     words = folded(title)
+    if words in REPORT:
+        return LEFT_OUT
     return labels.get(words) or _FIELD_OF_TITLE.get(words, NOTE)
 
 
@@ -160,20 +201,30 @@ def guessed(titles: Sequence[str], labels: Mapping[str, str]) -> dict[int, str]:
     found: dict[int, str] = {}
     for place, title in enumerate(titles):
         name = field_of(title, labels) if title else NOTE
-        found[place] = NOTE if name in found.values() and name not in SEVERAL else name
+        found[place] = NOTE if name and name in found.values() and name not in SEVERAL else name
     return found
 
 
 def known_words(labels: Mapping[str, Mapping[str, Sequence[str]]]) -> dict[str, dict[str, str]]:
-    """The code of each word, by field: codes, the labels of both languages (`labels`) and what sheets say."""
+    """The code of each word, by field: codes, the labels of both languages (`labels`) and what sheets say.
+
+    A word that stands for two codes is not known: somebody is asked. The number of a colleague is nobody's name.
+    """
     found: dict[str, dict[str, str]] = {}
     for name, codes in labels.items():
         words = found.setdefault(name, {})
         for one in SAYINGS.get(name, "").split(";"):
             code, _, said = one.partition(":")
             words.update(dict.fromkeys(said.split("|") if said else (), code))
+        ours: dict[str, set[str]] = {}
         for code, said_so in codes.items():
-            words.update({folded(word): code for word in (code, *said_so)})
+            for word in said_so if name == "owner" else (code, *said_so):
+                ours.setdefault(folded(word), set()).add(code)
+        for word, meant in ours.items():
+            if len(meant) == 1:
+                words[word] = next(iter(meant))
+            else:
+                words.pop(word, None)
     return found
 
 
@@ -205,15 +256,20 @@ def words_of(name: str, cell: str) -> list[str]:
 
 
 def read_date(cell: str, days: str) -> date | None:
-    """A day however it is written; None when it is not one.
+    """A day however it is written; None when it is not one, or when it could be another.
 
     >>> [str(read_date(cell, "dmy")) for cell in ("2026-03-04", "4/3/2026", "4 mars 2026", "Mar. 4, 26", "46085", "hier")]
     ['2026-03-04', '2026-03-04', '2026-03-04', '2026-03-04', '2026-03-04', 'None']
-    >>> str(read_date("4/3/2026 10:30", "mdy"))
-    '2026-04-03'
+    >>> str(read_date("4/3/2026 10:30", "mdy")), str(read_date("24-05-13", "dmy")), str(read_date("24-05-13", "ymd"))
+    ('2026-04-03', 'None', '2024-05-13')
     """
-    words = re.sub(r"(\d)(er|st|nd|rd|th)\b", r"\1", folded(re.sub(r"\d{1,2}[:h]\d{2}.*$", "", cell)))
+    bare = re.sub(r"[T ,à@]*\d{1,2} ?[:h] ?\d{2}.*$", "", cell)
+    words = re.sub(r"(\d)(er|st|nd|rd|th)\b", r"\1", folded(bare))
     parts = words.split()
+    if len(parts) > 3 and parts[0] in _WEEKDAYS:
+        parts = parts[1:]
+    if len(parts) == 1 and re.fullmatch(r"(19|20)\d{6}", parts[0]):
+        return _day(parts[0][:4], int(parts[0][4:6]), parts[0][6:])
     if len(parts) == 1 and re.fullmatch(r"[345]\d{4}", parts[0]):  # how Excel keeps a day: days since 1899
         return date(1899, 12, 30) + timedelta(days=int(parts[0]))
     named = [part for part in parts if part in _MONTHS]
@@ -224,13 +280,16 @@ def read_date(cell: str, days: str) -> date | None:
         return _day(year, _MONTHS[named[0]], day)
     if named or len(numbers) != 3:
         return None
-    if len(numbers[0]) == 4:
-        return _day(numbers[0], int(numbers[1]), numbers[2])
-    first, second, year = numbers
-    day, month = (first, second) if days == "dmy" else (second, first)
-    if int(month) > 12 >= int(day):  # there is no other way to read it
-        day, month = month, day
-    return _day(year, int(month), day)
+    return _of_numbers(numbers, days, dashed="-" in bare)
+
+
+def _of_numbers(numbers: Sequence[str], days: str, *, dashed: bool) -> date | None:
+    first, second, third = numbers
+    if len(first) == 4 or days == "ymd" or (len(third) == 2 and int(first) > 31):
+        return _day(first, int(second), third)
+    if len(third) == 2 and dashed and int(third) <= 31:  # 24-05-13: which end is the year?
+        return None
+    return _day(third, int(second), first) if days == "dmy" else _day(third, int(first), second)
 
 
 def _day(year: str, month: int, day: str) -> date | None:
@@ -243,14 +302,20 @@ def _day(year: str, month: int, day: str) -> date | None:
 
 
 def order_of_days(cells: Sequence[str]) -> str:
-    """Whether days or months come first in dates such as 03/04/2026: days, unless some cell can only be read the other way."""
+    """Whether days, months or years come first in dates such as 03/04/2026 and 24-05-13: what most cells that can only be read one way say."""
+    said = {"dmy": 0, "mdy": 0, "ymd": 0}
     for cell in cells:
-        found = re.match(r"(\d{1,2})[/.\- ](\d{1,2})[/.\- ]\d{2,4}", cell)
-        if found and int(found[2]) > 12 >= int(found[1]):
-            return "mdy"
-        if found and int(found[1]) > 12:
-            return "dmy"
-    return "dmy"
+        found = re.match(r"(\d{1,2})([/.\- ])(\d{1,2})[/.\- ](\d{4}|\d{2})(?!\d)", cell)
+        if found is None:
+            continue
+        first, second, last = int(found[1]), int(found[3]), found[4]
+        if len(last) == 2 and found[2] == "-" and (first > 31 or int(last) <= 31):
+            said["ymd"] += first > 31  # otherwise nothing says which end is the year
+        elif first > 12:
+            said["dmy"] += 1
+        elif second > 12:
+            said["mdy"] += 1
+    return max(said, key=lambda order: said[order])
 
 
 def read_row(cells: Sequence[str], titles: Sequence[str], plan: Plan, known: Known, today: date) -> Reading:
@@ -272,14 +337,16 @@ def read_row(cells: Sequence[str], titles: Sequence[str], plan: Plan, known: Kno
             _read_date(row, name, given, plan, today)
         elif name != NOTE:
             _read_text(row, name, given)
+    _judge(row, by_field, today)
     row.values["notes"] = by_field.get(NOTE, []) + row.remarks
-    _judge(row, today)
     return row
 
 
 def _read_text(row: Reading, name: str, given: Sequence[tuple[str, str]]) -> None:
     cell = "\n\n".join(cell for _, cell in given)
     title = given[0][0] if given else ""
+    if name != "description":
+        cell = " ".join(cell.split())
     read: Any = cell
     if name == "email":
         read = read_email(cell) if cell else ""
@@ -313,7 +380,7 @@ def _read_words(row: Reading, name: str, given: Sequence[tuple[str, str]], plan:
 def _read_date(row: Reading, name: str, given: Sequence[tuple[str, str]], plan: Plan, today: date) -> None:
     cell = given[0][1] if given else ""
     read = read_date(cell, plan.days) if cell else None
-    if cell and (read is None or read < FIRST_DAY or read.year > today.year + 10):
+    if cell and (read is None or read < FIRST_DAY or read > today + timedelta(days=FARTHEST)):
         row.values[name] = None
         if name == "next_step_on":
             row.remarks.append(given[0])
@@ -323,18 +390,24 @@ def _read_date(row: Reading, name: str, given: Sequence[tuple[str, str]], plan: 
     row.values[name] = read
 
 
-def _judge(row: Reading, today: date) -> None:
-    """What no file can be made of."""
+def _judge(row: Reading, cells: Mapping[str, list[tuple[str, str]]], today: date) -> None:
+    """What no file can be made of; and what a file has no place for, which goes to a note."""
     values = row.values
+    is_closed = values["stage"] == "closed"
+    if is_closed and not values["received"]:
+        values["received"] = values["closed"]
     if not values["name"]:
         row.faults.append(("empty", "name", ""))
     for name in ("received", "closed"):
-        if values[name] and values[name] > today:
+        if values[name] and values[name] > today and ("future", name, values[name].isoformat()) not in row.faults:
             row.faults.append(("future", name, values[name].isoformat()))
-    is_closed = values["stage"] == "closed"
     if not is_closed and not values["email"] and not values["phone"][0]:
         row.faults.append(("reach", "email", ""))
     if is_closed and not values["closing_reason"]:
         row.faults.append(("empty", "closing_reason", ""))
-    if is_closed and values["closed"] and values["received"] and values["closed"] < values["received"]:
+    if is_closed and values["closed"] and values["closed"] < values["received"]:
         row.faults.append(("order", "closed", values["closed"].isoformat()))
+    homeless: tuple[str, ...] = ("next_step", "next_step_on") if is_closed else ("closed", "closing_reason")
+    homeless += ("locality",) if values["region"] != "06" else ()
+    for name in homeless:
+        row.remarks += [one for one in cells.get(name, ()) if one not in row.remarks]

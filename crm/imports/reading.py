@@ -15,14 +15,19 @@ from typing import Any
 from crm.forms import clean
 
 MOST_ROWS, MOST_COLUMNS = 100_000, 100
-LONGEST_CELL = 20_000  # signs: what an assessment holds at most
+LONGEST_CELL = 40_000  # signs; a cell of Excel holds 32,767
+LONGEST_GAP = 5_000  # blank rows in a row
+TALL = 25  # line ends of a cell that nobody types: a quote is likely open
 SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab", "|": "bar"}
 SAMPLE = 40  # lines that tell the separator
 # Letters that French and English sheets hold beyond ASCII; in a wrong reading others appear.
 _EXPECTED = frozenset("àâäçéèêëîïôöùûüÿœæÀÂÄÇÉÈÊËÎÏÔÖÙÛÜŸŒÆ’‘“”«»…–—•€°²ª· \u00a0\u202f")
 _OF_ONE_BYTE = ("cp1252", "mac_roman", "cp850")
-_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+
+
+_FORMULAS = frozenset("=+-@")
 
 
 class SheetError(Exception):
@@ -182,22 +187,31 @@ def as_text(value: Any) -> str:
 
 
 def _numbered(lines: Iterable[Sequence[str]]) -> Iterator[tuple[int, list[str]]]:
-    """Lines that hold something, cleaned, with their number."""
+    """Lines that hold something, cleaned, with their number. A sheet ends where nothing comes for long: some have a million blank rows."""
+    last = 0
     for number, line in enumerate(lines, 1):
         row = [cleaned(cell) for cell in line]
         while row and not row[-1]:
             row.pop()
         if row:
+            last = number
             yield number, row
+        elif number > last + LONGEST_GAP:
+            return
 
 
 def cleaned(cell: str) -> str:
-    r"""A cell without blanks around it nor signs that no database holds.
+    r"""A cell without blanks around it, signs that no database holds, nor the apostrophe that keeps a formula from living.
 
-    >>> cleaned(" Coop\x00 "), len(cleaned("a" * 30_000))
-    ('Coop', 20000)
+    Raises SheetError for a cell longer than any sheet has: a quote was opened and never closed.
+
+    >>> cleaned(" Coop\x00 "), cleaned("'+1 514 555-0142"), cleaned("'ti-cul")
+    ('Coop', '+1 514 555-0142', "'ti-cul")
     """
-    return str(clean(_UNSEEN.sub("", cell[: 2 * LONGEST_CELL])))[:LONGEST_CELL]
+    if len(cell) > LONGEST_CELL:
+        raise SheetError("cell")
+    found = str(clean(_UNSEEN.sub("", cell)))
+    return found[1:] if found[:1] == "'" and found[1:].lstrip()[:1] in _FORMULAS else found
 
 
 def _with_titles(rows: Iterator[tuple[int, list[str]]], told: dict[str, Any]) -> Sheet:

@@ -18,6 +18,7 @@ from flask import (
     send_file,
     url_for,
 )
+from sqlalchemy.exc import IntegrityError
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
@@ -27,14 +28,14 @@ from crm.accounts.feature import me
 from crm.accounts.passwords import matches
 from crm.accounts.queries import active_case_team
 from crm.cases.queries import visible
-from crm.db import db
+from crm.db import db, writing
 from crm.duplicates.matching import folded
 from crm.errors import RefusedError
 from crm.files.kinds import FileRefusal, FileRefusedError, clean_name
 from crm.files.services import check
 from crm.forms import AtMost, Filled
 from crm.i18n import gettext, language, lazy
-from crm.imports import fields, services
+from crm.imports import fields, rounds, services
 from crm.imports.fields import Plan
 from crm.imports.models import Import, ImportRow, ImportState, RowState
 from crm.imports.reading import SheetError, read_csv, read_xlsx
@@ -46,7 +47,6 @@ bp = Blueprint("imports", __name__, url_prefix="/staff/imports")
 LARGEST_CSV = 20 * 1024 * 1024
 AT_ONCE = 1.0  # seconds of work in one request
 SHOWN = 50
-EXAMPLES = 3
 ROWS_SHOWN = {
     ImportState.CHECKED: (RowState.WRONG, RowState.LIKE, RowState.TWIN, RowState.SAME, RowState.NEW),
     ImportState.DONE: (RowState.DONE, RowState.WRONG, RowState.LIKE, RowState.TWIN, RowState.SAME),
@@ -102,6 +102,7 @@ def bring() -> Response | tuple[str, int]:
     if sent is None or not sent.filename:
         return _all_page(text("imports.sheet.none")), 422
     name, actor = clean_name(sent.filename), me()
+    db.session.commit()  # nobody waits to write while a sheet is read
     try:
         run = services.store(_sheet(sent, name), name, actor)
     except SheetError as error:
@@ -171,8 +172,8 @@ def _columns_page(run: Import, plan: Plan, form: KeepForm, error: str = "", stat
         form=form,
         error=error,
         columns=[
-            (place, title, services.column(run, place)[:EXAMPLES], plan.columns.get(place, ""))
-            for place, title in enumerate(run.titles)
+            (place, title, held, plan.columns.get(place, ""))
+            for place, (title, held) in enumerate(zip(run.titles, services.examples(run), strict=True))
         ],
         offered=[(name, text(f"imports.field.{name}")) for name in fields.FIELDS],
         blanks=[(name, text(f"imports.field.{name}"), _options(name), plan.blank[name]) for name in wordy],
@@ -207,10 +208,27 @@ def columns(number: int) -> Response:
         taken = gettext("Choices for other titles are already kept under this name. Choose another.")
         form.keep.errors = [taken]
         return _columns_page(_run_or_404(number), plan, form, "", 422)
-    db.session.commit()
-    if services.unknown_words(run, plan, most=1):
-        return _here(run, step="words")
-    return _rehearse(run)
+    try:
+        db.session.commit()
+    except IntegrityError:  # two people kept their choices under one name at once
+        db.session.rollback()
+        return _columns_page(
+            _run_or_404(number),
+            plan,
+            form,
+            gettext("Somebody changed these choices meanwhile. Look at yours again, then go on."),
+            409,
+        )
+    return _words_or_rehearsal(number)
+
+
+def _words_or_rehearsal(number: int) -> Response:
+    """Words that nobody said anything of are asked about first; looking for them keeps nobody from writing."""
+    with writing(allowed=False):
+        run = _run_or_404(number)
+        asked = services.unknown_words(run, Plan.of(run.plan), most=1)
+        db.session.rollback()
+    return _here(run, step="words") if asked else _rehearse(_run_or_404(number))
 
 
 def _typed_plan(run: Import) -> Plan:
@@ -219,14 +237,15 @@ def _typed_plan(run: Import) -> Plan:
     blank = {
         name: given
         for name in fields.WORDS
-        if (given := request.form.get(f"blank-{name}")) is not None and (not given or given in dict(_options(name)))
+        if (given := request.form.get(f"blank-{name}")) is not None
+        and (given in dict(_options(name)) or (not given and name in fields.MAY_BE_BLANK))
     }
-    days = "mdy" if request.form.get("days") == "mdy" else "dmy"
+    days = request.form.get("days", "")
     return Plan(
         {place: name for place, name in chosen.items() if name in fields.FIELDS},
         Plan.of(run.plan).words,
         fields.BLANK | blank,
-        days,
+        days if days in {"dmy", "mdy", "ymd"} else "dmy",
     )
 
 
@@ -271,6 +290,8 @@ def _nearest(word: str, labels: Mapping[str, Sequence[str]]) -> str:
 def words(number: int) -> Response:
     """Say what the words of a sheet mean, then rehearse."""
     run = _run_or_404(number)
+    if _against(run, Plan.of(run.plan)):
+        return _here(run, step="columns")
     chosen: dict[str, dict[str, str]] = {name: dict(known) for name, known in Plan.of(run.plan).words.items()}
     for key, code in request.form.items():
         _, name, word = [*key.split(":", 2), "", ""][:3]
@@ -282,10 +303,9 @@ def words(number: int) -> Response:
         db.session.rollback()
         flash(gettext("Somebody changed these choices meanwhile. Look at them again, then go on."))
         return _here(_run_or_404(number), step="words")
-    if (kept := services.plan_kept(run)) is not None:
-        kept.plan = dict(run.plan)  # what words mean is kept with what columns hold
+    services.keep_words(run)
     db.session.commit()
-    return _rehearse(run)
+    return _words_or_rehearsal(number)
 
 
 def _rehearse(run: Import) -> Response:
@@ -298,7 +318,7 @@ def _set_off(run: Import, *, begun: bool) -> Response:
     db.session.commit()
     number = run.id
     if begun:
-        services.carry_on(number, AT_ONCE)
+        rounds.carry_on(number, AT_ONCE)
     return redirect(url_for("imports.page", number=number), 303)
 
 
@@ -310,8 +330,8 @@ def _state_page(run: Import, form: BeginForm, status: int = 200) -> Response:
     shown = [state for state in ROWS_SHOWN.get(run.state, ()) if numbers[state]]
     wanted = request.args.get("show", "")
     state = next((one for one in shown if one == wanted), shown[0] if shown else None)
-    after = request.args.get("after", "-1")
-    rows = services.rows_in(run, [state], int(after) if after.isdecimal() else -1, SHOWN + 1) if state else []
+    after = request.args.get("after")
+    rows = services.rows_in(run, [state], forms.seen_version(after) if after else -1, SHOWN + 1) if state else []
     rows_here = list(rows)[:SHOWN]
     body = render_template(
         "imports/run.html",
@@ -354,6 +374,10 @@ def _fault(key: str, name: str) -> str:
     return text(f"imports.fault.{key}_{name}")
 
 
+def _reason(code: str) -> str:
+    return text("imports.reason.number" if code == "number" else f"duplicates.reason.{code}")
+
+
 def _told(run: Import, rows: Sequence[ImportRow]) -> list[dict[str, Any]]:
     """Rows as people read them: the line, who and what, why, and the file it is about where they may see it."""
     plan, files = Plan.of(run.plan), services.files_of(rows, visible(me()))
@@ -366,18 +390,19 @@ def _told(run: Import, rows: Sequence[ImportRow]) -> list[dict[str, Any]]:
         }
         told = row.told or {}
         number = row.case_id or told.get("case")
+        hidden = bool(number) and number not in files and row.state is not RowState.REMOVED
         found.append(
             {
                 "row": row,
-                "called": " · ".join(filter(None, (cells.get("name"), cells.get("project")))) or "–",
+                "called": "–" if hidden else " · ".join(filter(None, (cells.get("name"), cells.get("project")))) or "–",
                 "why": [
                     f"{_fault(key, name)}{f' ({cell})' if cell else ''}" for key, name, cell in told.get("faults", ())
                 ],
                 "remarks": told.get("remarks", 0),
-                "like": [text(f"duplicates.reason.{reason}") for reason in told.get("reasons", ())],
+                "like": [] if hidden else [_reason(reason) for reason in told.get("reasons", ())],
                 "line": told.get("line"),
                 "file": files.get(number) if number else None,
-                "hidden": bool(number) and number not in files and row.state is not RowState.REMOVED,
+                "hidden": hidden,
             }
         )
     return found
@@ -392,8 +417,7 @@ def rows(number: int) -> Response:
     if which in {"all", "none"}:
         services.want(run, None, wanted=which == "all")
     else:
-        seen = {int(place) for place in request.form.getlist("seen") if place.isdecimal()}
-        ticked = {int(place) for place in request.form.getlist("row") if place.isdecimal()}
+        seen, ticked = ({forms.seen_version(place) for place in request.form.getlist(name)} for name in ("seen", "row"))
         services.want(run, seen - ticked, wanted=False)
         services.want(run, seen & ticked, wanted=True)
     db.session.commit()
@@ -419,10 +443,12 @@ def begin(number: int) -> Response:
     if too_often("import", str(me().id), limit=10, seconds=300):
         form.password.errors = [gettext("Too many tries. Wait five minutes, then try again")]
         return _state_page(run, form, 429)
-    if not matches(form.password.data, me().password_hash):
+    known_as = me().password_hash
+    db.session.commit()  # a password takes a moment to be judged: nobody waits to write meanwhile
+    if not matches(form.password.data, known_as):
         form.password.errors = [gettext("This is not your password")]
         return _state_page(run, form, 422)
-    return _set_off(run, begun=services.begin(run))
+    return _set_off(run, begun=services.begin(_run_or_404(number)))
 
 
 @bp.post("/<int:number>/on")
@@ -430,7 +456,7 @@ def begin(number: int) -> Response:
 def go_on(number: int) -> Response:
     """Carry on what is under way; told how far it is when the page's script asks."""
     _run_or_404(number)
-    services.carry_on(number, AT_ONCE)
+    rounds.carry_on(number, AT_ONCE)
     run = _run_or_404(number)
     if request.headers.get("Accept") != "application/json":
         return _here(run)

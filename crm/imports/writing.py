@@ -56,6 +56,7 @@ from crm.timeline.services import record
 OPENED, NOTED = "import.opened", "import.note"
 ROLE = "lead"
 RECEIVED_AT_HOUR = 9
+LONGEST_NOTE = 20_000  # signs: what a form can edit
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,10 @@ def write(rows: Sequence[tuple[int, Reading]], setting: Setting) -> list[Case]:
     noted = list[tuple[Case, Event, str]]()
     for case, planned, (line, reading) in zip(cases, steps, rows, strict=True):
         _around(case, planned, line, reading.values, setting)
-        if told := _note_of(reading):
-            noted.append((case, record(NOTED, case_id=case.id, actor=setting.by), told))
+        told = _note_of(reading)
+        for start in range(0, len(told), LONGEST_NOTE):
+            event = record(NOTED, case_id=case.id, actor=setting.by)
+            noted.append((case, event, told[start : start + LONGEST_NOTE]))
     db.session.flush()
     db.session.add_all(
         Note(case_id=case.id, event_id=event.id, author_id=setting.actor_id, body=told) for case, event, told in noted
@@ -227,7 +230,7 @@ def _steps(case: Case, values: Mapping[str, Any], setting: Setting) -> list[Foll
             state=State.TODO,
             created_at=setting.now,
             created_by_id=more.get("created_by_id"),
-            reminded_on=setting.today if more["rule"] or due_on <= setting.today else None,
+            reminded_on=None if more.get("reminds") and due_on > setting.today else setting.today,
         )
         for due_on, more in planned
     ]

@@ -90,6 +90,25 @@ def test_what_holds_no_table_is_refused_in_words(content, reason):
     assert refused.value.reason == reason
 
 
+def test_a_quote_that_never_closes_is_told_rather_than_swallowing_rows():
+    with pytest.raises(SheetError) as refused:
+        list(read_csv(b'Nom;Note\n"A";"un\n' + b"Bob;deux\n" * 9000).rows)
+    assert refused.value.reason == "cell"
+
+
+def test_a_workbook_whose_only_row_is_the_ten_millionth_is_not_walked_through():
+    file = io.BytesIO(xlsx_of([["Nom", "Ville"], ["A", "B"]]))
+    with zipfile.ZipFile(file) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    parts[sheet] = parts[sheet].replace(b'r="2"', b'r="10000000000000"').replace(b'r="A2"', b'r="A10000000000000"')
+    changed = io.BytesIO()
+    with zipfile.ZipFile(changed, "w") as book:
+        for name, content in parts.items():
+            book.writestr(name, content)
+    assert list(read_xlsx(changed.getvalue()).rows) == []
+
+
 @pytest.mark.parametrize("content", [b"", b"PK", b"PK\x03\x04" + b"x" * 500])
 def test_what_is_no_workbook_is_refused_in_words(content):
     with pytest.raises(SheetError) as refused:
@@ -145,7 +164,7 @@ def test_a_table_written_is_read_again(rows):
         ("2025/3/4", "dmy", date(2025, 3, 4)),
         ("04/03/2025", "dmy", date(2025, 3, 4)),
         ("04/03/2025", "mdy", date(2025, 4, 3)),
-        ("25/03/2025", "mdy", date(2025, 3, 25)),
+        ("25/03/2025", "mdy", None),
         ("4.3.25", "dmy", date(2025, 3, 4)),
         ("1er mars 2025", "dmy", date(2025, 3, 1)),
         ("le 4 août 2025", "dmy", date(2025, 8, 4)),
@@ -153,6 +172,13 @@ def test_a_table_written_is_read_again(rows):
         ("04-févr.-25", "dmy", date(2025, 2, 4)),
         ("2025-03-04 14:30", "dmy", date(2025, 3, 4)),
         ("45720", "dmy", date(2025, 3, 4)),
+        ("24-05-13", "dmy", None),
+        ("24-05-13", "ymd", date(2024, 5, 13)),
+        ("99-05-13", "dmy", date(2099, 5, 13)),
+        ("13/05/24", "dmy", date(2024, 5, 13)),
+        ("2026-03-04T10:30:00Z", "dmy", date(2026, 3, 4)),
+        ("20260304", "dmy", date(2026, 3, 4)),
+        ("mar. 4 mars 2026", "dmy", date(2026, 3, 4)),
         ("31/02/2025", "dmy", None),
         ("2025", "dmy", None),
         ("mars 2025", "dmy", None),
@@ -169,6 +195,8 @@ def test_the_order_of_days_is_told_by_a_cell_that_has_only_one_reading():
     assert order_of_days(["03/04/2025", "03/25/2025"]) == "mdy"
     assert order_of_days(["03/04/2025", "25/03/2025"]) == "dmy"
     assert order_of_days(["03/04/2025"]) == "dmy"
+    assert order_of_days(["24-05-13", "99-01-02"]) == "ymd"
+    assert order_of_days(["24-05-13"]) == "dmy"
 
 
 def test_words_are_split_and_the_nearest_of_ours_is_offered():
@@ -185,7 +213,7 @@ KNOWN = known_words(
         "closing_reason": {"answered": ["Réponse donnée", "Answered"]},
         "needs": {"funding": ["Financement", "Funding"], "legal": ["Juridique", "Legal"]},
         "language": {}, "owner": {"7": ["Amélie Tremblay"]}, "source": {}, "sector": {}, "project_stage": {}, "legal_form": {},
-        "region": {}, "locality": {},
+        "region": {"13": ["Laval"]}, "locality": {"verdun": ["Verdun"]},
     }
 )  # fmt: skip
 
@@ -244,6 +272,38 @@ def test_a_name_too_long_is_cut_and_kept_whole_in_a_note():
 )
 def test_a_row_of_which_no_file_can_be_made_says_why(cells, fault):
     assert reading(**cells).faults == [fault]
+
+
+def test_what_a_file_has_no_place_for_goes_to_a_note():
+    row = reading(
+        name="Zoé", email="a@exemple.ca", region="13", locality="verdun", closed="2025-01-01", closing_reason="answered"
+    )
+    assert row.values["notes"] == [("closed", "2025-01-01"), ("closing_reason", "answered"), ("locality", "verdun")]
+    row = reading(
+        name="Zoé", stage="closed", closing_reason="answered", next_step="Rappeler", next_step_on="2026-12-01"
+    )
+    assert row.values["notes"] == [("next_step", "Rappeler"), ("next_step_on", "2026-12-01")]
+
+
+def test_a_closed_file_without_a_request_date_was_received_when_it_was_closed():
+    row = reading(name="Zoé", stage="closed", closing_reason="answered", closed="2024-03-03")
+    assert not row.faults
+    assert row.values["received"] == row.values["closed"] == date(2024, 3, 3)
+
+
+def test_a_step_too_far_ahead_goes_to_a_note():
+    row = reading(name="Zoé", email="a@exemple.ca", next_step_on="2036-05-05")
+    assert row.values["next_step_on"] is None
+    assert row.values["notes"] == [("next_step_on", "2036-05-05")]
+
+
+def test_two_colleagues_of_one_name_and_a_number_are_nobody():
+    known = known_words({"owner": {"3": ["Ana Roy"], "7": ["Ana Roy"], "9": ["Bob Côté"]}})["owner"]
+    assert known == {"bob cote": "9"}
+
+
+def test_line_ends_do_not_stay_in_a_name():
+    assert reading(name="Ana\nRoy", email="a@exemple.ca").values["name"] == "Ana Roy"
 
 
 def test_a_closed_file_needs_no_way_to_reach_anybody():
