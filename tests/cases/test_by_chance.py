@@ -1,6 +1,7 @@
 """Whatever four people do, in whatever order, each sees and does what a plain model says they may: no more and no less."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -34,7 +35,13 @@ from tests.support.typed import form_with
 
 TEAM = ("adviser", "other_adviser", "coordinator")
 MOST = 4  # files of one run
-RUNS, STEPS = 9, 13
+STEPS = 13
+# Runs in which, together, all of DONE is done: where a rule or the library changes that, the test says so and others are chosen.
+SEEDS = (7, 8, 10, 13, 19, 20, 24)
+DONE = {
+    "take", "assign", "notes", "exchanges", "restriction", "follow-ups", "assessment", "to contact", "to discovery",
+    "to planning", "to paused", "to closed", "bulk", "bulk, one hidden",
+}  # fmt: skip
 TAGS = ("Cohorte du hasard", "Relance du hasard")
 # Lists that something is asked of, and which files they hold.
 LISTS = {
@@ -123,6 +130,7 @@ class World:
         self.pages = {who: signed_in(getattr(people, who)) for who in (*TEAM, "observer")}
         self.ids = {who: getattr(people, who).id for who in self.pages}
         self.earlier: set[str] = set()
+        self.done: Counter[str] = Counter()  # of what was asked and not refused
 
     def person(self, who: str) -> Staff:
         return self.session.get_one(Staff, self.ids[who])
@@ -170,6 +178,7 @@ class Chance(RuleBasedStateMachine):
         self.pages[who].post(f"/staff/cases/{file.reference}/{to}", data, status=status)
         if status == 303:
             self.changed.add(file)
+            self.world.done[to.partition("/")[0]] += 1
         return status == 303
 
     def open(self, at: Stage, owner: str) -> File:
@@ -211,6 +220,7 @@ class Chance(RuleBasedStateMachine):
         refused = late or file.refuses(move)
         if self.send(who, file, "stage", data | ({"forced": "y"} if forced else {}), 409 if refused else 303):
             file.move(move)
+            self.world.done[f"to {to}"] += 1
 
     def name_readers(self, file: File, who: str, readers: set[str]) -> None:
         """As the product's own verb does it: the page names nobody but the owner and who asks."""
@@ -347,6 +357,7 @@ class Chance(RuleBasedStateMachine):
                 file.summary = summary
                 file.said.append(summary)
                 self.changed.add(file)
+                self.world.done["assessment"] += len(forms) == 2
 
     @rule(who=WHO, listed=st.sampled_from(sorted(LISTS)), tag=st.sampled_from(TAGS), hides=st.booleans())
     def tag_all_that_match(self, who, listed, tag, hides):
@@ -358,6 +369,7 @@ class Chance(RuleBasedStateMachine):
             return
         run = choose(browser, listed=address, which="all")
         hidden = next((one for one in chosen if hides and one.owner != who), None)
+        self.world.done["bulk, one hidden" if hidden else "bulk"] += 1
         if hidden:
             self.name_readers(hidden, next(one for one in TEAM if one != who), set())
         ask(browser, run, "tag", new=tag)
@@ -459,5 +471,6 @@ def test_whatever_people_do_each_sees_and_does_what_they_may(make, people, sessi
         phases=[Phase.generate],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
     )
-    for number in range(RUNS):
+    for number in SEEDS:
         run_state_machine_as_test(seed(number)(lambda: Chance(world)), settings=rules)
+    assert not DONE - (+world.done).keys(), "choose other seeds"
