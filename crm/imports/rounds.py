@@ -195,14 +195,15 @@ def _check_some(number: int, most: int) -> bool:
         if not _hold(number, ImportState.CHECKING, version):
             db.session.rollback()
             return False
-        if not found:
-            services.turn(number, {ImportState.CHECKING}, ImportState.CHECKED)
-        elif _first(unread) == found[0]["place"]:  # nobody was quicker
+        if found and _first(unread) == found[0]["place"]:  # nobody was quicker
             db.session.execute(update(ImportRow), found)
             if traits:
                 db.session.execute(insert(ImportTrait), traits)
+        left = _first(unread) is not None
+        if not left:
+            services.turn(number, {ImportState.CHECKING}, ImportState.CHECKED)
         db.session.commit()
-    return bool(found)
+    return left
 
 
 def _judged(run: Import, rows: Sequence[ImportRow]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -302,13 +303,14 @@ def _make_some(number: int, most: int) -> bool:
         if not _hold(number, ImportState.RUNNING):
             db.session.rollback()
             return False
-        if first is None:
+        if first is not None and _first(services.to_make(number)) == first:  # nobody was quicker
+            _make(number, read, setting)
+        left = _first(services.to_make(number)) is not None
+        if not left:
             services.turn(number, {ImportState.RUNNING}, ImportState.DONE, ended_at=clock.now())
             services.quietly(delete(ImportTrait).where(ImportTrait.import_id == number))
-        elif _first(services.to_make(number)) == first:  # nobody was quicker
-            _make(number, read, setting)
         db.session.commit()
-    return first is not None
+    return left
 
 
 def _now_here(reading: Reading, reader: Staff) -> dict[str, Any] | None:

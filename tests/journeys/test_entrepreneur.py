@@ -194,11 +194,11 @@ def test_pressing_twice_or_going_back_makes_one_request(visit, setting, site):
     email = some_email("deux")
     fill_all(visit, setting.lang, email)
     visit.page.locator("main #request .button--main").dblclick(no_wait_after=True)
-    visit.page.wait_for_url(RECEIVED)
+    expect(visit.page).to_have_url(RECEIVED)
     reference = visit.page.locator(".receipt .ref").inner_text()
     visit.page.reload()
     visit.back()
-    visit.page.wait_for_url(RECEIVED)
+    expect(visit.page).to_have_url(RECEIVED)
     expect(visit.page.locator(".receipt .ref")).to_have_text(reference)
     assert site.sql("SELECT count(*) FROM contact WHERE email = :email", email=email) == [(1,)]
 
