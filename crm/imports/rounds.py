@@ -60,9 +60,8 @@ def carry_on(number: int, seconds: float) -> None:
             db.session.rollback()
             if is_busy(error) or is_full(error) or getattr(error, "connection_invalidated", False):
                 raise
-            met = (
-                isinstance(error, IntegrityError) and tries < TRIES
-            )  # somebody was quicker: what they made is seen next time
+            # Somebody was quicker: what they made is seen next time.
+            met = isinstance(error, IntegrityError) and tries < TRIES
             tries += met
             if most == 1 and not met:
                 log.exception("a row of import %s could not be gone on with", number)
@@ -106,12 +105,12 @@ def _hold(number: int, state: ImportState, version: int | None = None) -> bool:
     return db.session.scalar(mine.with_for_update(skip_locked=True)) is not None
 
 
-def _next(which: Sequence[Any], order: Any, most: int, heaviest: int = HEAVIEST) -> Sequence[ImportRow]:
+def _next(which: Sequence[Any], order: Any, most: int) -> Sequence[ImportRow]:
     """The next rows, at most so many of them and of their signs, and one at least."""
     rows, signs = list[ImportRow](), 0
     for row in db.session.scalars(select(ImportRow).where(*which).order_by(order).limit(most)):
         signs += sum(map(len, row.cells))
-        if rows and signs > heaviest:
+        if rows and signs > HEAVIEST:
             db.session.expunge(row)
             break
         rows.append(row)

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 STORED_AT_ONCE = 500
 UNDO_WITHIN = timedelta(days=30)
 UNUSED_FOR = timedelta(days=7)
+CHANGING = frozenset({ImportState.MAPPING, ImportState.CHECKED})  # while what the columns hold can still be said
 UNDER_WAY = frozenset({ImportState.CHECKING, ImportState.RUNNING, ImportState.UNDOING})
 
 
@@ -162,9 +163,9 @@ def _all_cells(run: Import) -> Iterable[Any]:
 
 def set_plan(run: Import, plan: Plan, seen_version: int) -> bool:
     """Say how a sheet is read; every row is to be looked at anew. False when somebody said otherwise, or went on, meanwhile."""
-    if run.state not in _CHANGING:
+    if run.state not in CHANGING:
         raise RefusedError(text("imports.refusal.begun"))
-    as_seen = (Import.id == run.id, Import.version == seen_version, Import.state.in_(list(_CHANGING)))
+    as_seen = (Import.id == run.id, Import.version == seen_version, Import.state.in_(list(CHANGING)))
     saved = quietly(
         update(Import).where(*as_seen).values(plan=plan.kept(), state=ImportState.MAPPING, version=Import.version + 1)
     )
@@ -175,9 +176,6 @@ def set_plan(run: Import, plan: Plan, seen_version: int) -> bool:
     quietly(update(ImportRow).where(*mine).values(state=RowState.UNREAD, told=None, wanted=False))
     quietly(delete(ImportTrait).where(ImportTrait.import_id == run.id))
     return True
-
-
-_CHANGING = frozenset({ImportState.MAPPING, ImportState.CHECKED})
 
 
 def quietly(statement: Any) -> int:

@@ -145,10 +145,9 @@ def _here(run: Import, **more: Any) -> Response:
 def page(number: int) -> Response:
     """Where an import stands, and what can be done next."""
     run, step = _run_or_404(number), request.args.get("step", "")
-    may_change = run.state in {ImportState.MAPPING, ImportState.CHECKED}
     if run.state is ImportState.MAPPING and step == "words":
         return _words_page(run)
-    if run.state is ImportState.MAPPING or (may_change and step == "columns"):
+    if run.state is ImportState.MAPPING or (run.state in services.CHANGING and step == "columns"):
         return _columns_page(run, Plan.of(run.plan), KeepForm(data={"keep": _kept_name(run)}))
     if step == "undo" and services.may_undo(run):
         return _undo_page(run)
