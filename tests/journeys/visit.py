@@ -76,6 +76,7 @@ class Visit:
         self.judged = judged  # whether axe looks at each page: it takes half a second
         self.w = Words(lang)
         self.problems: list[str] = []
+        self.loses_network = False  # set by a journey that makes requests fail: the browser reports each, at its own time
         self.answers: dict[str, int] = {}  # the status of each page, by address
         if person and person not in site.sign_ins:
             site.sign_ins[person] = self._cookies_of(browser, site, person)
@@ -129,6 +130,8 @@ class Visit:
             return
         # A page that refuses (404, 409, 422) is itself reported as a resource that failed: the journey expects it.
         if message.text.startswith("Failed to load resource") and message.location["url"] in self.answers:
+            return
+        if self.loses_network and message.text.startswith("Failed to load resource: net::ERR_"):
             return
         self.problems.append(f"console: {message.text}")
 
