@@ -10,33 +10,31 @@ just before it: "x" is the median of the ratios of these pairs, for machines cha
 """
 
 import argparse
-import contextlib
 import gc
-import http.client
 import itertools
 import json
-import os
-import re
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-HOST = "127.0.0.1:8000"
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench import lists
+from bench.served import HOST, ROOT, Served, batch, database_of, demonstration, must, sign_in_of, token_of
+
 BATCHES, SECONDS = 11, 0.6
 AIMS = {
     "form": 10, "saved": 15, "accepted": 25, "queue": 15, "deep": 15, "board": 60, "today": 25, "search": 15, "note": 25, "case": 20,
     "summary": 10,
 }  # fmt: skip
-SQL_AT_MOST, GROWTH_AT_MOST = 12, 1.25
+SQL_AT_MOST = {"queue": 8, "deep": 8, "board": 10, "today": 12, "search": 4, "note": 15, "case": 12}
+GROWTH_AT_MOST = {"search": 1.5, "case": 1.1, "note": 1.1}
+OTHER_SQL_AT_MOST, OTHER_GROWTH_AT_MOST = 12, 1.25
 MATCH_AT_MOST = 50  # ms, 95 of 100
 
 
@@ -65,19 +63,8 @@ def _options() -> argparse.Namespace:
 def _one(database: str, size: int, folder: Path) -> dict[str, Any]:
     """Load the demonstration into a database of its own and measure it in a process of its own."""
     folder.mkdir()
-    with _database(database, folder) as url:
-        environment = {
-            **os.environ,
-            "CRM_DATA_DIR": str(folder),
-            "CRM_DATABASE_URL": url,
-            "CRM_BASE_URL": f"http://{HOST}",
-        }
-        started = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "crm.cli", "demo", "--cases", str(size)],
-            env=environment, cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        loaded = time.perf_counter() - started
+    with database_of(database, folder) as url:
+        environment, loaded = demonstration(url, folder, size)
         out = subprocess.run(
             [sys.executable, __file__, "--one", str(folder)],
             env=environment, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True,
@@ -85,94 +72,18 @@ def _one(database: str, size: int, folder: Path) -> dict[str, Any]:
     return {"loaded": loaded, **json.loads(out.stdout.splitlines()[-1])}
 
 
-@contextlib.contextmanager
-def _database(kind: str, folder: Path) -> Iterator[str]:
-    if kind == "sqlite":
-        yield f"sqlite:///{folder / 'crm.sqlite'}"
-        return
-    from tests.support.postgres import Server
-
-    server = Server(durable=True)
-    try:
-        server.run("CREATE DATABASE bench")
-        yield server.url("bench")
-    finally:
-        server.stop()
-
-
 # --- measuring ------------------------------------------------------------------------------------------------------
-
-
-class Served:
-    """An application behind one gunicorn worker, and a browser with one open connection and its cookies."""
-
-    def __init__(self, target: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.cookies: dict[str, str] = {}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", target, f"--bind=127.0.0.1:{self.port}", "--workers=1",
-             "--worker-class=gthread", "--threads=4", "--keep-alive=120", "--log-level=error"],
-            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-        for _ in range(600):
-            try:
-                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-                self.connection.connect()
-                break
-            except OSError:
-                time.sleep(0.1)
-        self.connection.request("GET", "/static/none", headers={"Host": HOST})
-        self.connection.getresponse().read()
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
-        self.worker = int(children.split()[0])
-
-    def call(self, method: str, path: str, form: dict[str, Any] | None = None) -> tuple[int, bytes]:
-        headers = {"Host": HOST, "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
-        if form is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        self.connection.request(method, path, urlencode(form or {}, doseq=True) if form is not None else None, headers)
-        answer = self.connection.getresponse()
-        data = answer.read()
-        for value in answer.headers.get_all("Set-Cookie") or ():
-            name, _, rest = value.partition("=")
-            self.cookies[name] = rest.partition(";")[0]
-        return answer.status, data
-
-    def cpu(self) -> float:
-        """Seconds of CPU the worker has used."""
-        fields = Path(f"/proc/{self.worker}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
-
-
-def bare() -> Any:
-    """The floor: a Flask page that does nothing."""
-    from flask import Flask
-
-    app = Flask("bare")
-    app.add_url_rule("/", view_func=lambda: "<!doctype html><title>bare</title><p>Hello")
-    return app
 
 
 def measure(folder: Path) -> dict[str, Any]:
     """CPU, wall time, bytes and SQL of each page, and the floors, on the database that the environment names."""
-    about = _about_database()
-    waiting = _drafts(9000)
-    staff, visitor, sender, floor = (Served(app) for app in ("wsgi:app", "wsgi:app", "wsgi:app", "bench.bench:bare()"))
+    about, keys = _about_database(), lists.deep_keys()
+    waiting = drafts_of(9000)
+    staff, visitor, sender, floor = (Served(app) for app in ("wsgi:app", "wsgi:app", "wsgi:app", "bench.served:bare()"))
     try:
-        email, password = re.findall(
-            r"coordinator\s+(\S+@\S+)\s+(\S+)", (folder / "demo-sign-ins.txt").read_text(encoding="utf-8")
-        )[0]
-        token = _token(staff.call("GET", "/staff/sign-in")[1])
-        status, _ = staff.call("POST", "/staff/sign-in", {"csrf_token": token, "email": email, "password": password})
-        _must(status == 303, f"sign-in answered {status}")
-        form_token = _token(visitor.call("GET", "/fr/demande")[1])
-        sender_token = _token(sender.call("GET", "/fr/demande")[1])
+        staff.sign_in(*sign_in_of(folder, "coordinator"))
+        form_token = token_of(visitor.call("GET", "/fr/demande")[1])
+        sender_token = token_of(sender.call("GET", "/fr/demande")[1])
 
         typed = {
             "csrf_token": form_token,
@@ -185,7 +96,7 @@ def measure(folder: Path) -> dict[str, Any]:
             sender.cookies["draft"] = waiting.pop()
             return sender.call("POST", "/fr/demande/verifier", {"csrf_token": sender_token})
 
-        staff_token = _token(staff.call("GET", "/staff/cases")[1])
+        staff_token = token_of(staff.call("GET", "/staff/cases")[1])
         typed_words = itertools.cycle(
             ["trem", "coop", "noe", "roy", "le+bail", "514", "velo+cargo", "pcc", "bel", "caisse+solid"]
         )
@@ -212,22 +123,27 @@ def measure(folder: Path) -> dict[str, Any]:
         for name, (_, call) in pages.items():
             for _ in range(10):
                 status, data = call()
-                _must(status == (303 if name in {"saved", "accepted", "note"} else 200), f"{name} answered {status}")
+                must(status == (303 if name in {"saved", "accepted", "note"} else 200), f"{name} answered {status}")
             found[name] = {"cpus": [], "walls": [], "ratios": [], "bytes": len(data)}
         for _ in range(BATCHES):
             for name, (served, call) in pages.items():
-                beside, _ = _batch(*pages["bare"], SECONDS / 2)
-                cpu, wall = _batch(served, call, SECONDS)
+                beside, _ = batch(*pages["bare"], SECONDS / 2)
+                cpu, wall = batch(served, call, SECONDS)
                 for figure, value in (("cpus", cpu), ("walls", wall), ("ratios", cpu / beside)):
                     found[name][figure].append(value)
+        named = lists.named(staff, floor, keys)
+        others, searches = lists.others(staff), lists.searches(staff)
     finally:
         for served in (staff, visitor, sender, floor):
             served.stop()
     for page in found.values():
         for figure in ("cpu", "wall", "ratio"):
             page[figure] = statistics.median(page.pop(f"{figure}s"))
-    _count_sql(found, folder, about)
-    return {"pages": found, "match": _match(), "durable": _durable(found)}
+    lists_sql = _count_sql(found, folder, about)
+    return {
+        "pages": found, "named": named, "others": others, "searches": searches, "lists_sql": lists_sql,
+        "match": _match(), "durable": _durable(found),
+    }  # fmt: skip
 
 
 def _match() -> dict[str, float]:
@@ -282,15 +198,6 @@ def _durable(found: dict[str, Any]) -> dict[str, float]:
     return {"bytes": size, "inserts": inserts, "accepted": 1000 / found["accepted"]["wall"]}
 
 
-def _batch(served: Served, call: Callable[[], tuple[int, bytes]], seconds: float) -> tuple[float, float]:
-    """Milliseconds of CPU and of wall time for one call, over the calls that fit in `seconds`."""
-    count, cpu, wall = 0, served.cpu(), time.perf_counter()
-    while time.perf_counter() - wall < seconds:
-        call()
-        count += 1
-    return (served.cpu() - cpu) / count * 1000, (time.perf_counter() - wall) / count * 1000
-
-
 def _about_database() -> dict[str, str]:
     """The file with the most events among the first ones, and the newest published summary."""
     from sqlalchemy import func, select
@@ -324,7 +231,7 @@ def _about_database() -> dict[str, str]:
         }
 
 
-def _drafts(count: int) -> list[str]:
+def drafts_of(count: int) -> list[str]:
     """Cookies of whole requests that only wait to be sent."""
     from crm.app import create_app
     from crm.db import db, writing
@@ -343,24 +250,22 @@ def _drafts(count: int) -> list[str]:
     return cookies
 
 
-def _count_sql(found: dict[str, Any], folder: Path, about: dict[str, str]) -> None:
-    """How many statements each page runs, and the CPU of the same statements on a bare cursor."""
+def _count_sql(found: dict[str, Any], folder: Path, about: dict[str, str]) -> int:
+    """How many statements each page runs, and the CPU of the same statements on a bare cursor; gives the most that a list runs."""
     from sqlalchemy import event
 
     from crm.app import create_app
     from crm.db import db
 
-    (draft,) = _drafts(1)
+    (draft,) = drafts_of(1)
     app = create_app()
     client = app.test_client()
-    email, password = re.findall(
-        r"coordinator\s+(\S+@\S+)\s+(\S+)", (folder / "demo-sign-ins.txt").read_text(encoding="utf-8")
-    )[0]
+    email, password = sign_in_of(folder, "coordinator")
     headers = {"Host": HOST}
-    token = _token(client.get("/staff/sign-in", headers=headers).data)
+    token = token_of(client.get("/staff/sign-in", headers=headers).data)
     client.post("/staff/sign-in", headers=headers, data={"csrf_token": token, "email": email, "password": password})
     client.set_cookie("draft", draft, domain="127.0.0.1")
-    token = _token(client.get("/fr/demande", headers=headers).data)
+    token = token_of(client.get("/fr/demande", headers=headers).data)
     statements: list[tuple[str, Any]] = []
     with app.app_context():
         engine = db.engine
@@ -378,6 +283,10 @@ def _count_sql(found: dict[str, Any], folder: Path, about: dict[str, str]) -> No
         "case": f"/staff/cases/{about['busiest']}",
         "summary": f"/staff/summaries/{about['period']}",
     }
+
+    def recorded() -> list[tuple[str, Any]]:
+        return [one for one in statements if not one[0].lstrip().upper().startswith(("PRAGMA", "BEGIN"))]
+
     for name in ("form", "saved", "accepted", "queue", "deep", "board", "today", "search", "note", "case", "summary"):
         statements.clear()
         if name == "saved":
@@ -385,18 +294,23 @@ def _count_sql(found: dict[str, Any], folder: Path, about: dict[str, str]) -> No
                 "/fr/demande/besoins", headers=headers, data={"csrf_token": token, "needs": "form", "_back": "1"}
             )
         elif name == "note":
-            token_now = _token(client.get("/staff/cases", headers=headers).data)
+            token_now = token_of(client.get("/staff/cases", headers=headers).data)
             statements.clear()
             client.post(paths[name], headers=headers, data={"csrf_token": token_now, "body": "Elle rappelle jeudi."})
         elif name == "accepted":
             client.post("/fr/demande/verifier", headers=headers, data={"csrf_token": token})
         else:
             client.get(paths[name], headers=headers)
-        recorded = [one for one in statements if not one[0].lstrip().upper().startswith(("PRAGMA", "BEGIN"))]
-        found[name]["sql"] = len(recorded)
-        if recorded and name not in {"saved", "accepted", "note"}:
-            found[name]["sql_cpu"] = _bare_sql(engine, recorded)
+        found[name]["sql"] = len(recorded())
+        if statements and name not in {"saved", "accepted", "note"}:
+            found[name]["sql_cpu"] = _bare_sql(engine, recorded())
     found["bare"]["sql"] = 0
+    most = 0
+    for address in [*(lists.address_of(query, sort) for _, query, sort in lists.NAMED), *lists.addresses(lists.OTHERS)]:
+        statements.clear()
+        client.get(address, headers=headers)
+        most = max(most, len(recorded()))
+    return most
 
 
 def _bare_sql(engine: Any, recorded: list[tuple[str, Any]]) -> float:
@@ -419,17 +333,6 @@ def _bare_sql(engine: Any, recorded: list[tuple[str, Any]]) -> float:
     return statistics.median(figures)
 
 
-def _must(true: bool, otherwise: str) -> None:
-    if not true:
-        raise SystemExit(f"bench: {otherwise}")
-
-
-def _token(page: bytes) -> str:
-    found = re.search(rb'name="csrf_token" value="([^"]+)"', page)
-    _must(found is not None, "a page without a token")
-    return found[1].decode() if found else ""
-
-
 # --- printing -------------------------------------------------------------------------------------------------------
 
 
@@ -446,6 +349,21 @@ def _print_one(database: str, size: int, result: dict[str, Any]) -> None:
             f"{name:10} {page['cpu']:8.2f} {page['ratio']:7.1f} {aim:>5} {page['wall']:8.2f} {page['bytes']:8,} "
             f"{page['sql']:4} {bare:>23}"
         )
+    print(f"\n{'lists: x bare, wall ms':24} {'first':>6} {'':>7} {'deep':>6} {'':>7}  (aim {AIMS['queue']})")
+    for name, one in result["named"].items():
+        first, deep = one["first"], one["deep"]
+        print(
+            f"{name:24} {first['ratio']:6.1f} {first['wall']:7.2f} {deep['ratio']:6.1f} {deep['wall']:7.2f}  page {one['page']}"
+        )
+    for name, one, most in (
+        ("other lists", result["others"], lists.OTHERS_AT_MOST),
+        ("searches", result["searches"], lists.SEARCHES_AT_MOST),
+    ):
+        print(
+            f"{name}: {one['count']}, wall median {one['median']:.1f} ms, p95 {one['p95']:.1f} (aim {most}), "
+            f"worst {one['worst']:.1f}: {one['slowest']}"
+        )
+    print(f"most statements of a list: {result['lists_sql']} (aim {lists.SQL_AT_MOST})")
     match, durable = result["match"], result["durable"]
     print(
         f"match      one request against {size:,} files: median {match['median']:.1f} ms, p95 {match['p95']:.1f}, worst "
@@ -461,28 +379,57 @@ def _print_one(database: str, size: int, result: dict[str, Any]) -> None:
 def _verdict(results: dict[tuple[str, int], dict[str, Any]], options: argparse.Namespace) -> int:
     """What misses its aim, in words. The exit code tells only whether everything could be measured."""
     print()
-    misses = []
-    for (database, size), result in results.items():
-        if result["match"]["p95"] > MATCH_AT_MOST:
-            misses.append(
-                f"{database} {size:,}: a match takes {result['match']['p95']:.0f} ms (at most {MATCH_AT_MOST})"
-            )
-        for name, page in result["pages"].items():
-            if name in AIMS and page["ratio"] > AIMS[name]:
-                misses.append(f"{database} {size:,}: {name} costs {page['ratio']:.1f} bare pages (aim {AIMS[name]})")
-            if page["sql"] > SQL_AT_MOST and name != "accepted":
-                misses.append(f"{database} {size:,}: {name} uses {page['sql']} statements (at most {SQL_AT_MOST})")
+    misses = [miss for (database, size), result in results.items() for miss in _misses(f"{database} {size:,}", result)]
     if len(options.sizes) > 1:
         small, large = min(options.sizes), max(options.sizes)
         for database in options.databases:
-            for name in AIMS:
-                one, many = (results[database, s]["pages"] for s in (small, large))
-                growth = many[name]["ratio"] / one[name]["ratio"]
-                print(f"growth {small:,} to {large:,}, {database}, {name}: {growth:.2f}")
-                if growth > GROWTH_AT_MOST:
-                    misses.append(f"{database}: {name} grows by {growth:.2f} (at most {GROWTH_AT_MOST})")
+            misses += _growth(database, results[database, small], results[database, large])
     print("\n".join(["Misses:", *misses]) if misses else "Every aim is met.")
     return 0
+
+
+def _misses(where: str, result: dict[str, Any]) -> list[str]:
+    found = []
+    if result["match"]["p95"] > MATCH_AT_MOST:
+        found.append(f"{where}: a match takes {result['match']['p95']:.0f} ms (at most {MATCH_AT_MOST})")
+    for name, page in result["pages"].items():
+        if name in AIMS and page["ratio"] > AIMS[name]:
+            found.append(f"{where}: {name} costs {page['ratio']:.1f} bare pages (aim {AIMS[name]})")
+        most = SQL_AT_MOST.get(name, OTHER_SQL_AT_MOST)
+        if page["sql"] > most and name != "accepted":
+            found.append(f"{where}: {name} uses {page['sql']} statements (at most {most})")
+    for name, one in result["named"].items():
+        found += [
+            f"{where}: list “{name}”, {which} page, costs {one[which]['ratio']:.1f} bare pages (aim {AIMS['queue']})"
+            for which in ("first", "deep")
+            if one[which]["ratio"] > AIMS["queue"]
+        ]
+    if result["lists_sql"] > lists.SQL_AT_MOST:
+        found.append(f"{where}: a list uses {result['lists_sql']} statements (at most {lists.SQL_AT_MOST})")
+    for name, most in (("others", lists.OTHERS_AT_MOST), ("searches", lists.SEARCHES_AT_MOST)):
+        if result[name]["p95"] > most:
+            found.append(f"{where}: {name}: 95 of 100 take at most {result[name]['p95']:.0f} ms (aim {most})")
+    return found
+
+
+def _growth(database: str, one: dict[str, Any], many: dict[str, Any]) -> list[str]:
+    """From the smallest to the largest, in bare pages of CPU, and in wall time, where PostgreSQL's own work shows."""
+    found = []
+    for name in AIMS:
+        ratio, wall = (many["pages"][name][figure] / one["pages"][name][figure] for figure in ("ratio", "wall"))
+        print(f"growth, {database}, {name}: {ratio:.2f} (wall {wall:.2f})")
+        most = GROWTH_AT_MOST.get(name, OTHER_GROWTH_AT_MOST)
+        if ratio > most:
+            found.append(f"{database}: {name} grows by {ratio:.2f} (at most {most})")
+    for name, small in one["named"].items():
+        for which in ("first", "deep"):
+            ratio = many["named"][name][which]["ratio"] / small[which]["ratio"]
+            print(f"growth, {database}, list “{name}”, {which} page: {ratio:.2f}")
+            if ratio > OTHER_GROWTH_AT_MOST:
+                found.append(
+                    f"{database}: list “{name}”, {which} page, grows by {ratio:.2f} (at most {OTHER_GROWTH_AT_MOST})"
+                )
+    return found
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ class Panel:
     """A part of the case page: `load` reads what `template` shows, inside the caller's scope.
 
     `place` is "top" (under the next step), "side" (beside the history) or "facts" (under the person and the project); panels of one place keep the order of FEATURES.
-    A short list of the file is better given as `rows`, a select of texts and numbers for `case_id`: the lists of all panels are read in
+    A short list of the file is better given as `rows`, a select of texts and numbers for `case_id`
+    (and `staff_id`, who looks): the lists of all panels are read in
     one statement, and `shown` makes of its rows what the template shows.
     """
 

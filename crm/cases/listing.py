@@ -43,7 +43,7 @@ SORTS = {
     "step": lazy("Next step, the earliest first"),
     "stage": lazy("Stage, in order"),
 }
-RANK = case({stage: place for place, stage in enumerate(Stage)}, value=Case.stage)
+RANK = case({stage.value: place for place, stage in enumerate(Stage)}, value=Case.stage)
 # What a page is sorted by, what kind of value that is, and how it is bound.
 _KEYS: dict[str, tuple[Any, type[Any], Any]] = {
     "new": (Case.received_at, datetime, UTCDateTime),

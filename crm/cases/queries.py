@@ -83,9 +83,9 @@ def needs(case: Case) -> list[str]:
     return list(db.session.scalars(_needs(), {"case_id": case.id}))
 
 
-def short_lists(case: Case) -> tuple[list[tuple[str, str]], dict[str, Any]]:
+def short_lists(case: Case, staff: Staff) -> tuple[list[tuple[str, str]], dict[str, Any]]:
     """The needs of a file with their states, and what the short lists of all panels show, in one statement."""
-    values = db.session.execute(_short_lists(db.engine.dialect.name), {"case_id": case.id}).one()
+    values = db.session.execute(_short_lists(db.engine.dialect.name), {"case_id": case.id, "staff_id": staff.id}).one()
     panels = [panel for panel in plugged("panels") if panel.rows]
     shown: dict[str, Any] = {}
     for panel, value in zip(panels, values[1:], strict=True):

@@ -107,7 +107,7 @@ def case_page(case: Case, status: int = 200, *, number: int = 0, **filled: Any) 
     group = request.args.get("show", "")
     group = group if group in GROUPS else ""
     events = queries.history(case, request.args.get("before", ""), group=group)
-    context["needs"], lists = queries.short_lists(case)
+    context["needs"], lists = queries.short_lists(case, staff)
     context |= lists
     context |= _forms(case)
     context |= filled

@@ -10,7 +10,7 @@ _OTHER, _REFERENCE = frozenset({"other"}), frozenset({"reference"})
 feature = Feature(
     name="duplicates",
     blueprints=(views.bp,),
-    panels=(Panel("facts", "duplicates/panel.html", views.load),),
+    panels=(Panel("facts", "duplicates/panel.html", views.load, rows=views.rows, shown=views.shown),),
     jobs=(Job("match", services.match, every=30), Job("merges", services.make_final, every=3600)),
     event_sentences=(
         *(

@@ -1,12 +1,14 @@
 """Two files side by side, and what is decided of them."""
 
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import wtforms
 from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, url_for
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import String, and_, bindparam, cast, or_, select
 from werkzeug.wrappers import Response as BaseResponse
 
 from crm import clock, forms
@@ -16,7 +18,7 @@ from crm.accounts.models import Staff
 from crm.cases import queries
 from crm.cases.founders import founders_of_case
 from crm.cases.merging import same_person
-from crm.cases.models import Case
+from crm.cases.models import Case, Contact, Project
 from crm.cases.views import case_or_404
 from crm.cases.vocabulary import Stage
 from crm.db import db
@@ -63,26 +65,56 @@ def waiting(staff: Staff) -> list[LikePair]:
 _SHOWN = (Verdict.SAME_PERSON, Verdict.SAME_TEAM, Verdict.RELATED, Verdict.SAME_PROJECT)
 
 
-def load(case: Case, staff: Staff) -> dict[str, Any]:
-    """What the case page shows: files that look like this one, those of the same person, and those merged into it."""
-    rows = db.session.execute(_alike(), {"case_id": case.id, "staff_id": staff.id}).all()
-    order = [None, *_SHOWN]
-    return {
-        "alike": sorted(rows, key=lambda row: (order.index(row.verdict), -row.score)),
-        "beside_form": OtherForm(),
-    }
+class Alike(NamedTuple):
+    """A file that looks like another, or was linked with it or merged into it."""
+
+    reference: str
+    project: str
+    person: str
+    stage: str
+    verdict: str | None
+    score: int
+    reasons: Any  # codes
+
+
+def load(_case: Case, _staff: Staff) -> dict[str, Any]:
+    return {"beside_form": OtherForm()}
 
 
 @cache
-def _alike() -> Any:
+def rows() -> Any:
+    """Files that look like `case_id`, those of the same person, and those merged into it, of those that `staff_id` may see."""
     me_first = and_(LikePair.older_id == bindparam("case_id"), Case.id == LikePair.newer_id)
     me_last = and_(LikePair.newer_id == bindparam("case_id"), Case.id == LikePair.older_id)
     undecided = and_(LikePair.verdict.is_(None), services.comparable())
-    read = select(LikePair.score, LikePair.reasons, LikePair.verdict, Case.reference, Case.stage)
-    return queries.named(read.join(Case, or_(me_first, me_last))).where(
-        or_(undecided, LikePair.verdict.in_(_SHOWN)),
-        queries.visible_to(bindparam("staff_id")),
+    read = select(
+        Case.reference,
+        Project.name.label("project"),
+        Contact.name.label("person"),
+        Case.stage,
+        LikePair.verdict,
+        LikePair.score,
+        cast(LikePair.reasons, String).label("reasons"),
     )
+    of = read.select_from(LikePair).join(Case, or_(me_first, me_last))
+    return (
+        of.join(Project, Project.id == Case.project_id)
+        .join(Contact, Contact.id == Case.contact_id)
+        .where(or_(undecided, LikePair.verdict.in_(_SHOWN)), queries.visible_to(bindparam("staff_id")))
+    )
+
+
+def shown(found: Iterable[Iterable[Any]]) -> dict[str, Any]:
+    """What the case page shows of them: those to judge first, the likeliest first."""
+    order: list[str | None] = [None, *_SHOWN]
+    alike = sorted((Alike(*row) for row in found), key=lambda row: (order.index(row.verdict), -row.score))
+    return {"alike": [row._replace(reasons=json.loads(row.reasons)) for row in alike]}
+
+
+def alike_of(case: Case, staff: Staff) -> Sequence[Alike]:
+    """The same, alone."""
+    found: Sequence[Alike] = shown(db.session.execute(rows(), {"case_id": case.id, "staff_id": staff.id}))["alike"]
+    return found
 
 
 def _both(reference: str, other: str, *, lock: bool = False) -> tuple[Case, Case]:

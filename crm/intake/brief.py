@@ -64,7 +64,7 @@ def page(reference: str) -> str:
             (talks.when(talk, language()), talks.where(talk, case, language()), talk) for talk in talks.coming(case)
         ],
         needs=needs,
-        alike=duplicates.load(case, staff)["alike"],
+        alike=duplicates.alike_of(case, staff),
         likely=likely(directory(), needs, case.project.supports or ()),
         latest=[_told(row) for row in queries.history(case, limit=LATEST).rows],
         **panel.load(case, staff),

@@ -1,7 +1,7 @@
 """Talks on the case page."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import wtforms
 from flask import Blueprint, Response, abort, request
@@ -16,7 +16,7 @@ from crm.accounts.queries import People, active_case_team
 from crm.cases.merging import rows_of
 from crm.cases.models import Case
 from crm.cases.views import back_to, case_or_404, case_page
-from crm.db import db
+from crm.db import db, read_instant
 from crm.feature import Feature, Panel, TodayPart
 from crm.forms import AtMost, Chosen, DateField, Filled, read_instant_on
 from crm.i18n import gettext, lazy
@@ -74,12 +74,23 @@ class OutcomeForm(forms.Form):
 
 
 def load(case: Case, staff: Staff) -> dict[str, Any]:
-    talks = services.booked(case)
-    return {
-        "talks": talks,
-        "talk_form": TalkForm.blank(people=active_case_team(), adviser=str(case.owner_id or staff.id)),
-        "outcome_form": OutcomeForm() if talks else None,
-    }
+    return {"talk_form": TalkForm.blank(people=active_case_team(), adviser=str(case.owner_id or staff.id))}
+
+
+class Booked(NamedTuple):
+    """A talk to come, or one of which nobody said what came."""
+
+    starts_at: datetime
+    id: int
+    minutes: int
+    mode: str
+    adviser: str
+
+
+def shown(found: list[list[Any]]) -> dict[str, Any]:
+    """For the case page, the next one first."""
+    talks = sorted(Booked(read_instant(row[0]), *row[1:]) for row in found)
+    return {"talks": talks, "outcome_form": OutcomeForm() if talks else None}
 
 
 @bp.post("")
@@ -122,7 +133,7 @@ _BOTH = {"at": "instant", "from": "instant"}
 feature = Feature(
     name="talks",
     blueprints=(bp, hours_bp, feed_bp),
-    panels=(Panel("side", "talks/panel.html", load),),
+    panels=(Panel("side", "talks/panel.html", load, rows=services.rows, shown=shown),),
     jobs=(Job("talks", services.remind, every=300),),
     event_sentences=(
         Sentence("talk.booked", "talks.event.booked", "contact", frozenset({"mode", "at"}), formats=_AT),

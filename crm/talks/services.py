@@ -100,6 +100,12 @@ def _booked() -> Select[Talk]:
     return booked_ones.options(joinedload(Talk.adviser)).order_by(Talk.starts_at)
 
 
+def rows() -> Select[*tuple[Any, ...]]:
+    """Talks of the file `case_id` that are booked, as a panel of its page reads them."""
+    read = select(Talk.starts_at, Talk.id, Talk.minutes, Talk.mode, Staff.name).join(Staff, Staff.id == Talk.adviser_id)
+    return read.where(Talk.case_id == bindparam("case_id"), Talk.state == TalkState.BOOKED)
+
+
 def book(
     case: Case, *, adviser: Staff, starts_at: datetime, minutes: int, mode: Mode, actor: Staff | None, buffer: int = 0
 ) -> Talk:

@@ -76,7 +76,9 @@ class Visit:
         self.judged = judged  # whether axe looks at each page: it takes half a second
         self.w = Words(lang)
         self.problems: list[str] = []
-        self.loses_network = False  # set by a journey that makes requests fail: the browser reports each, at its own time
+        self.loses_network = (
+            False  # set by a journey that makes requests fail: the browser reports each, at its own time
+        )
         self.answers: dict[str, int] = {}  # the status of each page, by address
         if person and person not in site.sign_ins:
             site.sign_ins[person] = self._cookies_of(browser, site, person)
