@@ -34,10 +34,42 @@ def _as_somebody() -> dict:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
+# Put into the database that tests get copies of. A copy takes a fifth of a second, emptying one a tenth of that: a test's database is
+# emptied and given to the next test, unless its tables were changed.
+EMPTYING = """
+CREATE SCHEMA recycling;
+CREATE TABLE recycling.changed (what text);
+CREATE FUNCTION recycling.note() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO recycling.changed VALUES (tg_tag); END $$;
+DO $$ DECLARE one record; held boolean; BEGIN
+  FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+    EXECUTE format('SELECT EXISTS (SELECT 1 FROM public.%I)', one.tablename) INTO held;
+    IF held THEN EXECUTE format('CREATE TABLE recycling.%I AS TABLE public.%I', 'seed_' || one.tablename, one.tablename); END IF;
+  END LOOP;
+  CREATE TABLE recycling.numbers AS SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = 'public';
+END $$;
+CREATE FUNCTION recycling.empty() RETURNS void LANGUAGE plpgsql AS $$ DECLARE one record; BEGIN
+  SET LOCAL session_replication_role = replica;
+  FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+    EXECUTE format('DELETE FROM public.%I', one.tablename);
+  END LOOP;
+  FOR one IN SELECT substr(tablename, 6) AS tablename FROM pg_tables WHERE schemaname = 'recycling' AND tablename LIKE 'seed_%' LOOP
+    EXECUTE format('INSERT INTO public.%I TABLE recycling.%I', one.tablename, 'seed_' || one.tablename);
+  END LOOP;
+  FOR one IN SELECT sequencename, last_value FROM recycling.numbers LOOP
+    PERFORM setval(format('public.%I', one.sequencename), coalesce(one.last_value, 1), one.last_value IS NOT NULL);
+  END LOOP;
+END $$;
+CREATE EVENT TRIGGER note ON ddl_command_end EXECUTE FUNCTION recycling.note();
+"""
+
+
 class Server:
     """One cluster in a folder of its own, reached by a socket only. Tests need no durability; measures do."""
 
     def __init__(self, *, durable: bool = False) -> None:
+        self._free: list[str] = []
+        self._made = 0
         self.folder = Path(tempfile.mkdtemp(prefix="crm-pg-", dir="/tmp"))
         self.sockets = self.folder / "s"
         self.sockets.mkdir()
@@ -89,6 +121,34 @@ class Server:
     def run(self, statement: str) -> None:
         with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
             connection.execute(statement)
+
+    def prepare(self, template: str) -> None:
+        """Make a database ready to be copied for tests, by `borrow`."""
+        with psycopg.connect(self.dsn(template), autocommit=True) as connection:
+            connection.execute(EMPTYING)
+
+    def borrow(self, template: str) -> str:
+        """The name of a database as it was when it was prepared."""
+        if self._free:
+            return self._free.pop()
+        self._made += 1
+        self.run(f"CREATE DATABASE t{self._made} TEMPLATE {template}")
+        return f"t{self._made}"
+
+    def give_back(self, name: str) -> None:
+        """Empty a borrowed database for the next test; whoever still is connected no longer is."""
+        with psycopg.connect(self.dsn(name), autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+                [name],
+            )
+            changed = connection.execute("SELECT EXISTS (SELECT 1 FROM recycling.changed)").fetchone()[0]
+            if not changed:
+                connection.execute("SELECT recycling.empty()")
+        if changed:
+            self.run(f"DROP DATABASE {name} WITH (FORCE)")
+        else:
+            self._free.append(name)
 
     def stop(self) -> None:
         self.process.terminate()
