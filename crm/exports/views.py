@@ -41,7 +41,7 @@ MOST_OF_AN_ADVISER = 200
 FETCHED_WITHIN = timedelta(minutes=15)
 LISTED = 200
 TYPES = {
-    "csv": "text/csv; charset=utf-8",
+    "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 

@@ -499,7 +499,7 @@ def report(number: int) -> Response:
     file.seek(0)
     called = gettext("rows-not-imported")
     name = f"{called}-{run.id}.csv"
-    return send_file(file, "text/csv; charset=utf-8", as_attachment=True, download_name=name, max_age=0)
+    return send_file(file, "text/csv", as_attachment=True, download_name=name, max_age=0)
 
 
 def _report_rows(run: Import) -> Iterator[list[str | int]]:

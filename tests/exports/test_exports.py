@@ -57,6 +57,7 @@ def test_the_list_leaves_as_it_is_shown_with_its_filter_and_order(make, people, 
     make.session.commit()
     answer = taken(browser, "owner=me&sort=old&cols=person,stage", kind="csv")
     assert answer.headers["Content-Disposition"].startswith("attachment; filename=dossiers-")
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert read_csv(answer) == [
         ["Référence", "Projet", "Personne", "Étape"],
         [first.reference, "Éclair à vélo", "Nadia Benali", "Nouvelle demande"],

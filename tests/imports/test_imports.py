@@ -623,7 +623,9 @@ def test_wrong_rows_are_left_out_only_when_that_is_said_and_a_password_is_asked(
 def test_the_report_says_why_each_row_is_left_out_and_no_formula_lives_in_it(desk):
     rows = [["", "a@exemple.ca", "=1+1", "", "", ""], ["Zoé", "", "@x", "", "", ""]]
     run = rehearsed(desk, plain(*rows))
-    report = desk.get(f"{run}/report").data.decode("utf-8-sig")
+    answer = desk.get(f"{run}/report")
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    report = answer.data.decode("utf-8-sig")
     assert "2;À corriger;Le nom de la personne manque.;;a@exemple.ca;'=1+1" in report
     assert "3;À corriger;Le dossier est ouvert" in report
     assert ";'@x" in report
