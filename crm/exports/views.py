@@ -22,8 +22,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from crm import clock, forms
 from crm.access import Role, case_team, coordinators
+from crm.accounts import again
 from crm.accounts.feature import me
-from crm.accounts.passwords import matches
 from crm.cases import saved
 from crm.cases.listing import count
 from crm.cases.queue_views import address_of, said_of
@@ -33,7 +33,6 @@ from crm.exports.models import Export
 from crm.exports.rows import chosen, rows_of
 from crm.forms import AtMost, Chosen, Filled
 from crm.i18n import gettext, language, lazy
-from crm.security import too_often
 from crm.sheets import Value, write_csv, write_xlsx
 
 bp = Blueprint("exports", __name__, url_prefix="/staff/exports")
@@ -111,12 +110,8 @@ def take() -> BaseResponse:
     form.list.data = saved.canonical(typed)
     if not form.validate():
         return _page(form, 422)
-    if too_often("export", str(me().id), limit=10, seconds=300):
-        form.password.errors = [gettext("Too many tries. Wait five minutes, then try again")]
-        return _page(form, 429)
-    if not matches(form.password.data, me().password_hash):
-        form.password.errors = [gettext("This is not your password")]
-        return _page(form, 422)
+    if status := again.refusal(form.password, "export"):
+        return _page(form, status)
     wanted, look = saved.read_whole(typed)
     if not _may_take(count(me(), wanted, MOST_OF_AN_ADVISER + 1)):
         return _page(form, 409)

@@ -24,8 +24,8 @@ from werkzeug.wrappers import Response
 
 from crm import forms
 from crm.access import coordinators
+from crm.accounts import again
 from crm.accounts.feature import me
-from crm.accounts.passwords import matches
 from crm.accounts.queries import active_case_team
 from crm.cases.queries import visible
 from crm.db import db, writing
@@ -39,7 +39,7 @@ from crm.imports import fields, rounds, services
 from crm.imports.fields import Plan
 from crm.imports.models import Import, ImportRow, ImportState, RowState
 from crm.imports.reading import SheetError, read_csv, read_xlsx
-from crm.security import takes_files, too_often
+from crm.security import takes_files
 from crm.sheets import write_csv
 from crm.texts import choices, text
 
@@ -439,14 +439,8 @@ def begin(number: int) -> Response:
         raise RefusedError(text("imports.refusal.nothing"))
     if not valid:
         return _state_page(run, form, 422)
-    if too_often("import", str(me().id), limit=10, seconds=300):
-        form.password.errors = [gettext("Too many tries. Wait five minutes, then try again")]
-        return _state_page(run, form, 429)
-    known_as = me().password_hash
-    db.session.commit()  # a password takes a moment to be judged: nobody waits to write meanwhile
-    if not matches(form.password.data, known_as):
-        form.password.errors = [gettext("This is not your password")]
-        return _state_page(run, form, 422)
+    if status := again.refusal(form.password, "import"):
+        return _state_page(run, form, status)
     return _set_off(run, begun=services.begin(_run_or_404(number)))
 
 
