@@ -20,7 +20,7 @@ from sqlalchemy import String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm import clock
-from crm.db import Base, db, writing
+from crm.db import Base, count_for_the_planner, db, writing
 from crm.feature import plugged
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,9 @@ class Heartbeat(Base):
     failed_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(String(300))
     done: Mapped[int]
+
+
+OWN = (Job("statistics", count_for_the_planner, every=86_400),)
 
 
 def run_job(app: Flask, job: Job) -> int:
@@ -96,7 +99,7 @@ def work(app: Flask) -> None:
         raise SystemExit
 
     with app.app_context():
-        jobs: tuple[Job, ...] = plugged("jobs")
+        jobs: tuple[Job, ...] = (*OWN, *plugged("jobs"))
     for job in jobs:
         scheduler.add_job(
             run_job,

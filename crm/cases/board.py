@@ -1,4 +1,4 @@
-"""The board: the files of a filter by stage, some of each, the newest first."""
+"""The board: the files of a filter by stage, some of each, the newest request first; of closed files, the last one closed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,10 @@ def columns_of(staff: Staff, wanted: Filter) -> list[Column]:
     stages = [stage for stage in Stage if wanted.stages[0] in {OPEN, ALL} or stage in wanted.stages]
     if not may_list(staff) or wanted.impossible:
         return [Column(stage, [], 0) for stage in stages]
-    shapes, asked = together([wanted.but(stages=(stage.value,)) for stage in stages], staff)
+    # A closed file is one that has a day of closing: those of the last weeks are found by it, not among all that were ever closed.
+    shapes, asked = together(
+        [wanted.but(stages=(ALL if stage is Stage.CLOSED else stage.value,)) for stage in stages], staff
+    )
     asked |= {"cards": CARDS, "at_most": COUNTED, "closed_since": clock.now() - CLOSED_FOR}
     shown = tuple(zip(stages, shapes, strict=True))
     dialect = db.engine.dialect.name
@@ -47,9 +50,13 @@ def columns_of(staff: Staff, wanted: Filter) -> list[Column]:
     return [Column(stage, cards[stage], number) for stage, number in zip(stages, numbers, strict=True)]
 
 
+def _order(stage: Stage) -> Any:
+    return Case.closed_at if stage is Stage.CLOSED else Case.received_at
+
+
 def _of(stage: Stage, shape: Shape, dialect: str, place: int) -> Any:
     """The files of a stage that answer the filter."""
-    files = shape.files(dialect, mark_of(place))
+    files = shape.files(dialect, mark_of(place), (Case.id, _order(stage).label("at")))
     if stage is not Stage.CLOSED:
         return files
     return files.where(Case.closed_at >= bindparam("closed_since", type_=UTCDateTime))
@@ -59,9 +66,9 @@ def _of(stage: Stage, shape: Shape, dialect: str, place: int) -> Any:
 def _cards(shapes: tuple[tuple[Stage, Shape], ...], dialect: str) -> Any:
     parts = []
     for place, (stage, shape) in enumerate(shapes):
-        first = _of(stage, shape, dialect, place).order_by(Case.received_at.desc(), Case.id.desc())
+        first = _of(stage, shape, dialect, place).order_by(_order(stage).desc(), Case.id.desc())
         first = first.limit(bindparam("cards", type_=Integer)).subquery()
-        parts.append(select(first.c.id, literal(place, Integer).label("place")))
+        parts.append(select(first.c.id, first.c.at, literal(place, Integer).label("place")))
     shown = union_all(*parts).subquery()
     card = select(
         Case.id, Case.reference, Case.stage, Case.next_step_on, Case.turn, Case.turn_since, Body.short_fr, Body.short_en
@@ -70,7 +77,7 @@ def _cards(shapes: tuple[tuple[Stage, Shape], ...], dialect: str) -> Any:
         named(card.add_columns(Staff.name.label("owner")).join(shown, shown.c.id == Case.id))
         .outerjoin(Staff, Staff.id == Case.owner_id)
         .outerjoin(Body, Body.id == Case.turn_body_id)
-        .order_by(shown.c.place, Case.received_at.desc(), Case.id.desc())
+        .order_by(shown.c.place, shown.c.at.desc(), Case.id.desc())
     )
 
 

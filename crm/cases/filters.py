@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 from zlib import crc32
 
-from sqlalchemy import Boolean, ColumnElement, Date, and_, bindparam, exists, literal_column, or_, select
+from sqlalchemy import ColumnElement, Date, and_, bindparam, exists, literal_column, or_, select
 
 from crm import clock
 from crm.access import CASE_ROLES
@@ -33,8 +33,8 @@ LATE_STEP, LATE_REPLY, FORGOTTEN = "step", "reply", "nothing"
 MOST_VALUES = 30  # of one facet
 # Written as the database's indexes write it, so that it sees that they serve.
 IS_OPEN: ColumnElement[bool] = Case.stage.op("<>", is_comparison=True)(literal_column("'closed'"))
-IS_OWED: ColumnElement[bool] = literal_column(
-    "(case_file.first_reply_at IS NULL AND case_file.stage IN ('new', 'contact'))", Boolean
+IS_OWED: ColumnElement[bool] = and_(
+    Case.first_reply_at.is_(None), Case.stage.in_([literal_column("'new'"), literal_column("'contact'")])
 )
 Options = Sequence[tuple[str, str]]
 
@@ -231,7 +231,7 @@ class Shape:
             return bindparam(f"{name}{mark}", type_=kind, expanding=many)
 
         found: list[ColumnElement[bool]] = [visible_to(value("staff_id")), Case.quarantined.is_(False)]
-        if self.stages == OPEN or self.late:
+        if (self.stages == OPEN or self.late) and self.late != LATE_REPLY:  # a file that is owed a reply is open
             found.append(IS_OPEN)
         if self.stages == "one":
             found.append(Case.stage == value("stage", Case.stage.type))

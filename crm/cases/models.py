@@ -10,6 +10,7 @@ from crm.cases import vocabulary as v
 from crm.db import Base, code, one_of
 
 _OPEN = text("stage <> 'closed'")
+_CLOSED = text("closed_at IS NOT NULL")
 _OWED = text("first_reply_at IS NULL AND stage IN ('new', 'contact')")
 _MERGED = text("merged_into_id IS NOT NULL")
 _LAPSES = text("turn_until IS NOT NULL")
@@ -110,6 +111,16 @@ class Case(Base):
         Index("ix_case_open", "received_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
         Index("ix_case_stage", "stage", "received_at", "id"),
         Index("ix_case_owner", "owner_id", "stage", "received_at", "id"),
+        Index(
+            "ix_case_owner_turn",
+            "owner_id",
+            "turn",
+            "turn_since",
+            "id",
+            postgresql_where=_OPEN,
+            sqlite_where=_OPEN,
+        ),
+        Index("ix_case_closed", "closed_at", "id", postgresql_where=_CLOSED, sqlite_where=_CLOSED),
         Index("ix_case_owner_open", "owner_id", "received_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
         Index("ix_case_received", "received_at", "id"),
         Index("ix_case_contact", "contact_id"),

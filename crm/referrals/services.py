@@ -98,7 +98,7 @@ def _owed() -> Any:
     return (
         named(read.join(Referral, Referral.case_id == Case.id).join(Body, Body.id == Referral.body_id))
         .where(Case.owner_id == bindparam("staff_id"), Case.turn == Turn.BODY, IS_OPEN, Referral.status == Status.SENT)
-        .order_by(Referral.sent_at, Referral.id)
+        .order_by(Case.turn_since, Case.id, Referral.sent_at, Referral.id)
         .limit(12)
     )
 

@@ -44,7 +44,7 @@ from crm.i18n import format_date, speaking
 from crm.outbox.models import Message, Status
 from crm.outbox.services import queue
 from crm.reminders import rules
-from crm.reminders.models import FollowUp, State
+from crm.reminders.models import THEY_WAIT, FollowUp, State
 from crm.texts import label, text
 from crm.timeline.services import SYSTEM, record
 
@@ -93,8 +93,8 @@ def they_acted() -> list[tuple[str, str]]:
 
 
 def has_todo(which: Any) -> ColumnElement[bool]:
-    """Files that have an open follow-up of one of some rules."""
-    return exists().where(FollowUp.case_id == Case.id, FollowUp.state == State.TODO, FollowUp.rule.in_(which))
+    """Files that have an open follow-up of one of some rules, of those of THEY_ACTED."""
+    return Case.id.in_(select(FollowUp.case_id).where(THEY_WAIT, FollowUp.rule.in_(which)))
 
 
 def typed_ones() -> Select[*tuple[Any, ...]]:

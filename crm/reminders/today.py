@@ -13,7 +13,7 @@ from crm.accounts.models import Staff
 from crm.cases.models import Case
 from crm.cases.queries import named, visible_to
 from crm.db import counted, db
-from crm.reminders.models import FollowUp, State
+from crm.reminders.models import THEY_WAIT, FollowUp, State
 from crm.reminders.rules import THE_PERSON_ACTED
 from crm.reminders.services import title_of
 
@@ -104,7 +104,7 @@ def _unanswered() -> Any:
     return (
         named(read.join(Case, Case.id == FollowUp.case_id))
         .outerjoin(Staff, Staff.id == FollowUp.owner_id)
-        .where(FollowUp.state == State.TODO, FollowUp.rule.in_(sorted(THE_PERSON_ACTED)))
+        .where(THEY_WAIT, FollowUp.rule.in_(sorted(THE_PERSON_ACTED)))
         .where(visible_to(bindparam("staff_id")))
         .order_by(FollowUp.created_at, FollowUp.id)
         .limit(bindparam("at_most", type_=Integer))

@@ -11,20 +11,26 @@ from crm import clock, demo
 from crm.access import Role
 from crm.accounts.models import Staff
 from crm.business_days import add_business_days
+from crm.cases import board
 from crm.cases import services as cases
-from crm.cases.filters import FORGOTTEN, Filter
-from crm.cases.listing import count
+from crm.cases.filters import FORGOTTEN, Filter, together
+from crm.cases.listing import _counts, count
 from crm.cases.models import Case
 from crm.cases.queries import forgotten
+from crm.cases.queue_views import QUICK
 from crm.cases.vocabulary import Stage
+from crm.db import db
+from crm.desk.views import NUMBERS
 from crm.portal.services import write
+from crm.referrals.services import _owed
 from crm.reminders import services as reminders
 from crm.reminders.models import FollowUp, State
-from crm.reminders.today import due, mine
+from crm.reminders.today import _unanswered, due, mine
 from crm.talks import services as talks
 from crm.talks.models import Mode
 from tests.conftest import PASSWORD
 from tests.support.pages import Pages, words
+from tests.support.plans import as_if_full, plan
 
 NOON = "2026-11-25 17:00Z"  # a Wednesday, noon in Montréal
 
@@ -190,3 +196,44 @@ def test_a_file_that_a_fault_left_without_next_step_is_counted_and_repaired(make
     session.commit()
     assert count(people.adviser, wanted) == 0
     assert case.next_step_on == add_business_days(clock.today(), 1)
+
+
+# --- plans -----------------------------------------------------------------------------------------------------------
+
+SERVED_BY = {
+    "late": "ix_case_step",
+    "reply": "ix_case_owed",
+    "ours": "ix_case_turn",
+    "answer": "ix_follow_up_they_wait",
+    "mine_ours": "ix_case_owner_turn",
+    "mine_late": "ix_case_owner_step",
+    "forgotten": "ix_case_step",
+}
+
+
+@pytest.mark.parametrize("name", SERVED_BY)
+def test_what_is_few_among_many_is_found_by_its_own_index(session, people, kind, name):
+    """A condition that no longer says what the index says would read every open file: seen in a large programme only."""
+    as_if_full(session)
+    one = next(number for number in (*NUMBERS, *QUICK) if number.name == name)
+    shapes, asked = together([one.wanted], people.coordinator)
+    said = "\n".join(plan(session, _counts(shapes, db.engine.dialect.name), asked | {"at_most": 100}))
+    assert (SERVED_BY[name] if kind == "sqlite" else "ix_") in said, said
+    assert not re.search(r"Seq Scan on (case_file|follow_up)|SCAN (case_file|follow_up)\b(?! USING)", said), said
+
+
+def test_the_parts_of_today_read_what_is_few_by_its_own_index(session, people):
+    as_if_full(session)
+    asked = {"staff_id": people.coordinator.id, "at_most": 12}
+    assert "ix_follow_up_they_wait" in "\n".join(plan(session, _unanswered(), asked))
+    assert "ix_case_owner_turn" in "\n".join(plan(session, _owed(), {"staff_id": people.coordinator.id}))
+
+
+def test_the_board_finds_closed_files_by_when_they_were_closed(session, people):
+    as_if_full(session)
+    shapes, asked = together([Filter(stages=("all",))], people.coordinator)
+    asked |= {"cards": 50, "at_most": 1000, "closed_since": clock.now()}
+    shown = ((Stage.CLOSED, shapes[0]),)
+    for statement in (board._cards(shown, db.engine.dialect.name), board._numbers(shown, db.engine.dialect.name)):
+        said = "\n".join(plan(session, statement, asked))
+        assert "ix_case_closed" in said, said
