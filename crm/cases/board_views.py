@@ -5,18 +5,18 @@ from typing import Any
 from flask import Blueprint, Response, flash, jsonify, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from crm import clock
 from crm.access import case_team
 from crm.accounts.feature import me
 from crm.cases import forms
 from crm.cases.board import COUNTED, columns_of
+from crm.cases.cells import cards_as_html
 from crm.cases.filters import Filter
 from crm.cases.listing import Look
 from crm.cases.models import Case
 from crm.cases.queue_views import BOARD, address_of, tools
 from crm.cases.views import case_or_404, moves_of, try_to_move
 from crm.db import db
-from crm.i18n import gettext, language
+from crm.i18n import gettext
 from crm.texts import label
 
 
@@ -31,15 +31,13 @@ def join(bp: Blueprint) -> None:
 def board() -> str:
     wanted, ignored = Filter.read(request.args)
     look, also = Look.read(request.args)
-    shown = columns_of(me(), wanted)
+    shown, carried = columns_of(me(), wanted), wanted.address()
     return render_template(
         "cases/board.html",
         shown=shown,
         most=COUNTED,
         stage_address={one.stage: address_of(wanted.but(stages=(one.stage,)), look) for one in shown},
-        today=clock.today(),
-        short=f"short_{language()}",
-        filter_of_address=wanted.address(),
+        cards={one.stage: cards_as_html(one.cards, f"?{carried}" if carried else "") for one in shown},
         **tools(wanted, look, [*ignored, *also], BOARD),
     )
 

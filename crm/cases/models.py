@@ -109,7 +109,8 @@ class Case(Base):
         Index("ix_case_turn", "turn", "turn_since", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
         Index("ix_case_owed", "reply_due_on", "id", postgresql_where=_OWED, sqlite_where=_OWED),
         Index("ix_case_open", "received_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
-        Index("ix_case_stage", "stage", "received_at", "id"),
+        # With what tells whether somebody may see it: a stage's files are counted without reading them.
+        Index("ix_case_stage", "stage", "received_at", "id", "owner_id", "restricted", "quarantined"),
         Index("ix_case_owner", "owner_id", "stage", "received_at", "id"),
         Index(
             "ix_case_owner_turn",
@@ -120,7 +121,16 @@ class Case(Base):
             postgresql_where=_OPEN,
             sqlite_where=_OPEN,
         ),
-        Index("ix_case_closed", "closed_at", "id", postgresql_where=_CLOSED, sqlite_where=_CLOSED),
+        Index(
+            "ix_case_closed",
+            "closed_at",
+            "id",
+            "owner_id",
+            "restricted",
+            "quarantined",
+            postgresql_where=_CLOSED,
+            sqlite_where=_CLOSED,
+        ),
         Index("ix_case_owner_open", "owner_id", "received_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
         Index("ix_case_received", "received_at", "id"),
         Index("ix_case_contact", "contact_id"),

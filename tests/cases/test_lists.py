@@ -319,3 +319,26 @@ def test_every_facet_has_words_for_every_value(app, session):
         assert options, facet.name
         value = rng.choice([value for value, _words in options])
         assert facet.where(list(facet.widen(value))) is not None
+
+
+def test_what_people_typed_is_shown_as_text_in_every_cell_and_card(make, people, session, signed_in):
+    """Rows and cards are composed apart from their page, and escape by a way of their own."""
+    hostile = "<script>alert(1)</script>\"'&amp;"
+    case = make.case(owner=people.adviser, name=f"P{hostile}")
+    case.contact.name, case.project.sector, case.project.sector_other = f"C{hostile}", "other", f"S{hostile}"
+    people.adviser.name = f"A{hostile}"
+    session.commit()
+    browser = signed_in(people.adviser)
+    for address, typed in (
+        (f"/staff/cases?cols={','.join(COLUMNS)}", "PCSA"),
+        ("/staff/cases/board", "PCA"),
+    ):
+        page = browser.get(address).text
+        assert "<script>alert" not in page
+        for letter in typed:
+            assert f"{letter}&lt;script&gt;alert(1)&lt;/script&gt;&#34;" in page.replace("&quot;", "&#34;"), (
+                address,
+                letter,
+            )
+        assert "&amp;amp;" in page
+        assert "&amp;lt;" not in page, "escaped twice"
