@@ -284,6 +284,12 @@ def _count_sql(found: dict[str, Any], folder: Path, about: dict[str, str]) -> in
         "summary": f"/staff/summaries/{about['period']}",
     }
 
+    def seen(path: str) -> None:
+        """Twice: the first one may also ask whether texts were published, which is asked once a second."""
+        for _ in range(2):
+            statements.clear()
+            client.get(path, headers=headers)
+
     def recorded() -> list[tuple[str, Any]]:
         return [one for one in statements if not one[0].lstrip().upper().startswith(("PRAGMA", "BEGIN"))]
 
@@ -300,15 +306,14 @@ def _count_sql(found: dict[str, Any], folder: Path, about: dict[str, str]) -> in
         elif name == "accepted":
             client.post("/fr/demande/verifier", headers=headers, data={"csrf_token": token})
         else:
-            client.get(paths[name], headers=headers)
+            seen(paths[name])
         found[name]["sql"] = len(recorded())
         if statements and name not in {"saved", "accepted", "note"}:
             found[name]["sql_cpu"] = _bare_sql(engine, recorded())
     found["bare"]["sql"] = 0
     most = 0
     for address in [*(lists.address_of(query, sort) for _, query, sort in lists.NAMED), *lists.addresses(lists.OTHERS)]:
-        statements.clear()
-        client.get(address, headers=headers)
+        seen(address)
         most = max(most, len(recorded()))
     return most
 
