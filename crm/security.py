@@ -7,6 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from ipaddress import ip_network
 from typing import IO, Any, TypeVar
 from urllib.parse import parse_qsl
@@ -15,7 +16,7 @@ from flask import Flask, Response, abort, current_app, g, request
 from flask import Request as BaseRequest
 from flask_wtf.csrf import CSRFProtect, generate_csrf
 from markupsafe import Markup
-from sqlalchemy import String, delete
+from sqlalchemy import Executable, String, bindparam, delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.datastructures import FileStorage, MultiDict
@@ -207,12 +208,18 @@ def counted(name: str, who: str, *, seconds: int) -> int:
     window = datetime.fromtimestamp(now.timestamp() // seconds * seconds, tz=now.tzinfo)
     secret = str(current_app.config["SECRET_KEY"]).encode()
     key = hmac.new(secret, f"{name}:{who}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
-    dialect = sqlite if db.engine.dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(RateCount).values(key=key, window=window, count=1)
-    statement = insert.on_conflict_do_update(
-        index_elements=["key", "window"], set_={"count": RateCount.count + 1}
-    ).returning(RateCount.count)
-    return int(db.session.execute(statement).scalar_one())
+    one_more = _one_more(db.engine.dialect.name)
+    return int(db.session.execute(one_more, {"of": key, "within": window}).scalar_one())
+
+
+@cache
+def _one_more(dialect_name: str) -> Executable:
+    dialect = sqlite if dialect_name == "sqlite" else postgresql
+    table = RateCount.__table__
+    insert = dialect.insert(table).values(key=bindparam("of"), window=bindparam("within"), count=1)
+    more = insert.on_conflict_do_update(index_elements=["key", "window"], set_={"count": table.c.count + 1})
+    counted: Executable = more.returning(table.c.count)
+    return counted
 
 
 def forget_old_counts() -> int:

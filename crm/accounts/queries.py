@@ -30,13 +30,14 @@ def _case_team() -> Select[int, str]:
 
 def duty_person() -> Staff | None:
     """Who gets what nobody holds: the one on duty, otherwise a coordinator, an admin, an adviser."""
+    return db.session.scalar(_duty())
+
+
+@cache
+def _duty() -> Select[Staff]:
     rank = case({Role.COORDINATOR: 0, Role.ADMIN: 1, Role.ADVISER: 2}, value=Staff.role, else_=3)
-    return db.session.scalar(
-        select(Staff)
-        .where(Staff.active.is_(True), Staff.role.in_(CASE_ROLES))
-        .order_by(Staff.on_duty.desc(), rank, Staff.id)
-        .limit(1)
-    )
+    team = select(Staff).where(Staff.active.is_(True), Staff.role.in_(CASE_ROLES))
+    return team.order_by(Staff.on_duty.desc(), rank, Staff.id).limit(1)
 
 
 def by_email(email: str) -> Staff | None:

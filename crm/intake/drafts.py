@@ -12,15 +12,16 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, bindparam, delete, func, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
 from crm.cases.services import DIGITS, LETTERS
-from crm.db import db
+from crm.db import UTCDateTime, db
 from crm.files import services as files
 from crm.forms import clean
 from crm.i18n import format_date
@@ -133,7 +134,7 @@ def of_cookie(value: str, *, lock: bool = False) -> Draft | None:
         key = str(_serializer().loads(value))
     except BadSignature:
         return None
-    return _live(Draft.key == key, lock=lock)
+    return _live("key", key, lock=lock)
 
 
 def code_of(draft: Draft) -> str:
@@ -145,12 +146,12 @@ def of_code(typed: str) -> Draft | None:
     """The live draft of a code, whatever its case, spaces and dashes."""
     signs = "".join(sign for sign in typed.upper() if sign.isalnum())
     code = "-".join(signs[start : start + 4] for start in range(0, len(signs), 4))
-    return _live(Draft.code_hash == _hash_of(code)) if len(signs) == CODE_SIGNS else None
+    return _live("code_hash", _hash_of(code)) if len(signs) == CODE_SIGNS else None
 
 
 def of_link(link: Link | None) -> Draft | None:
     """The live draft of a live link that was mailed."""
-    return _live(Draft.id == link.object_id) if link else None
+    return _live("id", link.object_id) if link else None
 
 
 def mail_link(draft: Draft, address: str, language: str) -> None:
@@ -178,9 +179,15 @@ def expires_at(draft: Draft) -> datetime:
     return draft.saved_at + LIVES
 
 
-def _live(condition: object, *, lock: bool = False) -> Draft | None:
-    statement = select(Draft).where(condition, Draft.saved_at > clock.now() - LIVES)  # type: ignore[arg-type]
-    return db.session.scalar(statement.with_for_update() if lock else statement)
+def _live(of: str, value: object, *, lock: bool = False) -> Draft | None:
+    return db.session.scalar(_live_one(of, lock=lock), {"value": value, "since": clock.now() - LIVES})
+
+
+@cache
+def _live_one(of: str, *, lock: bool) -> Select[Draft]:
+    live = Draft.saved_at > bindparam("since", type_=UTCDateTime)
+    statement = select(Draft).where(getattr(Draft, of) == bindparam("value"), live)
+    return statement.with_for_update() if lock else statement
 
 
 def sent_as(draft: Draft) -> Request | None:

@@ -4,9 +4,10 @@ import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 
 from itsdangerous import BadSignature, URLSafeSerializer
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, bindparam, delete, func, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
@@ -17,7 +18,7 @@ from crm.cases.models import Case
 from crm.cases.pipeline import Move
 from crm.cases.services import Asker, Facts, open_case
 from crm.cases.vocabulary import ContactMode, Need, PreferredLanguage, ProjectStage, Source, Stage
-from crm.db import db
+from crm.db import UTCDateTime, db
 from crm.files import services as files
 from crm.i18n import format_date, language
 from crm.intake.drafts import Content
@@ -230,12 +231,14 @@ def why_suspect(draft: Draft, content: Content, whole: Whole, *, from_network: i
 
 def lately() -> int:
     """How many requests came by themselves within an hour, this one included."""
-    recent = (
-        select(Case.id)
-        .where(Case.received_at > clock.now() - timedelta(hours=1), Case.source.in_((Source.WEB, Source.PARTNER)))
-        .limit(PER_HOUR_IN_ALL + 1)
-    )
-    return 1 + (db.session.scalar(select(func.count()).select_from(recent.subquery())) or 0)
+    return 1 + (db.session.scalar(_lately(), {"since": clock.now() - timedelta(hours=1)}) or 0)
+
+
+@cache
+def _lately() -> Select[int]:
+    by_themselves = Case.source.in_((Source.WEB, Source.PARTNER))
+    recent = select(Case.id).where(Case.received_at > bindparam("since", type_=UTCDateTime), by_themselves)
+    return select(func.count()).select_from(recent.limit(PER_HOUR_IN_ALL + 1).subquery())
 
 
 def release(case: Case, actor: Staff, *, acknowledge: bool = True) -> None:
