@@ -10,6 +10,7 @@ just before it: "x" is the median of the ratios of these pairs, for machines cha
 """
 
 import argparse
+import contextlib
 import gc
 import itertools
 import json
@@ -44,7 +45,8 @@ def main() -> int:
         print(json.dumps(measure(Path(options.one))))
         return 0
     results: dict[tuple[str, int], dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory(prefix="crm-bench-") as folder:
+    with contextlib.ExitStack() as stack:
+        folder = options.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="crm-bench-"))
         for database in options.databases:
             for size in options.sizes:
                 results[database, size] = _one(database, size, Path(folder) / f"{database}-{size}")
@@ -56,13 +58,14 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 100000])
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
+    parser.add_argument("--folder", help="keep SQLite's databases here: the next run does not load them again")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def _one(database: str, size: int, folder: Path) -> dict[str, Any]:
     """Load the demonstration into a database of its own and measure it in a process of its own."""
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     with database_of(database, folder) as url:
         environment, loaded = demonstration(url, folder, size)
         out = subprocess.run(
