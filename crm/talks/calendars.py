@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from icalendar import Alarm, Calendar, Event, vCalAddress, vText
 
 from crm import clock
 from crm.cases.addresses import address_of_file
@@ -15,6 +14,11 @@ from crm.talks.models import Talk, TalkState
 from crm.texts import label, text
 from crm.texts.facts import programme
 
+if TYPE_CHECKING:
+    from icalendar import Calendar, Event
+
+# The library of calendars is an eighth of what a web worker reads to start: it is read when somebody asks for one.
+
 
 def uid_of(talk: Talk) -> str:
     """The same for every copy of a talk, whatever becomes of it."""
@@ -23,6 +27,8 @@ def uid_of(talk: Talk) -> str:
 
 def file_of(talk: Talk, case: Case, *, where: str, cancelled: bool, language: str) -> bytes:
     """The calendar file of a person's mail, in their language: a request, or the cancellation of one."""
+    from icalendar import Alarm, vCalAddress, vText  # noqa: PLC0415 - see above
+
     calendar = _calendar("CANCEL" if cancelled else "REQUEST")
     with speaking(language):
         event = _event(talk, text("talks.calendar.title"), where)
@@ -48,6 +54,8 @@ def file_of(talk: Talk, case: Case, *, where: str, cancelled: bool, language: st
 
 def feed(talks: Iterable[tuple[Talk, Case]], *, language: str, name: str) -> bytes:
     """An adviser's booked talks. References and addresses of files only: a feed is read by machines far away."""
+    from icalendar import vText  # noqa: PLC0415 - see above
+
     calendar = _calendar("PUBLISH")
     with speaking(language):
         calendar.add("x-wr-calname", text("talks.calendar.feed", name=name))
@@ -59,7 +67,9 @@ def feed(talks: Iterable[tuple[Talk, Case]], *, language: str, name: str) -> byt
     return _written(calendar)
 
 
-def _calendar(method: str) -> Calendar:
+def _calendar(method: str) -> "Calendar":
+    from icalendar import Calendar  # noqa: PLC0415 - see above
+
     calendar = Calendar()
     calendar.add("prodid", "-//Passerelle//FR")
     calendar.add("version", "2.0")
@@ -67,7 +77,9 @@ def _calendar(method: str) -> Calendar:
     return calendar
 
 
-def _event(talk: Talk, title: str, where: str) -> Event:
+def _event(talk: Talk, title: str, where: str) -> "Event":
+    from icalendar import Event  # noqa: PLC0415 - see above
+
     event = Event()
     event.add("uid", uid_of(talk))
     event.add("sequence", talk.sequence)
@@ -79,6 +91,6 @@ def _event(talk: Talk, title: str, where: str) -> Event:
     return event
 
 
-def _written(calendar: Calendar) -> bytes:
+def _written(calendar: "Calendar") -> bytes:
     calendar.add_missing_timezones()
     return bytes(calendar.to_ical())
