@@ -48,7 +48,7 @@ def main() -> int:
     return 0
 
 
-def begin(rows: int) -> int:
+def begin(rows: int, seed: int = 0) -> int:
     """Store a sheet, say what its columns hold, rehearse it, and begin its import; gives its number. In an app context, writing."""
     from sqlalchemy import select
 
@@ -62,7 +62,7 @@ def begin(rows: int) -> int:
     from tests.imports.sheets import TITLES, csv_of, many
 
     actor = db.session.scalars(select(Staff).where(Staff.role == Role.COORDINATOR).order_by(Staff.id)).first()
-    run = services.store(read_csv(csv_of([TITLES, *many(rows, seed=rows)])), "bench.csv", actor)
+    run = services.store(read_csv(csv_of([TITLES, *many(rows, seed=seed or rows)])), "bench.csv", actor)
     number, guessed = run.id, Plan.of(run.plan)
     plan = Plan(guessed.columns, {"sector": {"livraison": "delivery"}}, guessed.blank, guessed.days)
     services.set_plan(run, plan, run.version)

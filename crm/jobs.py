@@ -112,6 +112,8 @@ def work(app: Flask) -> None:
             max_instances=1,
             misfire_grace_time=None,
         )
+    # A round that is still under way when the next one is due is no trouble: nothing to tell.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     gc.collect()
     gc.freeze()  # what was loaded lives as long as the process: a pause to look at it again helps nobody
     signal.signal(signal.SIGTERM, stop)
