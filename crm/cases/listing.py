@@ -218,4 +218,12 @@ def counts(staff: Staff, filters: Sequence[Filter], most: int = COUNTED) -> list
 
 @lru_cache(SHAPES)
 def _counts(shapes: tuple[Shape, ...], dialect: str) -> Any:
-    return select(*(counted(shape.files(dialect, mark_of(place))) for place, shape in enumerate(shapes)))
+    return select(*(counted(_files_of(shape, dialect, mark_of(place))) for place, shape in enumerate(shapes)))
+
+
+def _files_of(shape: Shape, dialect: str, mark: str) -> Any:
+    """The files of a list, to be counted. Those of nobody are asked for in order: PostgreSQL takes a hundred of them to be found soon
+    wherever it begins, and reads the whole table, for they are its last ones; in order, it walks their index.
+    """
+    files = shape.files(dialect, mark)
+    return files.order_by(Case.received_at, Case.id) if shape.nobody and not shape.owners else files

@@ -202,6 +202,7 @@ def test_a_file_that_a_fault_left_without_next_step_is_counted_and_repaired(make
 
 SERVED_BY = {
     "late": "ix_case_step",
+    "nobody": "ix_case_owner_open",
     "reply": "ix_case_owed",
     "ours": "ix_case_turn",
     "answer": "ix_follow_up_they_wait",
@@ -220,6 +221,7 @@ def test_what_is_few_among_many_is_found_by_its_own_index(session, people, kind,
     said = "\n".join(plan(session, _counts(shapes, db.engine.dialect.name), asked | {"at_most": 100}))
     assert (SERVED_BY[name] if kind == "sqlite" else "ix_") in said, said
     assert not re.search(r"Seq Scan on (case_file|follow_up)|SCAN (case_file|follow_up)\b(?! USING)", said), said
+    assert name != "nobody" or "Sort" not in said, said
 
 
 def test_the_parts_of_today_read_what_is_few_by_its_own_index(session, people):
