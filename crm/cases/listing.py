@@ -223,7 +223,7 @@ def _counts(shapes: tuple[Shape, ...], dialect: str) -> Any:
 
 def _files_of(shape: Shape, dialect: str, mark: str) -> Any:
     """The files of a list, to be counted. Those of nobody are asked for in order: PostgreSQL takes a hundred of them to be found soon
-    wherever it begins, and reads the whole table, for they are its last ones; in order, it walks their index.
+    wherever it begins, and reads the whole table, for they are its last ones; in order, it walks the index of open files.
     """
     files = shape.files(dialect, mark)
     return files.order_by(Case.received_at, Case.id) if shape.nobody and not shape.owners else files
