@@ -194,7 +194,6 @@ def count_for_the_planner() -> int:
         cursor.execute("PRAGMA analysis_limit=1000")
         for one in wanted:
             cursor.execute(one)
-        connection.commit()
     finally:
         connection.close()
     return len(wanted)

@@ -18,9 +18,7 @@ def run(host: str, port: int, *, web_workers: int, with_worker: bool) -> int:
     commands = {"web": web_command(host, port, web_workers)}
     if with_worker:
         commands["worker"] = [sys.executable, "-m", "crm.cli", "worker"]
-    # glibc keeps a heap for each thread, and gives little of it back: two serve as well, in half the memory.
-    environment = {"MALLOC_ARENA_MAX": "2", **os.environ}
-    running = {name: subprocess.Popen(command, env=environment) for name, command in commands.items()}  # noqa: S603
+    running = {name: subprocess.Popen(command) for name, command in commands.items()}  # noqa: S603
     stopping = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -45,7 +43,7 @@ def run(host: str, port: int, *, web_workers: int, with_worker: bool) -> int:
                 return 1
             log.warning("%s ended with code %s; starting it again", name, process.returncode)
             time.sleep(RESTART_PAUSE)
-            running[name] = subprocess.Popen(commands[name], env=environment)  # noqa: S603
+            running[name] = subprocess.Popen(commands[name])  # noqa: S603
             if stopping:  # told to stop during the pause: the newcomer was not there to hear it
                 running[name].send_signal(signal.SIGTERM)
     for process in running.values():

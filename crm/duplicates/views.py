@@ -18,7 +18,7 @@ from crm.accounts.models import Staff
 from crm.cases import queries
 from crm.cases.founders import founders_of_case
 from crm.cases.merging import same_person
-from crm.cases.models import Case, Contact, Project
+from crm.cases.models import Case
 from crm.cases.views import case_or_404
 from crm.cases.vocabulary import Stage
 from crm.db import db
@@ -69,12 +69,12 @@ class Alike(NamedTuple):
     """A file that looks like another, or was linked with it or merged into it."""
 
     reference: str
-    project: str
-    person: str
     stage: str
     verdict: str | None
     score: int
     reasons: Any  # codes
+    project: str
+    person: str
 
 
 def load(_case: Case, _staff: Staff) -> dict[str, Any]:
@@ -88,19 +88,10 @@ def rows() -> Any:
     me_last = and_(LikePair.newer_id == bindparam("case_id"), Case.id == LikePair.older_id)
     undecided = and_(LikePair.verdict.is_(None), services.comparable())
     read = select(
-        Case.reference,
-        Project.name.label("project"),
-        Contact.name.label("person"),
-        Case.stage,
-        LikePair.verdict,
-        LikePair.score,
-        cast(LikePair.reasons, String).label("reasons"),
+        Case.reference, Case.stage, LikePair.verdict, LikePair.score, cast(LikePair.reasons, String).label("reasons")
     )
-    of = read.select_from(LikePair).join(Case, or_(me_first, me_last))
-    return (
-        of.join(Project, Project.id == Case.project_id)
-        .join(Contact, Contact.id == Case.contact_id)
-        .where(or_(undecided, LikePair.verdict.in_(_SHOWN)), queries.visible_to(bindparam("staff_id")))
+    return queries.named(read.select_from(LikePair).join(Case, or_(me_first, me_last))).where(
+        or_(undecided, LikePair.verdict.in_(_SHOWN)), queries.visible_to(bindparam("staff_id"))
     )
 
 

@@ -93,17 +93,19 @@ def coming(case: Case) -> list[Talk]:
     return [talk for talk in booked(case) if talk.starts_at > now]
 
 
+def _of_file() -> tuple[Any, ...]:
+    return Talk.case_id == bindparam("case_id"), Talk.state == TalkState.BOOKED
+
+
 @cache
 def _booked() -> Select[Talk]:
-    mine = Talk.case_id == bindparam("case_id")
-    booked_ones = select(Talk).where(mine, Talk.state == TalkState.BOOKED)
-    return booked_ones.options(joinedload(Talk.adviser)).order_by(Talk.starts_at)
+    return select(Talk).where(*_of_file()).options(joinedload(Talk.adviser)).order_by(Talk.starts_at)
 
 
 def rows() -> Select[*tuple[Any, ...]]:
     """Talks of the file `case_id` that are booked, as a panel of its page reads them."""
     read = select(Talk.starts_at, Talk.id, Talk.minutes, Talk.mode, Staff.name).join(Staff, Staff.id == Talk.adviser_id)
-    return read.where(Talk.case_id == bindparam("case_id"), Talk.state == TalkState.BOOKED)
+    return read.where(*_of_file())
 
 
 def book(
