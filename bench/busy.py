@@ -14,12 +14,12 @@ import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -27,12 +27,15 @@ from urllib.parse import urlencode
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.lists import NAMED, address_of
-from bench.served import HOST, ROOT, Served, database_of, demonstration, must, sign_in_of, sign_ins_of, token_of
+from bench.served import ROOT, Served, children_of, database_of, demonstration, must, sign_in_of, sign_ins_of, spread
+from tests.support.browser import Browser
+from tests.support.server import answers, free_port, poll
 
 ADVISERS, EVERY, REQUESTS_A_MINUTE = 30, 3.0, 50
 IMPORTED = 30000
 P95_AT_MOST, MEGABYTES_AT_MOST, COLD_AT_MOST = 500, 120, 2.5
 SEED = 20261126
+PLACES = {"today": "/staff/today", "board": "/staff/cases/board"}
 
 
 def main() -> int:
@@ -105,21 +108,22 @@ class Morning:
         self.exports: list[float] = []
         self.made = (0, 0)
         self.megabytes: list[float] = []
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     def pass_by(self) -> None:
         product = subprocess.Popen(
             [sys.executable, "-m", "crm.cli", "run", "--port", str(self.port), "--web-workers", "2"],
             cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True,
+            env={**os.environ, "CRM_BASE_URL": f"http://127.0.0.1:{self.port}"},
         )  # fmt: skip
         try:
-            self._wait()
-            cookies = [self._signed_in(*one) for one in self.sign_ins]
+            poll(lambda: answers(self.port), "the product", product)
+            people = [
+                self._signed_in(*self.sign_ins[number % len(self.sign_ins)], number) for number in range(ADVISERS)
+            ]
             self.until = time.monotonic() + self.seconds
             before = _done(self.run)
-            work = [(self._advise, (cookies[number % len(cookies)], number)) for number in range(ADVISERS)]
+            work: list[tuple[Any, tuple[Any, ...]]] = [(self._advise, one) for one in enumerate(people)]
             work += [(self._ask, ()), (self._export, (self._signed_in(*self.coordinator), self.coordinator[1]))]
             threads = [threading.Thread(target=self._guarded, args=one, daemon=True) for one in work]
             for thread in threads:
@@ -127,7 +131,7 @@ class Morning:
             for thread in threads:
                 thread.join(self.seconds + 120)
             self.made = (before, _done(self.run))
-            self.megabytes = sorted(_megabytes(pid) for pid in _web_workers(product.pid))
+            self.megabytes = sorted(map(_megabytes, _web_workers(product.pid)))
         finally:
             os.killpg(product.pid, signal.SIGTERM)
             product.wait(60)
@@ -140,109 +144,72 @@ class Morning:
 
     # --- what people do
 
-    def _advise(self, cookie: str, number: int) -> None:
+    def _advise(self, number: int, browser: Browser) -> None:
         chance = random.Random(SEED + number)
         references: list[str] = []
         time.sleep(chance.uniform(0, EVERY))
         while time.monotonic() < self.until:
             began = time.monotonic()
-            what = chance.choices(
-                ("list", "file", "note", "today", "search", "board"), (25, 35, 15, 10, 10, 5)
-            )[0]  # fmt: skip
+            (what,) = chance.choices(("list", "file", "note", "today", "search", "board"), (25, 35, 15, 10, 10, 5))
             if what in {"file", "note"} and not references:
                 what = "list"
+            address = f"/staff/cases/{chance.choice(references)}" if references else ""
             if what == "list":
                 _, query, sort = chance.choice(NAMED)
-                page = self._timed(what, "GET", address_of(query, sort), cookie)
+                page = self._timed(what, browser.get, address_of(query, sort))
                 references = re.findall(r"/staff/cases/([A-Z]+-\w{4}-\w{4})", page) or references
-            elif what == "file":
-                self._timed(what, "GET", f"/staff/cases/{chance.choice(references)}", cookie)
-            elif what == "note":
-                address = f"/staff/cases/{chance.choice(references)}"
-                token = token_of(self._timed("file", "GET", address, cookie).encode())
-                self._timed(
-                    what, "POST", f"{address}/notes", cookie, {"csrf_token": token, "body": "Elle rappelle jeudi."}
-                )
             elif what == "search":
                 words = chance.choice(("tremblay", "coop velo", "noemie", "514 555", "caisse"))
-                self._timed(what, "GET", f"/staff/search/suggestions?{urlencode({'q': words})}", cookie)
+                self._timed(what, browser.get, f"/staff/search/suggestions?{urlencode({'q': words})}")
+            elif what in PLACES:
+                self._timed(what, browser.get, PLACES[what])
             else:
-                self._timed(what, "GET", {"today": "/staff/today", "board": "/staff/cases/board"}[what], cookie)
+                self._timed("file", browser.get, address)
+                if what == "note":
+                    self._timed(what, browser.post, f"{address}/notes", {"body": "Elle rappelle jeudi."})
             time.sleep(max(0.0, began + chance.uniform(0.5, 1.5) * EVERY - time.monotonic()))
 
     def _ask(self) -> None:
-        number = 0
-        while time.monotonic() < self.until and self.drafts:
-            number += 1
-            began, draft = time.monotonic(), f"draft={self.drafts.pop()}"
-            page, _, set_cookie = self._call("GET", "/fr/demande", draft, network=number)
-            token = token_of(page.encode())
-            cookie = "; ".join([draft, *(one for one in set_cookie if not one.startswith("draft="))])
-            self._timed("request", "POST", "/fr/demande/verifier", cookie, {"csrf_token": token}, network=number)
+        """Whole requests, each from a network of its own."""
+        for number, draft in enumerate(self.drafts):
+            if time.monotonic() > self.until:
+                return
+            began = time.monotonic()
+            browser = Browser(self.port, network=f"10.{number // 250}.{number % 250}.7")
+            browser.cookies["draft"] = draft
+            self._timed("request", browser.post, "/fr/demande/verifier", {})
             time.sleep(max(0.0, began + 60 / REQUESTS_A_MINUTE - time.monotonic()))
 
-    def _export(self, cookie: str, password: str) -> None:
+    def _export(self, browser: Browser, password: str) -> None:
         """Every file, as a workbook; then again."""
-        asked = 0
-        while time.monotonic() < self.until and asked < 9:  # ten in five minutes are let through
-            asked += 1
-            token = token_of(self._timed("ask for export", "GET", "/staff/exports?list=stage%3Dall", cookie).encode())
-            typed = {
-                "csrf_token": token, "list": "stage=all", "kind": "xlsx", "columns": "list", "reason": "bench", "password": password,
-            }  # fmt: skip
-            page, headers, _ = self._call("POST", "/staff/exports", cookie, typed)
-            must(
-                "Location" in headers,
-                f"an export was answered {headers['status']}: {re.findall('error[^<]*<[^<]*', page)[:3]}",
-            )
+        typed = {"list": "stage=all", "kind": "xlsx", "columns": "list", "reason": "bench", "password": password}
+        for _ in range(9):  # ten in five minutes are let through
+            if time.monotonic() > self.until:
+                return
+            self._timed("ask for export", browser.get, "/staff/exports?list=stage%3Dall")
+            status, headers, _ = browser.post("/staff/exports", typed)
+            must(status == 303, f"an export was answered {status}")
             began = time.perf_counter()
-            _, _, _ = self._call("GET", f"{headers['Location']}/file", cookie)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+            connection.request("GET", f"{headers['Location']}/file", headers={"Cookie": browser.cookie()})
+            must(connection.getresponse().read().startswith(b"PK"), "an export is no workbook")
+            connection.close()
             self.exports.append(time.perf_counter() - began)
 
     # --- asking
 
-    def _wait(self) -> None:
-        for _ in range(600):
-            try:
-                self._call("GET", "/fr/", "")
-            except OSError:
-                time.sleep(0.1)
-            else:
-                return
-        raise SystemExit("bench: the product does not answer")
+    def _signed_in(self, email: str, password: str, desk: int = 0) -> Browser:
+        browser = Browser(self.port, network=f"10.200.{desk}.7")  # one network may not try to sign in thirty times
+        browser.get("/staff/sign-in")
+        status, _, _ = browser.post("/staff/sign-in", {"email": email, "password": password})
+        must(status == 303, f"{email} could not sign in: {status}")
+        return browser
 
-    def _signed_in(self, email: str, password: str) -> str:
-        page, _, cookies = self._call("GET", "/staff/sign-in", "")
-        typed = {"csrf_token": token_of(page.encode()), "email": email, "password": password}
-        _, headers, more = self._call("POST", "/staff/sign-in", "; ".join(cookies), typed)
-        must("Location" in headers, f"{email} could not sign in")
-        kept = dict(one.split("=", 1) for one in (*cookies, *more))
-        cookie = "; ".join(f"{name}={value}" for name, value in kept.items())
-        _, _, last = self._call("GET", "/staff/cases", cookie)  # the first page brings the token's own cookie
-        kept |= dict(one.split("=", 1) for one in last)
-        return "; ".join(f"{name}={value}" for name, value in kept.items())
-
-    def _timed(self, what: str, method: str, path: str, cookie: str, form: Any = None, network: int = 0) -> str:
+    def _timed(self, what: str, ask: Callable[..., tuple[int, Any, str]], *given: Any) -> str:
         began = time.perf_counter()
-        page, headers, _ = self._call(method, path, cookie, form, network)
-        self.answers.append((what, (time.perf_counter() - began) * 1000, int(headers["status"])))
+        status, _, page = ask(*given)
+        self.answers.append((what, (time.perf_counter() - began) * 1000, status))
         return page
-
-    def _call(
-        self, method: str, path: str, cookie: str, form: Any = None, network: int = 0
-    ) -> tuple[str, dict[str, str], list[str]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
-        try:
-            headers = {"Host": HOST, "Cookie": cookie, "X-Forwarded-For": f"10.{network // 250}.{network % 250}.7"}
-            if form is not None:
-                headers["Content-Type"] = "application/x-www-form-urlencoded"
-            connection.request(method, path, urlencode(form) if form is not None else None, headers)
-            answer = connection.getresponse()
-            body = answer.read()
-            cookies = [one.partition(";")[0] for one in answer.headers.get_all("Set-Cookie") or ()]
-            return body.decode("utf-8", "replace"), dict(answer.headers) | {"status": str(answer.status)}, cookies
-        finally:
-            connection.close()
 
 
 def _done(run: int) -> int:
@@ -261,16 +228,12 @@ def _done(run: int) -> int:
     return found
 
 
-def _children(pid: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
-
-
 def _web_workers(supervisor: int) -> list[int]:
     return [
         worker
-        for child in _children(supervisor)
+        for child in children_of(supervisor)
         if b"gunicorn" in Path(f"/proc/{child}/cmdline").read_bytes()
-        for worker in _children(child)
+        for worker in children_of(child)
     ]
 
 
@@ -280,20 +243,18 @@ def _megabytes(pid: int) -> float:
 
 
 def _print(database: str, cases: int, morning: Morning, cold: float) -> None:
-    walls = sorted(wall for _, wall, _ in morning.answers)
-    must(bool(walls), f"nothing was answered: {morning.broken}")
-    p95 = walls[len(walls) * 95 // 100]
+    must(bool(morning.answers), f"nothing was answered: {morning.broken}")
+    walls = spread(wall for _, wall, _ in morning.answers)
     wrong = [(what, status) for what, _, status in morning.answers if status >= 500]
     refused = [(what, status) for what, _, status in morning.answers if 400 <= status < 500]
     print(
-        f"\n{database}, {cases:,} cases, {morning.seconds} s: {len(walls)} answers, median {walls[len(walls) // 2]:.0f} ms, "
-        f"p95 {p95:.0f} (aim {P95_AT_MOST}), worst {walls[-1]:.0f}; {len(wrong)} of 500 or more, {len(refused)} refused"
+        f"\n{database}, {cases:,} cases, {morning.seconds} s: {len(morning.answers)} answers, median {walls['median']:.0f} ms, "
+        f"p95 {walls['p95']:.0f} (aim {P95_AT_MOST}), worst {walls['worst']:.0f}; {len(wrong)} of 500 or more, {len(refused)} refused"
     )
     for what in dict.fromkeys(what for what, _, _ in morning.answers):
-        some = sorted(wall for one, wall, _ in morning.answers if one == what)
-        print(
-            f"  {what:15} {len(some):5}  median {some[len(some) // 2]:6.0f} ms, p95 {some[len(some) * 95 // 100]:6.0f}"
-        )
+        some = [wall for one, wall, _ in morning.answers if one == what]
+        found = spread(some)
+        print(f"  {what:15} {len(some):5}  median {found['median']:6.0f} ms, p95 {found['p95']:6.0f}")
     print(
         f"  meanwhile: {morning.made[1] - morning.made[0]:,} rows imported; "
         f"{len(morning.exports)} exports of every file, {', '.join(f'{one:.0f} s' for one in morning.exports)}"

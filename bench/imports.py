@@ -7,7 +7,6 @@ batch holds the database, and the memory of the process that does it.
 import argparse
 import json
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.served import ROOT, database_of, demonstration, must
+from bench.served import ROOT, coordinator, database_of, demonstration, must, spread
 
 MINUTES_AT_MOST, MEGABYTES_AT_MOST, HELD_AT_MOST = 5, 300, 100
 
@@ -50,10 +49,6 @@ def main() -> int:
 
 def begin(rows: int, seed: int = 0) -> int:
     """Store a sheet, say what its columns hold, rehearse it, and begin its import; gives its number. In an app context, writing."""
-    from sqlalchemy import select
-
-    from crm.access import Role
-    from crm.accounts.models import Staff
     from crm.db import db
     from crm.imports import rounds, services
     from crm.imports.fields import Plan
@@ -61,8 +56,7 @@ def begin(rows: int, seed: int = 0) -> int:
     from crm.imports.reading import read_csv
     from tests.imports.sheets import TITLES, csv_of, many
 
-    actor = db.session.scalars(select(Staff).where(Staff.role == Role.COORDINATOR).order_by(Staff.id)).first()
-    run = services.store(read_csv(csv_of([TITLES, *many(rows, seed=seed or rows)])), "bench.csv", actor)
+    run = services.store(read_csv(csv_of([TITLES, *many(rows, seed=seed or rows)])), "bench.csv", coordinator())
     number, guessed = run.id, Plan.of(run.plan)
     plan = Plan(guessed.columns, {"sector": {"livraison": "delivery"}}, guessed.blank, guessed.days)
     services.set_plan(run, plan, run.version)
@@ -122,21 +116,21 @@ def measure(rows: int, *, back: bool) -> dict[str, Any]:
             found["back"] = time.perf_counter() - started
             db.session.rollback()
             must(db.session.get_one(Import, number).state != found["state"], "the import was not taken back")
-    held.sort()
-    return found | {"held": statistics.median(held), "held_p95": held[len(held) * 95 // 100], "held_worst": held[-1]}
+    return found | {"held": spread(held)}
 
 
 def _print(database: str, rows: int, found: dict[str, Any]) -> None:
+    held = found["held"]
     back = f", taken back in {found['back']:.0f} s" if "back" in found else ""
     print(
         f"{database:10} {rows:,} rows: stored and rehearsed in {found['rehearsed']:.0f} s, imported in {found['made']:.0f} s{back}; "
-        f"a batch holds the database {found['held']:.0f} ms at the median, p95 {found['held_p95']:.0f}, worst {found['held_worst']:.0f}; "
+        f"a batch holds the database {held['median']:.0f} ms at the median, p95 {held['p95']:.0f}, worst {held['worst']:.0f}; "
         f"{found['megabytes']:.0f} MB; {found['state']}, {found['files']:,} files"
     )
     for figure, aim, what in (
         (found["made"], MINUTES_AT_MOST * 60, "seconds to import"),
         (found["megabytes"], MEGABYTES_AT_MOST, "MB"),
-        (found["held_p95"], HELD_AT_MOST, "ms held, 95 of 100 batches"),
+        (held["p95"], HELD_AT_MOST, "ms held, 95 of 100 batches"),
     ):
         if figure > aim:
             print(f"  misses its aim: {figure:.0f} {what} (at most {aim})")

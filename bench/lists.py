@@ -3,11 +3,11 @@
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from bench.served import Served, batch, must
+from bench.served import Served, batch, coordinator, must, spread
 
 # What people name: (name, filter as an address writes it, sort). The tests read their plans.
 NAMED = (
@@ -33,20 +33,15 @@ SQL_AT_MOST = 8
 
 def deep_keys() -> dict[str, tuple[str, int]]:
     """For each named list, the key of its page 200, or of its last one, and which page that is."""
-    from sqlalchemy import select
     from werkzeug.datastructures import MultiDict
 
-    from crm.access import Role
-    from crm.accounts.models import Staff
     from crm.app import create_app
     from crm.cases.filters import Filter
     from crm.cases.listing import page_of
-    from crm.db import db
 
     found = {}
     with create_app().app_context():
-        person = db.session.scalars(select(Staff).where(Staff.role == Role.COORDINATOR).order_by(Staff.id)).first()
-        must(person is not None, "the demonstration has no coordinator")
+        person = coordinator()
         for name, query, sort in NAMED:
             wanted, ignored = Filter.read(MultiDict(parse_qsl(query)))
             must(not ignored, f"{name}: {ignored} mean nothing")
@@ -90,13 +85,7 @@ def named(staff: Served, floor: Served, keys: dict[str, tuple[str, int]]) -> dic
 
 def others(staff: Served) -> dict[str, Any]:
     """Wall milliseconds of combinations that nobody named, drawn at random, each asked once: its statement has to be built too."""
-    walls = []
-    for address in addresses(OTHERS):
-        started = time.perf_counter()
-        status, _ = staff.call("GET", address)
-        walls.append(((time.perf_counter() - started) * 1000, address))
-        must(status == 200, f"{address} answered {status}")
-    return spread(walls)
+    return _timed(staff, addresses(OTHERS))
 
 
 def addresses(count: int) -> list[str]:
@@ -136,22 +125,19 @@ def searches(staff: Served) -> dict[str, Any]:
         "tremblay", "coop velo", "noemie roy", "514 555", "le bail", "cuisine collective rosemont", "PCC", "caisse solidaire",
         "bibliotheque outils", "amelie", "marche", "montreal nord velo",
     )  # fmt: skip
-    walls = []
-    for words in typed:
-        for length in range(2, len(words) + 1):
-            started = time.perf_counter()
-            status, _ = staff.call("GET", f"/staff/search/suggestions?{urlencode({'q': words[:length]})}")
-            walls.append(((time.perf_counter() - started) * 1000, words[:length]))
-            must(status == 200, f"{words[:length]} answered {status}")
-    return spread(walls)
+    asked = [words[:length] for words in typed for length in range(2, len(words) + 1)]
+    return _timed(staff, [f"/staff/search/suggestions?{urlencode({'q': one})}" for one in asked])
 
 
-def spread(walls: list[tuple[float, str]]) -> dict[str, Any]:
-    walls = sorted(walls)
-    return {
-        "median": walls[len(walls) // 2][0], "p95": walls[len(walls) * 95 // 100][0], "worst": walls[-1][0],
-        "slowest": walls[-1][1], "count": len(walls),
-    }  # fmt: skip
+def _timed(staff: Served, addresses: Iterable[str]) -> dict[str, Any]:
+    """Wall milliseconds of some pages, each asked once."""
+    walls = {}
+    for address in addresses:
+        started = time.perf_counter()
+        status, _ = staff.call("GET", address)
+        walls[address] = (time.perf_counter() - started) * 1000
+        must(status == 200, f"{address} answered {status}")
+    return spread(walls.values()) | {"slowest": max(walls, key=walls.__getitem__), "count": len(walls)}
 
 
 def _getting(served: Served, address: str) -> Callable[[], tuple[int, bytes]]:

@@ -4,14 +4,16 @@ import contextlib
 import http.client
 import os
 import re
-import socket
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+
+from tests.support.server import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1:8000"
@@ -54,13 +56,33 @@ def sign_in_of(folder: Path, role: str) -> tuple[str, str]:
     return sign_ins_of(folder, role)[0]
 
 
+def coordinator() -> Any:
+    """The demonstration's coordinator, in an app context."""
+    from sqlalchemy import select
+
+    from crm.access import Role
+    from crm.accounts.models import Staff
+    from crm.db import db
+
+    found = db.session.scalars(select(Staff).where(Staff.role == Role.COORDINATOR).order_by(Staff.id)).first()
+    must(found is not None, "the demonstration has no coordinator")
+    return found
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def spread(walls: Iterable[float]) -> dict[str, float]:
+    ordered = sorted(walls)
+    return {"median": statistics.median(ordered), "p95": ordered[len(ordered) * 95 // 100], "worst": ordered[-1]}
+
+
 class Served:
     """An application behind one gunicorn worker, and a browser with one open connection and its cookies."""
 
     def __init__(self, target: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.cookies: dict[str, str] = {}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", target, f"--bind=127.0.0.1:{self.port}", "--workers=1",
@@ -76,8 +98,7 @@ class Served:
                 time.sleep(0.1)
         self.connection.request("GET", "/static/none", headers={"Host": HOST})
         self.connection.getresponse().read()
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
-        self.worker = int(children.split()[0])
+        self.worker = children_of(self.process.pid)[0]
 
     def call(self, method: str, path: str, form: dict[str, Any] | None = None) -> tuple[int, bytes]:
         headers = {"Host": HOST, "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
