@@ -115,13 +115,13 @@ def test_upgrading_twice_is_harmless(empty):
         body = db.session.scalars(select(Body).order_by(Body.id)).first()
         body.contact_name = "Écrit par nous"
         db.session.commit()
-        bodies = db.session.scalars(select(Body.code)).all()
+        bodies = db.session.scalars(select(Body.code).order_by(Body.id)).all()
         db.session.commit()
     before = things(empty)
     schema.upgrade(empty)
     assert things(empty) == before
     with empty.app_context():
-        assert db.session.scalars(select(Body.code)).all() == bodies
+        assert db.session.scalars(select(Body.code).order_by(Body.id)).all() == bodies
         assert "Écrit par nous" in db.session.scalars(select(Body.contact_name)).all()
 
 
@@ -159,10 +159,10 @@ def test_history_refuses_to_be_changed(make, people, session, statement):
 
 def test_what_identifies_people_can_be_destroyed_and_the_fact_remains(make, people, session):
     make.referral()
-    events = session.scalars(select(Event.id)).all()
+    events = session.scalars(select(Event.id).order_by(Event.id)).all()
     session.execute(text("DELETE FROM event_detail"))
     session.commit()
-    assert session.scalars(select(Event.id)).all() == events
+    assert session.scalars(select(Event.id).order_by(Event.id)).all() == events
 
 
 # --- from the last landed state --------------------------------------------------------------------------------------

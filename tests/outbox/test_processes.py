@@ -29,7 +29,7 @@ def owed(session):
                 values={"name": "Nadia", "reference": "PCC-2B3C-4D5F", "date": "demain"},
             )
         session.commit()
-        return list(session.scalars(select(Message)))
+        return list(session.scalars(select(Message).order_by(Message.due_at, Message.id)))  # as they are taken
 
     return go
 
