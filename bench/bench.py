@@ -49,7 +49,9 @@ def main() -> int:
         folder = options.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="crm-bench-"))
         for database in options.databases:
             for size in options.sizes:
-                results[database, size] = _one(database, size, Path(folder) / f"{database}-{size}")
+                results[database, size] = _one(
+                    database, size, Path(folder) / f"{database}-{size}", kept=bool(options.folder)
+                )
                 _print_one(database, size, results[database, size])
     return _verdict(results, options)
 
@@ -58,15 +60,15 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 100000])
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
-    parser.add_argument("--folder", help="keep SQLite's databases here: the next run does not load them again")
+    parser.add_argument("--folder", help="keep the databases here: the next run does not load them again")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _one(database: str, size: int, folder: Path) -> dict[str, Any]:
+def _one(database: str, size: int, folder: Path, *, kept: bool) -> dict[str, Any]:
     """Load the demonstration into a database of its own and measure it in a process of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    with database_of(database, folder) as url:
+    with database_of(database, folder, kept=kept) as url:
         environment, loaded = demonstration(url, folder, size)
         out = subprocess.run(
             [sys.executable, __file__, "--one", str(folder)],

@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=100000)
     parser.add_argument("--seconds", type=int, default=120)
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
-    parser.add_argument("--folder", help="keep SQLite's database here: the next run does not load it again")
+    parser.add_argument("--folder", help="keep the databases here: the next run does not load it again")
     parser.add_argument("--prepare", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.prepare:
@@ -54,7 +54,7 @@ def main() -> int:
         for database in options.databases:
             folder = Path(made) / database
             folder.mkdir(parents=True, exist_ok=True)
-            with database_of(database, folder) as url:
+            with database_of(database, folder, kept=bool(options.folder)) as url:
                 environment, _ = demonstration(url, folder, options.cases)
                 environment |= {"CRM_TRUSTED_PROXIES": "1"}
                 os.environ |= environment

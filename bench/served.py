@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from crm.supervisor import ONE_HEAP
 from tests.support.server import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,15 +21,19 @@ HOST = "127.0.0.1:8000"
 
 
 @contextlib.contextmanager
-def database_of(kind: str, folder: Path) -> Iterator[str]:
+def database_of(kind: str, folder: Path, *, kept: bool = False) -> Iterator[str]:
+    """The address of a database; `kept` says that it stays in the folder for the next run."""
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'crm.sqlite'}"
         return
     from tests.support.postgres import Server
 
-    server = Server(durable=True)
+    data = folder / "postgresql" if kept else None
+    made = data is None or not data.exists()
+    server = Server(durable=True, data=data)
     try:
-        server.run("CREATE DATABASE bench")
+        if made:
+            server.run("CREATE DATABASE bench")
         yield server.url("bench")
     finally:
         server.stop()
@@ -87,7 +92,7 @@ class Served:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", target, f"--bind=127.0.0.1:{self.port}", "--workers=1",
              "--worker-class=gthread", "--threads=4", "--keep-alive=120", "--log-level=error"],
-            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            cwd=ROOT, env={**ONE_HEAP, **os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         for _ in range(600):
             try:

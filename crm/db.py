@@ -269,7 +269,7 @@ def _prepare_sqlite(engine: Engine) -> None:
             "synchronous=FULL",
             "foreign_keys=ON",
             "temp_store=MEMORY",
-            "cache_size=-4096",  # of each connection, of which a worker has several; the system keeps the rest
+            "cache_size=-1024",  # of each connection, of which a worker has several; the system keeps the rest
             "journal_size_limit=67108864",
             "trusted_schema=OFF",
         ):

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 
-from apscheduler.schedulers.blocking import BlockingScheduler
 from flask import Flask
 from sqlalchemy import String, select
 from sqlalchemy.orm import Mapped, mapped_column
@@ -93,6 +92,8 @@ def worker_is_late() -> bool:
 
 def work(app: Flask) -> None:
     """Run all jobs until told to stop (SIGTERM or SIGINT); the round under way is finished first."""
+    from apscheduler.schedulers.blocking import BlockingScheduler  # noqa: PLC0415 - the web, which declares jobs, needs no clock
+
     scheduler = BlockingScheduler(timezone=UTC)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -10,6 +10,9 @@ from types import FrameType
 
 RESTART_PAUSE = 0.5
 MOST_DEATHS, WITHIN = 20, 1800.0  # seconds
+# The C library gives each thread a heap of its own, and each keeps what the largest page took. Threads that take turns, as Python's do, gain
+# nothing by it: six of them hold a tenth less in one heap, at the same cost.
+ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
 log = logging.getLogger("passerelle")
 
 
@@ -18,7 +21,7 @@ def run(host: str, port: int, *, web_workers: int, with_worker: bool) -> int:
     commands = {"web": web_command(host, port, web_workers)}
     if with_worker:
         commands["worker"] = [sys.executable, "-m", "crm.cli", "worker"]
-    running = {name: subprocess.Popen(command) for name, command in commands.items()}  # noqa: S603
+    running = {name: _started(command) for name, command in commands.items()}
     stopping = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -43,7 +46,7 @@ def run(host: str, port: int, *, web_workers: int, with_worker: bool) -> int:
                 return 1
             log.warning("%s ended with code %s; starting it again", name, process.returncode)
             time.sleep(RESTART_PAUSE)
-            running[name] = subprocess.Popen(commands[name])  # noqa: S603
+            running[name] = _started(commands[name])
             if stopping:  # told to stop during the pause: the newcomer was not there to hear it
                 running[name].send_signal(signal.SIGTERM)
     for process in running.values():
@@ -52,6 +55,10 @@ def run(host: str, port: int, *, web_workers: int, with_worker: bool) -> int:
         except subprocess.TimeoutExpired:
             process.kill()
     return 0
+
+
+def _started(command: list[str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(command, env=ONE_HEAP | os.environ)  # noqa: S603
 
 
 def lately(deaths: list[float], now: float) -> list[float]:
@@ -74,6 +81,7 @@ def web_command(host: str, port: int, workers: int) -> list[str]:
         "--timeout=60",
         "--graceful-timeout=15",
         "--log-level=warning",
+        "--no-control-socket",  # a file in somebody's home that two installations would share
         "--max-requests=20000",
         "--max-requests-jitter=2000",
         f"--chdir={os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}",  # noqa: PTH100, PTH120

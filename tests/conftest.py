@@ -7,6 +7,7 @@ from pathlib import Path
 
 import argon2
 import flask
+import hypothesis
 import jinja2
 import pytest
 from werkzeug.routing.rules import Rule
@@ -26,6 +27,9 @@ from tests.support.postgres import Server
 
 PASSWORD = "a long password for tests"
 KEY = "a key for tests, of more than thirty-two characters"
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # no test asserts how long something takes
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

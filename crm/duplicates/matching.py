@@ -12,8 +12,6 @@ from enum import StrEnum
 from hashlib import blake2b
 from itertools import product
 
-from rapidfuzz import fuzz
-
 THRESHOLD = 40  # at this score or above, staff are asked
 NEAR_NAME, NEAR_PROJECT = 88.0, 85.0  # of 100, on words in alphabetical order
 LONGEST_READ = 120  # characters of a name that count
@@ -201,6 +199,8 @@ def _sorted(name: str) -> str:
 
 
 def _near(one: str, other: str, least: float) -> float:
+    from rapidfuzz import fuzz  # noqa: PLC0415 - several megabytes, and the web compares nobody: a job does
+
     return fuzz.ratio(one, other, score_cutoff=least) if one and other else 0
 
 

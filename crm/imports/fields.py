@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-from rapidfuzz import fuzz
-
 from crm.duplicates.matching import folded
 from crm.formats import read_email, read_neq, read_phone
 
@@ -234,6 +232,8 @@ def nearest(word: str, labels: Mapping[str, Sequence[str]]) -> str:
     >>> nearest("Coop. de solidarité", {"coop_solidarity": ["Coopérative de solidarité"], "npo": ["OBNL"]})
     'coop_solidarity'
     """
+    from rapidfuzz import fuzz  # noqa: PLC0415 - several megabytes, for who brings a sheet
+
     scored = [
         (fuzz.token_set_ratio(folded(word), folded(said)), code) for code, said_so in labels.items() for said in said_so
     ]

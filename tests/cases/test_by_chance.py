@@ -465,7 +465,6 @@ def test_whatever_people_do_each_sees_and_does_what_they_may(make, people, sessi
         # The first example of a seed is the simplest there is; those after the second are much like it. So: many seeds.
         max_examples=2,
         stateful_step_count=STEPS,
-        deadline=None,
         database=None,
         # A failure is told as it was found: making it shorter would outlast the time a test may take.
         phases=[Phase.generate],

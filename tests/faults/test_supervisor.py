@@ -88,6 +88,17 @@ def test_being_told_to_stop_while_a_worker_is_started_again_leaves_nobody_behind
     assert [folder.name for folder in Path("/proc").glob("[0-9]*") if _in_group(folder, run.pid)] == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_web_server_keeps_one_heap_and_leaves_no_socket_in_somebodys_home(product, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run, _ = start(product)
+    web = one_running(run.pid, "gunicorn")
+    assert b"MALLOC_ARENA_MAX=1" in Path(f"/proc/{web}/environ").read_bytes().split(b"\0")
+    run.send_signal(signal.SIGTERM)
+    run.communicate(timeout=60)
+    assert not (tmp_path / ".gunicorn").exists()
+
+
 def _in_group(folder: Path, group: int) -> bool:
     try:
         state, _, of = (folder / "stat").read_text().rpartition(")")[2].split()[:3]

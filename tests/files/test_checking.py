@@ -57,7 +57,7 @@ def test_a_name_is_a_text_and_nothing_else(sent, shown):
 
 
 @given(st.text(max_size=400))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_name_leads_anywhere(sent):
     shown = clean_name(sent)
     assert 0 < len(shown) <= LONGEST_NAME

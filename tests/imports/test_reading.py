@@ -130,7 +130,7 @@ def test_too_long_a_sheet_is_refused_when_its_end_is_not_reached():
     assert refused.value.reason == "long"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=400))
 def test_whatever_the_bytes_there_is_a_table_or_a_reason(content):
     with contextlib.suppress(SheetError):  # anything else fails
@@ -138,7 +138,7 @@ def test_whatever_the_bytes_there_is_a_table_or_a_reason(content):
             assert all("\x00" not in cell for cell in row)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.lists(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8), min_size=3, max_size=3),

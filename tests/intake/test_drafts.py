@@ -360,7 +360,6 @@ class Model:
 @given(steps=STEPS, right=st.booleans())
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_whatever_one_does_each_page_holds_what_was_last_typed_there(app, people, session, steps, right):

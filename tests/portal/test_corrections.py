@@ -508,7 +508,7 @@ OPTIONS = {
 
 
 @given(steps=st.lists(st.sampled_from(sorted(OPTIONS)).flatmap(lambda name: st.tuples(st.just(name), st.sampled_from(OPTIONS[name]))), max_size=8))  # fmt: skip
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_run_of_corrections_leaves_a_file_that_says_the_last_of_each(make, people, session, steps):
     """A plain model: the last value of each answer, and nothing else changed."""
     case = make.case(owner=people.adviser)

@@ -65,9 +65,12 @@ CREATE EVENT TRIGGER note ON ddl_command_end EXECUTE FUNCTION recycling.note();
 
 
 class Server:
-    """One cluster in a folder of its own, reached by a socket only. Tests need no durability; measures do."""
+    """One cluster in a folder of its own, reached by a socket only. Tests need no durability; measures do.
 
-    def __init__(self, *, durable: bool = False) -> None:
+    With `data`, a folder that the server's own user can reach: the cluster stays there, and is taken up again by the next server.
+    """
+
+    def __init__(self, *, durable: bool = False, data: Path | None = None) -> None:
         self._free: list[str] = []
         self._made = 0
         self.folder = Path(tempfile.mkdtemp(prefix="crm-pg-", dir="/tmp"))
@@ -83,19 +86,24 @@ class Server:
             # The clone stands where only root may look (/root): the server gets a copy it can run.
             shutil.copytree(bin_folder.parent, self.folder / "pginstall", symlinks=True)
             bin_folder = self.folder / "pginstall" / "bin"
-        data = self.folder / "data"
+        data = data or self.folder / "data"
+        if somebody and not data.exists():
+            data.mkdir()
+            os.chown(data, somebody["user"], somebody["group"])
         common = {"cwd": self.folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, **somebody}
         env = {**os.environ, "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
-        made = subprocess.run(
-            [bin_folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale"],
-            env=env, check=False, **common,
-        )  # fmt: skip
-        if made.returncode:
-            raise RuntimeError(f"initdb failed: {made.stderr.decode()[-500:]}")
+        if not (data / "PG_VERSION").exists():
+            made = subprocess.run(
+                [bin_folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale"],
+                env=env, check=False, **common,
+            )  # fmt: skip
+            if made.returncode:
+                raise RuntimeError(f"initdb failed: {made.stderr.decode()[-500:]}")
         self.process = subprocess.Popen(
             [bin_folder / "postgres", "-D", data, "-k", self.sockets, "-c", "listen_addresses=",
-             *([] if durable else ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]),
-             "-c", "max_connections=200", "-c", "shared_buffers=64MB"],
+             *([] if durable else ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
+                                   "-c", "shared_buffers=64MB"]),
+             "-c", "max_connections=200"],
             env=env, **{**common, "stderr": subprocess.DEVNULL},
         )  # fmt: skip
         self._wait()
