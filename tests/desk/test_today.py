@@ -228,7 +228,11 @@ def test_the_parts_of_today_read_what_is_few_by_its_own_index(session, people):
     as_if_full(session)
     asked = {"staff_id": people.coordinator.id, "at_most": 12}
     assert "ix_follow_up_they_wait" in "\n".join(plan(session, _unanswered(), asked))
-    assert "ix_case_owner_turn" in "\n".join(plan(session, _owed(), {"staff_id": people.coordinator.id}))
+    # PostgreSQL, whose tables are empty here, finds one index of open files as good as another.
+    index = "ix_case_owner_turn" if db.engine.dialect.name == "sqlite" else "Index Scan using ix_case_"
+    said = "\n".join(plan(session, _owed(), {"staff_id": people.coordinator.id}))
+    assert index in said, said
+    assert "Seq Scan on case_file" not in said
 
 
 def test_the_board_finds_closed_files_by_when_they_were_closed(session, people):
