@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from crm.cases.searching import is_whole as search_is_whole
 from crm.cases.searching import rebuild as rebuild_search
 from crm.config import ROOT
-from crm.db import db, writing
+from crm.db import count_for_the_planner, db, writing
 from crm.partners.services import load_directory
 from crm.search import engine
 
@@ -38,6 +38,7 @@ def upgrade(app: Flask, revision: str = "head") -> None:
             db.session.commit()
             if not search_is_whole():
                 rebuild_search()
+            count_for_the_planner()  # of a new index SQLite knows nothing yet, and passes it by
 
 
 def downgrade(app: Flask, revision: str) -> None:
