@@ -113,6 +113,11 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def for_a_child(defaults: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that the product starts: this one's, and `defaults` for what it does not say."""
+    return {**defaults, **os.environ}
+
+
 def _data_dir(env: Mapping[str, str], problems: list[str]) -> Path:
     path = Path(env.get("CRM_DATA_DIR") or ROOT / "instance").expanduser().absolute()
     try:

@@ -8,6 +8,8 @@ import sys
 import time
 from types import FrameType
 
+from crm import config
+
 RESTART_PAUSE = 0.5
 MOST_DEATHS, WITHIN = 20, 1800.0  # seconds
 # The C library gives each thread a heap of its own, and each keeps what the largest page took. Threads that take turns, as Python's do, gain
@@ -58,7 +60,7 @@ def run(host: str, port: int, *, web_workers: int, with_worker: bool) -> int:
 
 
 def _started(command: list[str]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(command, env=ONE_HEAP | os.environ)  # noqa: S603
+    return subprocess.Popen(command, env=config.for_a_child(ONE_HEAP))  # noqa: S603
 
 
 def lately(deaths: list[float], now: float) -> list[float]:
