@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # types only: the layers are about imports at run time
     from crm.accounts.models import Staff
     from crm.bulk.actions import BulkAction
     from crm.cases.filters import Facet
+    from crm.cases.listing import ListColumn
     from crm.cases.models import Case
     from crm.cases.pipeline import Move, Refusal
     from crm.jobs import Job
@@ -80,6 +81,7 @@ class Feature:
     case_holds: "tuple[Callable[[Any, datetime], ColumnElement[bool]], ...]" = ()  # cases: what keeps a file from being forgotten
     case_turns: "tuple[Callable[[], Select[Any]], ...]" = ()  # cases: who holds a file
     case_facets: "tuple[Facet, ...]" = ()  # cases: what lists are narrowed by
+    case_columns: "tuple[ListColumn, ...]" = ()  # cases: what lists show
     bulk: "tuple[BulkAction, ...]" = ()  # bulk: what can be asked of many files at once
     search_text: "tuple[Searched, ...]" = ()  # search: what of files is found
     today: tuple[TodayPart, ...] = ()  # desk: the start page

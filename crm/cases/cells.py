@@ -17,13 +17,25 @@ from jinja2 import Template
 from markupsafe import Markup, escape
 
 from crm import clock
-from crm.cases.listing import COLUMNS, names_read
+from crm.cases.listing import SEPARATOR, columns, names_read
 from crm.i18n import gettext, language
 from crm.texts import words
 
 KEPT = 200  # compositions of columns
-_VOCABULARIES = ("stage", "turn", "language", "region", "locality", "sector", "legal_form", "project_stage", "source")
+_VOCABULARIES = (
+    "stage",
+    "turn",
+    "language",
+    "region",
+    "locality",
+    "sector",
+    "legal_form",
+    "project_stage",
+    "source",
+    "need",
+)
 _NAMED = re.compile(r"\b(row|words|said)\.(\w+)")
+_SPOKEN = re.compile(r"\brow\[(\w+)\]")  # what a row holds in both languages
 _PREFIX = {"row": "", "words": "words_", "said": "said_"}
 _HEAD = (
     '<td class="tick"><input type="checkbox" form="bulk" name="file" value="{{ row.reference }}" data-key="x" aria-label="{{ row.project or row.reference }}"></td>'
@@ -32,7 +44,7 @@ _HEAD = (
 )
 
 
-def rows_as_html(rows: Sequence[Any], columns: Sequence[str]) -> Markup:
+def rows_as_html(rows: Sequence[Any], shown: Sequence[str]) -> Markup:
     """The rows of a table, with the columns asked for in their order."""
     said = {
         "days": gettext("d"), "nobody": gettext("Nobody’s yet"), "late": gettext("Late"), "late_reply": gettext("Reply late"),
@@ -40,13 +52,14 @@ def rows_as_html(rows: Sequence[Any], columns: Sequence[str]) -> Markup:
     }  # fmt: skip
 
     def body() -> str:
+        known = [columns()[name] for name in shown]
         cells = [
-            f'<td data-name="{_literal(COLUMNS[name])}">{_source(f"cases/columns/{name}.html")}</td>'
-            for name in columns
+            f'<td data-name="{_literal(one.label)}">{_source(one.template or f"cases/columns/{one.name}.html")}</td>'
+            for one in known
         ]
         return f"<tr>{_HEAD}{''.join(cells)}</tr>"
 
-    return _rendered(("row", *columns), names_read(columns), body, rows, said=said, vocabularies=_VOCABULARIES)
+    return _rendered(("row", *shown), names_read(shown), body, rows, said=said, vocabularies=_VOCABULARIES)
 
 
 def cards_as_html(cards: Sequence[Any], back: str) -> Markup:
@@ -70,7 +83,7 @@ def _rendered(
     said: dict[str, str],
     vocabularies: Sequence[str],
 ) -> Markup:
-    context: dict[str, Any] = {"rows": rows, "today": clock.today()}
+    context: dict[str, Any] = {"rows": rows, "today": clock.today(), "separator": SEPARATOR}
     context |= {f"words_{name}": words(f"cases.{name}") for name in vocabularies}
     context |= {f"said_{name}": told for name, told in said.items()}
     return Markup(_composed(key, names, body).render(context))  # noqa: S704 - our own template, which escapes
@@ -86,9 +99,7 @@ def _composed(key: tuple[str, ...], names: Sequence[str], body: Callable[[], str
         if len(kept) >= KEPT:
             kept.clear()
         env: Any = current_app.jinja_env.overlay(autoescape=False, finalize=_escaped)
-        plain = _NAMED.sub(
-            lambda found: f"{_PREFIX[found[1]]}{found[2]}", body().replace("row[short]", f"short_{lang}")
-        )
+        plain = _NAMED.sub(lambda found: f"{_PREFIX[found[1]]}{found[2]}", _SPOKEN.sub(rf"\1_{lang}", body()))
         row = plain.replace("%s", _literal(base))
         kept[key, lang, base] = env.from_string(f"{{% for {', '.join(names)} in rows %}}{row}{{% endfor %}}")
     return kept[key, lang, base]

@@ -1,39 +1,84 @@
 """A page of the list of files: which columns, in which order, sorted how, from which file on. Pages follow each other by key, never by number."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, Integer, and_, bindparam, case, or_, select
+from sqlalchemy import ColumnElement, Date, Integer, and_, bindparam, case, func, or_, select
 
 from crm.accounts.models import Staff
 from crm.cases.filters import Filter, Shape, mark_of, may_list, together
-from crm.cases.models import Case, Contact, Project
+from crm.cases.models import Case, CaseNeed, Contact, Project
 from crm.cases.vocabulary import Stage
 from crm.db import UTCDateTime, counted, db
+from crm.feature import plugged
 from crm.i18n import lazy
 from crm.paging import read_key, write_key
 from crm.partners.models import Body
 
 PAGE = 50
 SHAPES = 400  # statements kept built
+
+
+@dataclass(frozen=True)
+class ListColumn:
+    """One column of a list of files: what it reads of a file beside what every list does, under names that no other column has, and what it
+    joins for that. Its cell is `template`, or the one of its name in `cases/columns/`.
+    """
+
+    name: str
+    label: Any
+    reads: tuple[Any, ...]
+    join: Callable[[Any], Any] = lambda files: files
+    template: str = ""
+
+
+def gathered(rows: Any) -> Any:
+    """Several texts of a file as one value of the list's own statement, SEPARATOR between them: the first column of `rows`, a select for
+    `Case.id`, in its order. Both databases add texts up in the order of a sorted subquery.
+    """
+    found = rows.correlate(Case).subquery()
+    return select(func.aggregate_strings(found.c[0], SEPARATOR)).correlate(Case).scalar_subquery()
+
+
+SEPARATOR = "\x1f"  # nobody types it; a text that held it would be shown as two
+_NEEDS = select(CaseNeed.need).where(CaseNeed.case_id == Case.id).order_by(CaseNeed.since, CaseNeed.need)
 COLUMNS = {
-    "person": lazy("Person"),
-    "stage": lazy("Stage"),
-    "turn": lazy("Whose turn"),
-    "owner": lazy("Owner"),
-    "received": lazy("Received"),
-    "step": lazy("Next step"),
-    "reply": lazy("Reply by"),
-    "language": lazy("Language"),
-    "region": lazy("Region"),
-    "borough": lazy("Borough or city"),
-    "field": lazy("Field"),
-    "form": lazy("Legal form"),
-    "project": lazy("Where the project stands"),
-    "source": lazy("Source"),
+    one.name: one
+    for one in (
+        ListColumn(
+            "person",
+            lazy("Person"),
+            (Contact.name.label("person"),),
+            lambda files: files.join(Contact, Contact.id == Case.contact_id),
+        ),
+        ListColumn("stage", lazy("Stage"), ()),
+        ListColumn(
+            "turn",
+            lazy("Whose turn"),
+            (Case.turn, Case.turn_since, Body.short_fr, Body.short_en),
+            lambda files: files.outerjoin(Body, Body.id == Case.turn_body_id),
+        ),
+        ListColumn(
+            "owner",
+            lazy("Owner"),
+            (Staff.name.label("owner"),),
+            lambda files: files.outerjoin(Staff, Staff.id == Case.owner_id),
+        ),
+        ListColumn("received", lazy("Received"), (Case.received_at, Case.reply_due_on, Case.first_reply_at)),
+        ListColumn("step", lazy("Next step"), (Case.next_step_on,)),
+        ListColumn("reply", lazy("Reply by"), (Case.reply_due_on, Case.first_reply_at)),
+        ListColumn("language", lazy("Language"), (Case.language,)),
+        ListColumn("region", lazy("Region"), (Project.region,)),
+        ListColumn("borough", lazy("Borough or city"), (Project.locality,)),
+        ListColumn("field", lazy("Field"), (Project.sector, Project.sector_other)),
+        ListColumn("form", lazy("Legal form"), (Project.legal_form,)),
+        ListColumn("project", lazy("Where the project stands"), (Project.stage.label("project_stage"),)),
+        ListColumn("source", lazy("Source"), (Case.source,)),
+        ListColumn("needs", lazy("Needs"), (gathered(_NEEDS).label("needs"),)),
+    )
 }
 USUAL = ("person", "stage", "turn", "owner", "received", "step")
 SORTS = {
@@ -43,6 +88,13 @@ SORTS = {
     "step": lazy("Next step, the earliest first"),
     "stage": lazy("Stage, in order"),
 }
+
+
+def columns() -> Mapping[str, ListColumn]:
+    """Every column, by name: those of files themselves, then those of other features."""
+    return COLUMNS | {one.name: one for one in plugged("case_columns")}
+
+
 RANK = case({stage.value: place for place, stage in enumerate(Stage)}, value=Case.stage)
 # What a page is sorted by, what kind of value that is, and how it is bound.
 _KEYS: dict[str, tuple[Any, type[Any], Any]] = {
@@ -56,7 +108,7 @@ _KEYS: dict[str, tuple[Any, type[Any], Any]] = {
 
 @dataclass(frozen=True)
 class Look:
-    """How a list is shown. `sort` is a key of SORTS, `columns` keys of COLUMNS in the order shown."""
+    """How a list is shown. `sort` is a key of SORTS, `columns` names of columns in the order shown."""
 
     sort: str = "new"
     columns: tuple[str, ...] = USUAL
@@ -68,10 +120,11 @@ class Look:
         sort, named = arguments.get("sort", "new"), arguments.get("cols", "")
         if sort not in SORTS:
             ignored.append("sort")
-        columns = tuple(dict.fromkeys(one for one in named.split(",") if one in COLUMNS))
-        if any(one not in COLUMNS for one in named.split(",") if one):
+        known = columns()
+        shown = tuple(dict.fromkeys(one for one in named.split(",") if one in known))
+        if any(one not in known for one in named.split(",") if one):
             ignored.append("cols")
-        return cls(sort if sort in SORTS else "new", columns or USUAL), ignored
+        return cls(sort if sort in SORTS else "new", shown or USUAL), ignored
 
     def pairs(self) -> list[tuple[str, str]]:
         """As an address writes it, what is usual left out."""
@@ -118,46 +171,25 @@ def page_of(
     return Page(rows[:limit], write_key(sort, wanted.stamp(), last.key, last.id), stray)
 
 
-# What each column reads of a file, beside what every list does.
-_READS: dict[str, tuple[Any, ...]] = {
-    "person": (Contact.name.label("person"),),
-    "turn": (Case.turn, Case.turn_since, Body.short_fr, Body.short_en),
-    "owner": (Staff.name.label("owner"),),
-    "received": (Case.received_at, Case.reply_due_on, Case.first_reply_at),
-    "step": (Case.next_step_on,),
-    "reply": (Case.reply_due_on, Case.first_reply_at),
-    "language": (Case.language,),
-    "region": (Project.region,),
-    "borough": (Project.locality,),
-    "field": (Project.sector, Project.sector_other),
-    "form": (Project.legal_form,),
-    "project": (Project.stage.label("project_stage"),),
-    "source": (Case.source,),
-}
-
-
-def _read_for(columns: Sequence[str]) -> dict[str, Any]:
+def _read_for(shown: Sequence[str]) -> dict[str, Any]:
     """What is read of each file for some columns, by name, in the order in which a row of the list holds it."""
+    known = columns()
     every: list[Any] = [Case.id, Case.reference, Case.stage, Project.name.label("project")]
-    every += [one for name in columns for one in _READS.get(name, ())]
+    every += [one for name in shown for one in known[name].reads]
     return {one.key: one for one in every}
 
 
-def names_read(columns: Sequence[str]) -> list[str]:
+def names_read(shown: Sequence[str]) -> list[str]:
     """The names of what a row of the list holds, in order."""
-    return [*_read_for(columns), "key"]
+    return [*_read_for(shown), "key"]
 
 
-def _reading(columns: Sequence[str], sort: str) -> Any:
+def _reading(shown: Sequence[str], sort: str) -> Any:
     """Files with what some columns show of them."""
-    read = _read_for(columns).values()
+    known, read = columns(), _read_for(shown).values()
     statement: Any = select(*read, _KEYS[sort][0].label("key")).join(Project, Project.id == Case.project_id)
-    if "person" in columns:
-        statement = statement.join(Contact, Contact.id == Case.contact_id)
-    if "owner" in columns:
-        statement = statement.outerjoin(Staff, Staff.id == Case.owner_id)
-    if "turn" in columns:
-        statement = statement.outerjoin(Body, Body.id == Case.turn_body_id)
+    for name in shown:
+        statement = known[name].join(statement)
     return statement
 
 

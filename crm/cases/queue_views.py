@@ -15,7 +15,7 @@ from crm.accounts.queries import active_case_team
 from crm.cases import saved
 from crm.cases.cells import rows_as_html
 from crm.cases.filters import ALL, FORGOTTEN, LATE_REPLY, LATE_STEP, ME, NOBODY, OPEN, Filter, facets
-from crm.cases.listing import COLUMNS, COUNTED, SORTS, Look, counts, page_of
+from crm.cases.listing import COUNTED, SORTS, Look, columns, counts, page_of
 from crm.cases.models import SavedView
 from crm.cases.vocabulary import Stage, Turn
 from crm.feature import once
@@ -106,7 +106,7 @@ def tools(wanted: Filter, look: Look, ignored: Sequence[str], on: str) -> dict[s
         "wanted": wanted,
         "look": look,
         "sorts": SORTS,
-        "columns": COLUMNS,
+        "columns": columns(),
         "on": on,
         "other_view": address_of(wanted, look, BOARD if on == LIST else LIST),
         "quick": [
@@ -150,13 +150,14 @@ def address_of_view(view: SavedView) -> str:
 
 def _arranged(arguments: Any) -> tuple[str, ...]:
     """The columns that were ticked, in the order of the numbers typed beside them; as listed where numbers are equal or none."""
-    ticked = [name for name in arguments.getlist("show") if name in COLUMNS]
+    known = list(columns())
+    ticked = [name for name in arguments.getlist("show") if name in known]
 
     def place(name: str) -> tuple[int, int]:
         typed = arguments.get(f"place_{name}", "")
         return (
             int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 4 else 999,
-            list(COLUMNS).index(name),
+            known.index(name),
         )
 
     return tuple(sorted(dict.fromkeys(ticked), key=place))

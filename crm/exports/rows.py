@@ -1,6 +1,6 @@
 """The files of a list as rows of a sheet, in the order of the list, read some hundreds at a time so that memory stays flat."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,14 +11,13 @@ from crm import clock
 from crm.accounts.models import Staff
 from crm.cases.filters import Filter
 from crm.cases.listing import COLUMNS as LISTED
-from crm.cases.listing import Look, page_of
-from crm.cases.models import Case, CaseNeed, Contact, Project
+from crm.cases.listing import SEPARATOR, Look, columns, page_of
+from crm.cases.models import Case, Contact, Project
 from crm.cases.queries import visible_to
 from crm.db import db
 from crm.i18n import format_phone, language, lazy
 from crm.partners.models import Body
 from crm.sheets import Value
-from crm.tags.models import CaseTag, Tag
 from crm.texts import words
 
 AT_ONCE, READ_AT_ONCE = 400, 5000
@@ -46,44 +45,56 @@ def _said(name: str, vocabulary: str) -> Any:
 
 
 def _turn(row: Any, said: Any) -> str:
-    held: str = getattr(row, f"short_{language()}") if row.turn == "body" else said["turn"].get(row.turn, "")
+    held: str = _spoken(row, "short") if row.turn == "body" else said["turn"].get(row.turn, "")
     return held or ""
+
+
+def _spoken(row: Any, name: str) -> Any:
+    return getattr(row, f"{name}_{language()}")
+
+
+def _all(gathered: str | None, said: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The texts that a list gathers of a file, or the words of these codes."""
+    for one in gathered.split(SEPARATOR) if gathered else ():
+        yield said[one] if said else one
 
 
 COLUMNS: dict[str, Column] = {
     "reference": Column(lazy("Reference"), _as_is("reference"), ("always",)),
     "project": Column(lazy("Project"), _as_is("project"), ("always",)),
-    "person": Column(LISTED["person"], _as_is("person"), ("person",)),
+    "person": Column(LISTED["person"].label, _as_is("person"), ("person",)),
     "email": Column(lazy("Email"), _as_is("email")),
     "phone": Column(lazy("Phone"), lambda row, _said: format_phone(row.phone, row.phone_extension)),
-    "language": Column(LISTED["language"], _said("language", "language"), ("language",)),
-    "stage": Column(LISTED["stage"], _said("stage", "stage"), ("stage",)),
+    "language": Column(LISTED["language"].label, _said("language", "language"), ("language",)),
+    "stage": Column(LISTED["stage"].label, _said("stage", "stage"), ("stage",)),
     "stage_since": Column(lazy("At this stage since"), _day("stage_since")),
-    "turn": Column(LISTED["turn"], _turn, ("turn",)),
+    "turn": Column(LISTED["turn"].label, _turn, ("turn",)),
     "turn_since": Column(lazy("Since"), _day("turn_since"), ("turn",)),
-    "owner": Column(LISTED["owner"], _as_is("owner"), ("owner",)),
-    "received": Column(LISTED["received"], _day("received_at"), ("received",)),
-    "reply": Column(LISTED["reply"], _as_is("reply_due_on"), ("reply",)),
+    "owner": Column(LISTED["owner"].label, _as_is("owner"), ("owner",)),
+    "received": Column(LISTED["received"].label, _day("received_at"), ("received",)),
+    "reply": Column(LISTED["reply"].label, _as_is("reply_due_on"), ("reply",)),
     "first_reply": Column(lazy("First reply"), _day("first_reply_at")),
-    "step": Column(LISTED["step"], _as_is("next_step_on"), ("step",)),
-    "region": Column(LISTED["region"], _said("region", "region"), ("region",)),
-    "borough": Column(LISTED["borough"], _said("locality", "locality"), ("borough",)),
+    "step": Column(LISTED["step"].label, _as_is("next_step_on"), ("step",)),
+    "region": Column(LISTED["region"].label, _said("region", "region"), ("region",)),
+    "borough": Column(LISTED["borough"].label, _said("locality", "locality"), ("borough",)),
     "field": Column(
-        LISTED["field"], lambda row, said: row.sector_other or said["sector"].get(row.sector, ""), ("field",)
+        LISTED["field"].label, lambda row, said: row.sector_other or said["sector"].get(row.sector, ""), ("field",)
     ),
-    "form": Column(LISTED["form"], _said("legal_form", "legal_form"), ("form",)),
-    "stands": Column(LISTED["project"], _said("project_stage", "project_stage"), ("project",)),
-    "source": Column(LISTED["source"], _said("source", "source"), ("source",)),
-    "needs": Column(lazy("Needs"), None),
-    "tags": Column(lazy("Tags"), None),
+    "form": Column(LISTED["form"].label, _said("legal_form", "legal_form"), ("form",)),
+    "stands": Column(LISTED["project"].label, _said("project_stage", "project_stage"), ("project",)),
+    "source": Column(LISTED["source"].label, _said("source", "source"), ("source",)),
+    "needs": Column(LISTED["needs"].label, lambda row, said: "; ".join(_all(row.needs, said["need"])), ("needs",)),
+    "bodies": Column(lazy("Referred to"), lambda row, _said: "; ".join(_all(_spoken(row, "bodies"))), ("body",)),
+    "tags": Column(lazy("Tags"), lambda row, _said: "; ".join(_all(row.tags)), ("tags",)),
     "closed": Column(lazy("Closed on"), _day("closed_at")),
     "closing_reason": Column(lazy("Closing reason"), _said("closing_reason", "closing_reason")),
     "description": Column(lazy("Description"), _as_is("description")),
     "summary": Column(lazy("Summary"), _as_is("summary")),
 }
 _VOCABULARIES = (
-    "language", "stage", "turn", "region", "locality", "sector", "legal_form", "project_stage", "source", "closing_reason",
+    "language", "stage", "turn", "region", "locality", "sector", "legal_form", "project_stage", "source", "closing_reason", "need",
 )  # fmt: skip
+GATHERED = ("needs", "tags", "body")  # columns of lists whose texts stand together
 
 
 def chosen(look: Look, *, everything: bool) -> list[str]:
@@ -98,22 +109,15 @@ def rows_of(staff: Staff, wanted: Filter, look: Look, names: Sequence[str]) -> I
     """The heads, then one row for each file. The database is held only while some hundreds are read."""
     yield [str(COLUMNS[name].label) for name in names]
     said = {name: words(f"cases.{name}") for name in _VOCABULARIES}
-    need_words = words("cases.need")
     staff_id, every = staff.id, _numbers(staff, wanted, look)
     for start in range(0, len(every), AT_ONCE):
         ids = every[start : start + AT_ONCE]
         found = {row.id: row for row in db.session.execute(_details(), {"ids": ids, "staff_id": staff_id})}
-        needs = _gathered(_needs(), ids) if "needs" in names else {}
-        tags = _gathered(_tags(), ids) if "tags" in names else {}
         db.session.rollback()  # nothing is held while the reader's line is slow
         for number in ids:
             if (row := found.get(number)) is None:
                 continue
-            lists = {
-                "needs": "; ".join(need_words[need] for need in needs.get(number, ())),
-                "tags": "; ".join(tags.get(number, ())),
-            }
-            yield [lists[name] if name in lists else COLUMNS[name].value(row, said) for name in names]
+            yield [COLUMNS[name].value(row, said) for name in names]
 
 
 def _numbers(staff: Staff, wanted: Filter, look: Look) -> list[int]:
@@ -129,27 +133,8 @@ def _numbers(staff: Staff, wanted: Filter, look: Look) -> list[int]:
             return list(found)
 
 
-def _gathered(statement: Any, ids: list[int]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    for case_id, value in db.session.execute(statement, {"ids": ids}):
-        found.setdefault(case_id, []).append(value)
-    return found
-
-
 def _ids() -> Any:
     return bindparam("ids", expanding=True)
-
-
-@cache
-def _needs() -> Select[*tuple[Any, ...]]:
-    of = select(CaseNeed.case_id, CaseNeed.need).where(CaseNeed.case_id.in_(_ids()))
-    return of.order_by(CaseNeed.since, CaseNeed.need)
-
-
-@cache
-def _tags() -> Select[*tuple[Any, ...]]:
-    of = select(CaseTag.case_id, Tag.name).join(Tag, Tag.id == CaseTag.tag_id)
-    return of.where(CaseTag.case_id.in_(_ids())).order_by(Tag.key)
 
 
 @cache
@@ -186,6 +171,7 @@ def _details() -> Select[*tuple[Any, ...]]:
             Staff.name.label("owner"),
             Body.short_fr,
             Body.short_en,
+            *(read for name in GATHERED for read in columns()[name].reads),
         )
         .join(Contact, Contact.id == Case.contact_id)
         .join(Project, Project.id == Case.project_id)

@@ -1,6 +1,8 @@
 """Plugs referrals into the product."""
 
 from crm.cases.filters import Facet
+from crm.cases.listing import ListColumn
+from crm.config import LANGUAGES
 from crm.feature import Feature, MergePart, Panel, TodayPart
 from crm.i18n import lazy
 from crm.outbox.kinds import MessageKind
@@ -47,6 +49,14 @@ feature = Feature(
     today=(TodayPart("bodies", "referrals/today.html", services.owed_answers),),
     case_turns=(services.turns,),
     case_facets=(Facet("body", lazy("Referred to"), services.bodies_to_choose, services.went_to),),
+    case_columns=(
+        ListColumn(
+            "body",
+            lazy("Referred to"),
+            tuple(services.where_they_went(lang).label(f"bodies_{lang}") for lang in LANGUAGES),
+            template="referrals/column.html",
+        ),
+    ),
     search_text=(Searched("referral", services.bodies_of_files, shown=1),),
     messages=(
         MessageKind(

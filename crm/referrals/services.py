@@ -15,6 +15,7 @@ from crm.accounts.services import by
 from crm.business_days import add_business_days, business_days_between
 from crm.cases import pipeline
 from crm.cases.filters import IS_OPEN
+from crm.cases.listing import gathered
 from crm.cases.merging import move_rows, return_rows
 from crm.cases.models import Case
 from crm.cases.pipeline import Move, Refusal
@@ -113,9 +114,19 @@ def bodies_to_choose() -> list[tuple[str, str]]:
 
 def went_to(codes: Any) -> ColumnElement[bool]:
     """Files that were sent to one of some bodies, or whose person contacts it themselves."""
-    kept = Referral.status.not_in((Status.DRAFT, Status.CONSENT_PENDING, Status.READY))
     theirs = aliased(Body)  # a list joins bodies for its own reasons
-    return exists().where(Referral.case_id == Case.id, kept, Referral.body_id == theirs.id, theirs.code.in_(codes))
+    return exists().where(Referral.case_id == Case.id, _WENT, Referral.body_id == theirs.id, theirs.code.in_(codes))
+
+
+_WENT = Referral.status.not_in((Status.DRAFT, Status.CONSENT_PENDING, Status.READY))
+
+
+def where_they_went(lang: str) -> Any:
+    """The short names of the bodies that a file went to, within a list of files, the first one first."""
+    theirs = aliased(Body)
+    went = select(getattr(theirs, f"short_{lang}")).join(Referral, Referral.body_id == theirs.id)
+    went = went.where(Referral.case_id == Case.id, _WENT).group_by(theirs.id)
+    return gathered(went.order_by(func.min(Referral.id)))
 
 
 def bodies_of_files() -> Select[*tuple[Any, ...]]:

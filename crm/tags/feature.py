@@ -1,6 +1,7 @@
 """Plugs tags into the product."""
 
 from crm.cases.filters import Facet
+from crm.cases.listing import ListColumn
 from crm.feature import Feature, Panel
 from crm.i18n import lazy
 from crm.tags import bulk, services
@@ -13,6 +14,7 @@ feature = Feature(
     panels=(Panel("facts", "tags/panel.html", rows=services.rows, shown=services.shown),),
     merge=(services.MERGE,),
     case_facets=(Facet("tag", lazy("Tag"), services.options, services.with_tag),),
+    case_columns=(ListColumn("tags", lazy("Tags"), (services.names().label("tags"),), template="tags/column.html"),),
     personal_data=(services.forget_all,),
     bulk=bulk.ACTIONS,
     event_sentences=tuple(

@@ -7,6 +7,7 @@ from sqlalchemy import Select, bindparam, delete, exists, func, select
 
 from crm.accounts.models import Staff
 from crm.accounts.services import by
+from crm.cases.listing import gathered
 from crm.cases.models import Case
 from crm.cases.queries import visible
 from crm.db import counted, db, save_over
@@ -42,6 +43,12 @@ def options() -> list[tuple[str, str]]:
 def with_tag(wanted: Any) -> Any:
     """Files that carry one of some tags."""
     return exists().where(CaseTag.case_id == Case.id, CaseTag.tag_id.in_(wanted))
+
+
+def names() -> Any:
+    """The names of a file's tags, within a list of files, in the order of their letters."""
+    carried = select(Tag.name).join(CaseTag, CaseTag.tag_id == Tag.id).where(CaseTag.case_id == Case.id)
+    return gathered(carried.order_by(Tag.key))
 
 
 def rows() -> Select[*tuple[Any, ...]]:

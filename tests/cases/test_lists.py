@@ -11,15 +11,16 @@ from werkzeug.datastructures import MultiDict
 from bench.lists import NAMED, drawn
 from crm import clock, demo
 from crm.cases.filters import Filter, facets, together
-from crm.cases.listing import COLUMNS, COUNTED, SORTS, USUAL, Look, _counts, _statement, count, counts, page_of
+from crm.cases.listing import COUNTED, SORTS, USUAL, Look, _counts, _statement, columns, count, counts, page_of
 from crm.cases.models import Case, CaseNeed, CaseReader
 from crm.cases.queue_views import QUICK
-from crm.cases.vocabulary import Stage, Turn
+from crm.cases.services import set_needs
+from crm.cases.vocabulary import Need, Stage, Turn
 from crm.db import db
 from crm.partners.models import Body
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
-from crm.tags.services import named
+from crm.tags.services import named, put_on
 from tests.support.pages import words
 from tests.support.plans import as_if_full, plan
 
@@ -246,9 +247,41 @@ def test_columns_are_chosen_and_put_in_order(two, people, signed_in):
     heads = re.findall(r'<th scope="col">([^<]+)</th>', page)
     assert heads == ["Projet", "Région", "Personne", "Étape"]
     browser.get("/staff/cases?arrange=1", status=303)
-    every = ",".join(COLUMNS)
-    assert len(re.findall(r'<th scope="col">', browser.get(f"/staff/cases?cols={every}").text)) == len(COLUMNS) + 1
+    every = list(columns())
+    assert {"needs", "tags", "body"} < set(every)
+    shown = browser.get(f"/staff/cases?cols={','.join(every)}").text
+    assert len(re.findall(r'<th scope="col">', shown)) == len(every) + 1
     assert Look.read(MultiDict({"cols": ""}))[0].columns == USUAL
+
+
+def test_what_a_file_has_several_of_stands_in_one_cell_in_order(make, people, session, signed_in):
+    """Needs as they came, tags by their letters, organizations as the file went to them, none twice and none it did not go to yet."""
+    case = make.case_at(Stage.PLANNING, owner=people.adviser)
+    set_needs(case, [Need.FORM, Need.GOVERNANCE])
+    for name in ("Zèbre", "Écologie", "alpha, bêta"):
+        put_on(case, named(name), people.adviser)
+    first, second, third = make.body("ville-montreal"), make.body("cdrq"), make.body("fondaction")
+    refused = make.referral(case, first)
+    refused.status = Status.DECLINED
+    session.flush()
+    make.referral(case, second)
+    make.referral(case, first)
+    make.referral(case, third, sent=False)
+    make.case(owner=people.adviser, name="Sans rien")
+    session.commit()
+    for person, needs in (
+        (people.adviser, "Choisir une forme juridique, Gouvernance, membres et règlements"),
+        (people.other_adviser, "Choosing a legal form, Governance, members and by-laws"),
+    ):
+        page = signed_in(person).get("/staff/cases?cols=needs,tags,body,turn").text
+        row = next(one for one in re.findall(r"<tr>.*?</tr>", page, re.DOTALL) if case.reference in one)
+        cells = [words(one).strip() for one in re.findall(r"<td data-name[^>]*>(.*?)</td>", row, re.DOTALL)]
+        assert cells[:2] == [needs, "alpha, bêta Écologie Zèbre"]
+        assert re.fullmatch("(Ville de Montréal|City of Montréal), CDRQ", cells[2])
+        nothing = next(one for one in re.findall(r"<tr>.*?</tr>", page, re.DOTALL) if "Sans rien" in one)
+        assert [
+            words(one).strip() for one in re.findall(r"<td data-name[^>]*>(.*?)</td>", nothing, re.DOTALL)[1:3]
+        ] == ["", ""]
 
 
 def test_a_filter_goes_along_and_is_taken_away_one_by_one(two, people, signed_in):
@@ -330,7 +363,7 @@ def test_what_people_typed_is_shown_as_text_in_every_cell_and_card(make, people,
     session.commit()
     browser = signed_in(people.adviser)
     for address, typed in (
-        (f"/staff/cases?cols={','.join(COLUMNS)}", "PCSA"),
+        (f"/staff/cases?cols={','.join(columns())}", "PCSA"),
         ("/staff/cases/board", "PCA"),
     ):
         page = browser.get(address).text

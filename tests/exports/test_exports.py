@@ -93,6 +93,16 @@ def test_the_workbook_has_real_types_and_nothing_that_runs(make, people, session
     assert line["Téléphone"].startswith("514")
 
 
+def test_what_a_file_has_several_of_leaves_with_the_columns_that_show_it(make, people, session, browser):
+    case = make.referral().case
+    for name in ("Zèbre", "Écologie"):
+        tags.put_on(case, tags.named(name), people.adviser)
+    session.commit()
+    heads, row = read_csv(taken(browser, "cols=body,tags", kind="csv"))
+    assert heads == ["Référence", "Projet", "Mis en relation avec", "Étiquettes"]
+    assert row[2:] == ["CDRQ", "Écologie; Zèbre"]
+
+
 def test_a_password_and_a_reason_are_asked_and_tries_are_counted(make, people, session, browser):
     make.case(owner=people.adviser)
     page = words(ask(browser, status=422, reason="", password="").text)

@@ -15,6 +15,7 @@ from flask import Blueprint
 from crm.app import FEATURES
 from crm.bulk.actions import BulkAction
 from crm.cases.filters import Facet
+from crm.cases.listing import ListColumn
 from crm.config import ROOT
 from crm.feature import Feature, MergePart, Panel, TodayPart
 from crm.jobs import Job
@@ -39,6 +40,7 @@ ASKED_BY = {
     "case_turns": "cases",
     "today": "desk",
     "case_facets": "cases",
+    "case_columns": "cases",
     "bulk": "bulk",
     "search_text": "search",
     "messages": "outbox",
@@ -61,7 +63,7 @@ def said(offer: object) -> str:
             return f"`{offer.kind}`"
         case TodayPart():
             return f"`{offer.template}`"
-        case Facet():
+        case Facet() | ListColumn():
             return f"`{offer.name}`"
         case Searched():
             return f"`{offer.kind or 'what a file is'}`"
