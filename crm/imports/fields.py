@@ -12,14 +12,18 @@ from typing import Any
 
 from crm.duplicates.matching import folded
 from crm.formats import read_email, read_neq, read_phone
+from crm.tags.services import MOST_ON_A_FILE, read_name
 
 NOTE = "note"
+NEW = "new"  # said of a word: it becomes a tag of its own
 LEFT_OUT = ""
 LONGEST = {"name": 120, "project": 120, "description": 5000, "next_step": 200, "number": 60}
 NEAR = 72  # of 100
 # What our own report of rows adds to a sheet that is corrected and brought back.
 REPORT = frozenset({"ligne", "row", "quoi", "what", "pourquoi", "why"})
-MAY_BE_BLANK = frozenset({"owner", "locality", "closing_reason"})
+MAY_BE_BLANK = frozenset({"owner", "locality", "closing_reason", "tags"})
+NUMBERED = frozenset({"owner", "tags"})  # fields whose codes are numbers, which nobody writes in a sheet
+LISTED = frozenset({"needs", "tags"})  # fields of which a cell may hold several words
 FARTHEST = 730  # days ahead that somebody may plan
 FIRST_DAY = date(1990, 1, 1)
 # Where the words of a field are, and what stands in a blank cell unless somebody says otherwise.
@@ -35,6 +39,7 @@ WORDS = {
     "region": "cases.region",
     "locality": "cases.locality",
     "needs": "cases.need",
+    "tags": "",
 }
 BLANK = {
     "language": "fr",
@@ -48,15 +53,16 @@ BLANK = {
     "region": "06",
     "locality": "",
     "needs": "unknown",
+    "tags": "",
 }
 DATES = ("received", "closed", "next_step_on")
 FIELDS = (
     "name", "email", "phone", "language",
-    "project", "description", "sector", "project_stage", "legal_form", "neq", "region", "locality", "needs",
+    "project", "description", "sector", "project_stage", "legal_form", "neq", "region", "locality", "needs", "tags",
     "number", "received", "source", "stage", "owner", "closed", "closing_reason", "next_step", "next_step_on",
     NOTE,
 )  # fmt: skip
-SEVERAL = frozenset({NOTE, "needs", "description"})  # fields that several columns may feed
+SEVERAL = frozenset({NOTE, "needs", "tags", "description"})  # fields that several columns may feed
 # Titles that sheets give to columns, folded; the words of our own labels are known beside these.
 TITLES = {
     "name": "nom|nom complet|prenom et nom|nom et prenom|contact|personne|personne contact|personne ressource|promoteur|promotrice|promoteurs"
@@ -73,6 +79,7 @@ TITLES = {
     "region": "region|region administrative",
     "locality": "arrondissement|ville|quartier|borough|city|municipalite",
     "needs": "besoins|besoin|needs|need|demande|besoins exprimes",
+    "tags": "etiquette|etiquettes|mot cle|mots cles|categorie|categories|cohorte|tag|tags|keyword|keywords|category|categories|cohort",
     "number": "no|numero|no dossier|numero de dossier|id|identifiant|number|file number|case number|reference",
     "received": "date|date de reception|recu le|date de la demande|date de contact|premier contact|date du premier contact|date d entree|received"
     "|received on|request date|first contact|created|date created|created at",
@@ -206,7 +213,7 @@ def guessed(titles: Sequence[str], labels: Mapping[str, str]) -> dict[int, str]:
 def known_words(labels: Mapping[str, Mapping[str, Sequence[str]]]) -> dict[str, dict[str, str]]:
     """The code of each word, by field: codes, the labels of both languages (`labels`) and what sheets say.
 
-    A word that stands for two codes is not known: somebody is asked. The number of a colleague is nobody's name.
+    A word that stands for two codes is not known: somebody is asked. The number of a colleague or of a tag is nobody's name.
     """
     found: dict[str, dict[str, str]] = {}
     for name, codes in labels.items():
@@ -216,7 +223,7 @@ def known_words(labels: Mapping[str, Mapping[str, Sequence[str]]]) -> dict[str, 
             words.update(dict.fromkeys(said.split("|") if said else (), code))
         ours: dict[str, set[str]] = {}
         for code, said_so in codes.items():
-            for word in said_so if name == "owner" else (code, *said_so):
+            for word in said_so if name in NUMBERED else (code, *said_so):
                 ours.setdefault(folded(word), set()).add(code)
         for word, meant in ours.items():
             if len(meant) == 1:
@@ -252,7 +259,7 @@ def split(cell: str) -> list[str]:
 
 def words_of(name: str, cell: str) -> list[str]:
     """The words of a cell that are looked up for a field."""
-    return split(cell) if name == "needs" else [cell] if cell else []
+    return split(cell) if name in LISTED else [cell] if cell else []
 
 
 def read_date(cell: str, days: str) -> date | None:
@@ -364,17 +371,28 @@ def _read_text(row: Reading, name: str, given: Sequence[tuple[str, str]]) -> Non
 
 
 def _read_words(row: Reading, name: str, given: Sequence[tuple[str, str]], plan: Plan, known: Known) -> None:
-    chosen, codes = plan.words.get(name, {}), list[str]()
+    chosen, codes, new = plan.words.get(name, {}), list[str](), list[str]()
     for title, cell in given:
         for word in words_of(name, cell):
             key = folded(word)
             code = chosen.get(key, known.get(name, {}).get(key))
+            if code == NEW and name == "tags":
+                tag = read_name(word)
+                if tag and len(new) + len(codes) < MOST_ON_A_FILE:
+                    new.append(tag)
+                else:
+                    row.remarks.append((title, word))
+                continue
             if code:
                 codes.append(code)
             if code is None or key in chosen:  # what was chosen for a word may say less than the word did
                 row.remarks.append((title, word))
-    codes = list(dict.fromkeys(codes)) or [code for code in (plan.blank.get(name, ""),) if code]
-    row.values[name] = codes if name == "needs" else codes[0] if codes else ""
+    codes = list(dict.fromkeys(codes))
+    if not codes and not new:
+        codes = [code for code in (plan.blank.get(name, ""),) if code]
+    row.values[name] = codes if name in LISTED else codes[0] if codes else ""
+    if name == "tags":
+        row.values["new_tags"] = list(dict.fromkeys(new))
 
 
 def _read_date(row: Reading, name: str, given: Sequence[tuple[str, str]], plan: Plan, today: date) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from crm import clock
@@ -28,6 +28,7 @@ from crm.imports import fields, services
 from crm.imports import writing as files
 from crm.imports.fields import Plan, Reading
 from crm.imports.models import Import, ImportKey, ImportRow, ImportState, ImportTrait, RowState
+from crm.tags.models import Tag
 from crm.texts.facts import programme
 
 log = logging.getLogger(__name__)
@@ -307,8 +308,9 @@ def _make_some(number: int, most: int) -> bool:
         left = _first(services.to_make(number)) is not None
         if not left:
             services.turn(number, {ImportState.RUNNING}, ImportState.DONE, ended_at=clock.now())
-            services.quietly(delete(ImportTrait).where(ImportTrait.import_id == number))
         db.session.commit()
+        if not left:
+            services.forget_traits(number)
     return left
 
 
@@ -355,8 +357,8 @@ def _make(number: int, rows: Sequence[Read], setting: files.Setting) -> None:
 
 def _setting(run: Import) -> files.Setting:
     duty, team = duty_person(), frozenset(number for number, _ in active_case_team())
-    prefix = programme().reference_prefix
-    return files.Setting(run.id, run.actor_id, prefix, team, duty.id if duty else None, clock.now())
+    prefix, tags = programme().reference_prefix, frozenset(db.session.scalars(select(Tag.id)))
+    return files.Setting(run.id, run.actor_id, prefix, team, tags, duty.id if duty else None, clock.now())
 
 
 # --- taking back -----------------------------------------------------------------------------------------------------
@@ -371,14 +373,13 @@ def _take_back_some(number: int, most: int) -> bool:
         rows = _next(made, ImportRow.place.desc(), most or TAKEN_BACK_AT_ONCE)
         if not rows:
             services.turn(number, {ImportState.UNDOING}, ImportState.UNDONE, ended_at=clock.now())
-            # What was taken back is nobody's to keep.
-            taken_back = (ImportRow.import_id == number, ImportRow.state == RowState.REMOVED)
-            services.quietly(update(ImportRow).where(*taken_back).values(cells=[]))
-            services.quietly(delete(ImportTrait).where(ImportTrait.import_id == number))
             db.session.commit()
+            services.forget_traits(number)
             return False
         gone = files.take_back(files.untouched(row.case_id for row in rows if row.case_id))
         for row in rows:
             row.state = RowState.REMOVED if row.case_id in gone else RowState.KEPT
+            if row.state is RowState.REMOVED:  # what was taken back is nobody's to keep
+                row.cells = []
         db.session.commit()
     return True

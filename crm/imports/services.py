@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from crm import clock
@@ -23,10 +23,12 @@ from crm.imports import writing as files
 from crm.imports.fields import Plan
 from crm.imports.models import Import, ImportPlan, ImportRow, ImportState, ImportTrait, RowState
 from crm.imports.reading import TALL, Sheet, SheetError
+from crm.tags.services import options
 from crm.texts import group, text
 
 log = logging.getLogger(__name__)
 STORED_AT_ONCE = 500
+CHANGED_AT_ONCE = 2000  # rows changed or destroyed in one statement: nobody waits longer to write
 UNDO_WITHIN = timedelta(days=30)
 UNUSED_FOR = timedelta(days=7)
 CHANGING = frozenset({ImportState.MAPPING, ImportState.CHECKED})  # while what the columns hold can still be said
@@ -130,7 +132,8 @@ def labels_of_words() -> dict[str, dict[str, list[str]]]:
         for name, prefix in fields.WORDS.items()
         if prefix
     }
-    return found | {"owner": {str(number): [name] for number, name in active_case_team()}}
+    tags = {number: [name] for number, name in options()}
+    return found | {"owner": {str(number): [name] for number, name in active_case_team()}, "tags": tags}
 
 
 def known() -> dict[str, dict[str, str]]:
@@ -162,7 +165,9 @@ def _all_cells(run: Import) -> Iterable[Any]:
 
 
 def set_plan(run: Import, plan: Plan, seen_version: int) -> bool:
-    """Say how a sheet is read; every row is to be looked at anew. False when somebody said otherwise, or went on, meanwhile."""
+    """Say how a sheet is read; every row is to be looked at anew, once the rehearsal begins. False when somebody said otherwise, or went on,
+    meanwhile.
+    """
     if run.state not in CHANGING:
         raise RefusedError(text("imports.refusal.begun"))
     as_seen = (Import.id == run.id, Import.version == seen_version, Import.state.in_(list(CHANGING)))
@@ -170,12 +175,7 @@ def set_plan(run: Import, plan: Plan, seen_version: int) -> bool:
         update(Import).where(*as_seen).values(plan=plan.kept(), state=ImportState.MAPPING, version=Import.version + 1)
     )
     db.session.expire(run)
-    if not saved:
-        return False
-    mine = (ImportRow.import_id == run.id, ImportRow.state != RowState.UNREAD, ImportRow.case_id.is_(None))
-    quietly(update(ImportRow).where(*mine).values(state=RowState.UNREAD, told=None, wanted=False))
-    quietly(delete(ImportTrait).where(ImportTrait.import_id == run.id))
-    return True
+    return bool(saved)
 
 
 def quietly(statement: Any) -> int:
@@ -221,15 +221,55 @@ def turn(number: int, before: Iterable[ImportState], after: ImportState, **more:
 
 
 def begin_checking(run: Import) -> bool:
-    """Begin the rehearsal; False when it is under way or past."""
-    return turn(run.id, {ImportState.MAPPING}, ImportState.CHECKING)
+    """Begin the rehearsal; False when it is under way or past. What an earlier one found is forgotten first, some rows at a time. Commits."""
+    number = run.id
+    looked_at = update(ImportRow).where(*_some_rows(number, ImportRow.state != RowState.UNREAD))
+    anew = looked_at.values(state=RowState.UNREAD, told=None, wanted=False)
+    while _held(number, {ImportState.MAPPING}):
+        if not quietly(anew) and not quietly(_some_traits(number)):
+            return turn(number, {ImportState.MAPPING}, ImportState.CHECKING)
+        db.session.commit()
+    return False
+
+
+def _held(number: int, states: Iterable[ImportState]) -> bool:
+    """Hold an import until the transaction ends, when it stands so."""
+    mine = select(Import.id).where(Import.id == number, Import.state.in_(list(states)))
+    return db.session.scalar(mine.with_for_update()) is not None
+
+
+def _some_traits(number: int) -> Any:
+    """Destroys some of what rows of a sheet are found under."""
+    some = select(ImportTrait.trait).where(ImportTrait.import_id == number).limit(CHANGED_AT_ONCE)
+    return delete(ImportTrait).where(ImportTrait.import_id == number, ImportTrait.trait.in_(some.scalar_subquery()))
+
+
+def _some_rows(number: int, *which: Any) -> tuple[Any, ...]:
+    """The condition of some rows of a sheet."""
+    some = select(ImportRow.place).where(ImportRow.import_id == number, *which).limit(CHANGED_AT_ONCE)
+    return ImportRow.import_id == number, ImportRow.place.in_(some.scalar_subquery())
+
+
+def _in_parts(statement: Any) -> None:
+    """Run a statement that meets some rows, until none are left. Commits."""
+    while quietly(statement):
+        db.session.commit()
+
+
+def forget_traits(number: int) -> None:
+    """What rows are found under is of no use once they are imported or taken back. Commits."""
+    _in_parts(_some_traits(number))
 
 
 def begin(run: Import) -> bool:
-    """From here on files are made until the last row; False when it was begun before."""
-    chosen = (ImportRow.import_id == run.id, ImportRow.state == RowState.LIKE, ImportRow.wanted.is_(True))
-    quietly(update(ImportRow).where(*chosen).values(state=RowState.NEW))
-    return turn(run.id, {ImportState.CHECKED}, ImportState.RUNNING, started_at=clock.now())
+    """From here on files are made until the last row; False when it was begun before. Commits."""
+    number = run.id
+    chosen = _some_rows(number, ImportRow.state == RowState.LIKE, ImportRow.wanted.is_(True))
+    while _held(number, {ImportState.CHECKED}):
+        if not quietly(update(ImportRow).where(*chosen).values(state=RowState.NEW)):
+            return turn(number, {ImportState.CHECKED}, ImportState.RUNNING, started_at=clock.now())
+        db.session.commit()
+    return False
 
 
 def may_undo(run: Import) -> bool:
@@ -245,10 +285,22 @@ def begin_undoing(run: Import) -> bool:
     return turn(run.id, {ImportState.RUNNING, ImportState.DONE}, ImportState.UNDOING)
 
 
-def discard(run: Import) -> bool:
-    """Destroy a sheet of which no file was made."""
-    unused = [ImportState.READING, ImportState.MAPPING, ImportState.CHECKING, ImportState.CHECKED]
-    return bool(quietly(delete(Import).where(Import.id == run.id, Import.state.in_(unused))))
+def discard(number: int) -> bool:
+    """Destroy a sheet of which no file was made; False when some are. Commits.
+
+    First it is as if it were still being read, so that nobody goes on with it; interrupted, it is destroyed when it is old.
+    """
+    if not turn(number, _UNUSED, ImportState.READING):
+        return False
+    db.session.commit()
+    _in_parts(delete(ImportRow).where(*_some_rows(number)))
+    forget_traits(number)
+    quietly(delete(Import).where(Import.id == number))
+    db.session.commit()
+    return True
+
+
+_UNUSED = (ImportState.READING, ImportState.MAPPING, ImportState.CHECKING, ImportState.CHECKED)
 
 
 def numbers(run: Import) -> dict[str, int]:
@@ -272,13 +324,15 @@ def to_make(number: int) -> tuple[Any, ...]:
 
 
 def want(run: Import, places: Iterable[int] | None, *, wanted: bool) -> None:
-    """Make files of rows that look like others all the same, or not: those named, or all of them."""
+    """Make files of rows that look like others all the same, or not: those named, or all of them. Commits when it is all of them."""
     if run.state is not ImportState.CHECKED:
         raise RefusedError(text("imports.refusal.begun"))
-    which = [ImportRow.import_id == run.id, ImportRow.state == RowState.LIKE]
-    if places is not None:
-        which.append(ImportRow.place.in_(list(places)))
-    quietly(update(ImportRow).where(*which).values(wanted=wanted))
+    alike = (ImportRow.state == RowState.LIKE, ImportRow.wanted.is_(not wanted))
+    changed = update(ImportRow).values(wanted=wanted)
+    if places is None:
+        _in_parts(changed.where(*_some_rows(run.id, *alike)))
+    else:
+        quietly(changed.where(ImportRow.import_id == run.id, ImportRow.place.in_(list(places)), *alike))
 
 
 def worked_on(run: Import) -> int:
@@ -291,16 +345,24 @@ def worked_on(run: Import) -> int:
 
 
 def forget_old() -> int:
-    """Job: sheets that nobody went on with, and the rows of sheets that can no longer be taken back. Returns how many sheets."""
+    """Job: sheets that nobody went on with, and the rows of sheets that can no longer be taken back. Returns how many sheets. Commits."""
     now = clock.now()
-    unused = [ImportState.READING, ImportState.MAPPING, ImportState.CHECKED]
-    gone = quietly(delete(Import).where(Import.state.in_(unused), Import.made_at < now - UNUSED_FOR))
-    ended = Import.state.in_([ImportState.DONE, ImportState.UNDONE]) & (Import.ended_at < now - UNDO_WITHIN)
-    old = db.session.scalars(select(Import).where(ended, Import.numbers.is_(None)).limit(20)).all()
+    idle = Import.state.in_([state for state in _UNUSED if state not in UNDER_WAY])
+    unused = db.session.scalars(select(Import.id).where(idle, Import.made_at < now - UNUSED_FOR)).all()
+    for number in unused:
+        discard(number)
+    ended = Import.state.in_([ImportState.DONE, ImportState.UNDONE])
+    found = exists().where(ImportTrait.import_id == Import.id)
+    for number in db.session.scalars(select(Import.id).where(ended, found)).all():  # a process died before it was done
+        forget_traits(number)
+    kept = exists().where(ImportRow.import_id == Import.id)
+    old = db.session.scalars(select(Import).where(ended, Import.ended_at < now - UNDO_WITHIN, kept).limit(20)).all()
     for run in old:
-        run.numbers = {state: number for state, number in numbers(run).items() if number}
-        quietly(delete(ImportRow).where(ImportRow.import_id == run.id))
-    return gone + len(old)
+        if run.numbers is None:
+            run.numbers = {state: number for state, number in numbers(run).items() if number}
+            db.session.commit()
+        _in_parts(delete(ImportRow).where(*_some_rows(run.id)))
+    return len(unused) + len(old)
 
 
 # --- reads -----------------------------------------------------------------------------------------------------------

@@ -41,6 +41,8 @@ from crm.imports.models import Import, ImportRow, ImportState, RowState
 from crm.imports.reading import SheetError, read_csv, read_xlsx
 from crm.security import takes_files
 from crm.sheets import write_csv
+from crm.tags.services import options as tags
+from crm.tags.services import read_name
 from crm.texts import choices, text
 
 bp = Blueprint("imports", __name__, url_prefix="/staff/imports")
@@ -177,6 +179,7 @@ def _columns_page(run: Import, plan: Plan, form: KeepForm, error: str = "", stat
         offered=[(name, text(f"imports.field.{name}")) for name in fields.FIELDS],
         blanks=[(name, text(f"imports.field.{name}"), _options(name), plan.blank[name]) for name in wordy],
         kept=services.plan_kept(run),
+        empty={"owner": gettext("Nobody yet"), "locality": gettext("Not known"), "tags": gettext("No tag")},
     )
     return make_response(body, status)
 
@@ -185,6 +188,8 @@ def _options(name: str) -> Sequence[tuple[str, str]]:
     """The codes of a field with their words, for a choice."""
     if name == "owner":
         return [(str(number), who) for number, who in active_case_team()]
+    if name == "tags":
+        return tags()
     return choices(fields.WORDS[name])
 
 
@@ -270,8 +275,8 @@ def _words_page(run: Import) -> Response:
         (
             name,
             text(f"imports.field.{name}"),
-            _options(name),
-            [(word, folded(word), times, _nearest(word, labels[name])) for word, times in words],
+            _meanings(name),
+            [(word, folded(word), times, _nearest(name, word, labels[name])) for word, times in words],
         )
         for name, words in services.unknown_words(run, plan).items()
     ]
@@ -279,9 +284,14 @@ def _words_page(run: Import) -> Response:
     return make_response(render_template("imports/words.html", run=run, unknown=unknown, chosen=chosen))
 
 
-def _nearest(word: str, labels: Mapping[str, Sequence[str]]) -> str:
-    """The code whose words are nearest to one that is not understood, for a first choice; none when nothing is near."""
-    return fields.nearest(word, labels)
+def _meanings(name: str) -> Sequence[tuple[str, str]]:
+    """What a word may be said to mean: a code of its field, or a tag that is not there yet."""
+    return [(fields.NEW, gettext("A new tag")), *_options(name)] if name == "tags" else _options(name)
+
+
+def _nearest(name: str, word: str, labels: Mapping[str, Sequence[str]]) -> str:
+    """The code whose words are nearest to one that is not understood, for a first choice; none when nothing is near, but for a tag."""
+    return fields.nearest(word, labels) or (fields.NEW if name == "tags" and read_name(word) else "")
 
 
 @bp.post("/<int:number>/words")
@@ -294,7 +304,7 @@ def words(number: int) -> Response:
     chosen: dict[str, dict[str, str]] = {name: dict(known) for name, known in Plan.of(run.plan).words.items()}
     for key, code in request.form.items():
         _, name, word = [*key.split(":", 2), "", ""][:3]
-        if key.startswith("word:") and name in fields.WORDS and (not code or code in dict(_options(name))):
+        if key.startswith("word:") and name in fields.WORDS and (not code or code in dict(_meanings(name))):
             chosen.setdefault(name, {})[word] = code
     if not services.set_plan(
         run, replace(Plan.of(run.plan), words=chosen), forms.seen_version(request.form.get("version"))
@@ -476,9 +486,8 @@ def undo(number: int) -> Response:
 @coordinators
 def discard(number: int) -> Response:
     """Destroy a sheet of which nothing was made."""
-    if not services.discard(_run_or_404(number)):
+    if not services.discard(_run_or_404(number).id):
         raise RefusedError(text("imports.refusal.begun"))
-    db.session.commit()
     flash(gettext("The sheet was thrown away. No file was made of it."))
     return redirect(url_for("imports.all_imports"), 303)
 

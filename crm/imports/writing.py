@@ -43,12 +43,15 @@ from crm.db import db, touched
 from crm.duplicates.matching import keys
 from crm.duplicates.models import LikePair, MatchKey
 from crm.duplicates.services import traits_of
+from crm.errors import RefusedError
 from crm.imports.fields import Reading
 from crm.imports.models import ImportKey
 from crm.reminders import rules
 from crm.reminders.models import FollowUp, State
 from crm.search import services as search
 from crm.search.models import SearchFile, SearchText
+from crm.tags import services as tags
+from crm.tags.models import CaseTag
 from crm.texts import text
 from crm.timeline.models import ActorKind, Event, EventDetail
 from crm.timeline.services import record
@@ -61,12 +64,15 @@ LONGEST_NOTE = 20_000  # signs: what a form can edit
 
 @dataclass(frozen=True)
 class Setting:
-    """What all files of one import share; people by number. `owners` are those who may be responsible."""
+    """What all files of one import share; people by number. `owners` are those who may be responsible, `tags` the
+    tags there are.
+    """
 
     run_id: int
     actor_id: int
     prefix: str
     owners: frozenset[int]
+    tags: frozenset[int]
     duty_id: int | None
     now: datetime
 
@@ -90,6 +96,7 @@ def write(rows: Sequence[tuple[int, Reading]], setting: Setting) -> list[Case]:
         case.next_step_on = min((one.due_on for one in planned), default=None)
     db.session.add_all(cases)
     db.session.flush()
+    _tag([(case, reading.values) for case, (_, reading) in zip(cases, rows, strict=True)], setting)
     noted = list[tuple[Case, Event, str]]()
     for case, planned, (line, reading) in zip(cases, steps, rows, strict=True):
         _around(case, planned, line, reading.values, setting)
@@ -202,6 +209,28 @@ def _around(case: Case, steps: Sequence[FollowUp], line: int, values: Mapping[st
     record(OPENED, case_id=case.id, actor=setting.by, codes=codes, at=setting.now)
 
 
+def _tag(files: Iterable[tuple[Case, Mapping[str, Any]]], setting: Setting) -> None:
+    """The tags of files. What can be no tag, the team having as many as it may, is kept in the note."""
+    made: dict[str, int | None] = {}
+    for case, values in files:
+        carried = {number for code in values["tags"] if (number := int(code)) in setting.tags}
+        for name in values["new_tags"]:
+            if name not in made:
+                made[name] = _tag_named(name)
+            if (tag := made[name]) is not None:
+                carried.add(tag)
+            else:
+                values["notes"].append((text("imports.field.tags"), name))
+        db.session.add_all(CaseTag(case_id=case.id, tag_id=number) for number in sorted(carried)[: tags.MOST_ON_A_FILE])
+
+
+def _tag_named(name: str) -> int | None:
+    try:
+        return tags.named(name).id
+    except RefusedError:
+        return None
+
+
 def _steps(case: Case, values: Mapping[str, Any], setting: Setting) -> list[FollowUp]:
     """What is to be done: what the sheet says, otherwise what our rules plan on entering the stage today (truth 1)."""
     if case.stage is Stage.CLOSED:
@@ -297,6 +326,7 @@ def _destroy(case_ids: Sequence[int]) -> None:
 
 
 _GO_ALONG: tuple[Any, ...] = (
+    CaseTag,
     CaseNeed,
     CaseReading,
     StageSpell,

@@ -92,9 +92,16 @@ def named(typed: str) -> Tag:
     return tag
 
 
-def _name(typed: str) -> str:
+def read_name(typed: str) -> str:
+    """What somebody typed as the name of a tag; empty when no tag can have it."""
     name = " ".join(str(clean(typed)).split())
-    if not fold(name) or len(name) > LONGEST or len(fold(name)) > LONGEST_KEY or plain(name) != name:
+    fits = 0 < len(fold(name)) <= LONGEST_KEY and len(name) <= LONGEST and plain(name) == name
+    return name if fits else ""
+
+
+def _name(typed: str) -> str:
+    name = read_name(typed)
+    if not name:
         raise RefusedError(text("tags.refusal.name", longest=LONGEST))
     return name
 

@@ -21,11 +21,13 @@ from crm.cases.vocabulary import ClosingReason, Stage, Turn
 from crm.db import Base, db
 from crm.duplicates.services import match
 from crm.imports import rounds, services, writing
-from crm.imports.models import Import, ImportKey, ImportPlan, ImportRow, ImportState, RowState
+from crm.imports.models import Import, ImportKey, ImportPlan, ImportRow, ImportState, ImportTrait, RowState
 from crm.outbox.models import Message
 from crm.reminders.models import FollowUp
 from crm.search.models import SearchFile, SearchText
 from crm.search.words import read_question
+from crm.tags import services as tags
+from crm.tags.models import CaseTag, Tag
 from tests.conftest import PASSWORD
 from tests.imports.sheets import MESSY, TITLES, csv_of, many, messy, xlsx_of
 from tests.support.pages import words
@@ -846,3 +848,102 @@ def test_choices_whose_name_was_left_blank_change_nothing_that_is_kept(desk, ses
     action, form = form_with(desk.get(f"{other}?step=words").text, "version")
     desk.post(action, form)
     assert session.scalars(select(ImportPlan)).one().plan["blank"]["region"] == "13"
+
+
+def test_tags_of_a_sheet_are_those_there_are_or_new_ones_and_the_rest_stays_in_the_note(desk, session, people):
+    bike = tags.named("Vélo")
+    session.commit()
+    titles, long = [*PLAIN, "Mots-clés"], "x" * 41
+    sheet = csv_of([
+        titles,
+        ["Ana", "ana@exemple.ca", "Un", "", "", "", f"velo; Cohorte 2024, {long}"],
+        ["Bob", "bob@exemple.ca", "Deux", "", "", "", "COHORTE  2024"],
+        ["Cam", "cam@exemple.ca", "Trois", "", "", "", "autre chose"],
+        ["Dan", "dan@exemple.ca", "Quatre", "", "", "", ""],
+    ])  # fmt: skip
+    run = bring(desk, sheet)
+    columns(desk, run, **{"blank-tags": str(bike.id)})
+    page = desk.get(f"{run}?step=words").text
+    action, form = form_with(page, "version")
+    assert form["word:tags:cohorte 2024"] == ["new"]
+    assert form[f"word:tags:{long}"] == [""], "too long for a tag"
+    assert "word:tags:velo" not in form
+    desk.post(action, form | {"word:tags:autre chose": ""})
+    gone_on(run)
+    begin(desk, run)
+    assert states(session, run) == ["done"] * 4
+    carried = {
+        name: sorted(session.scalars(select(Tag.name).join(CaseTag, CaseTag.tag_id == Tag.id).where(CaseTag.case_id == named(session, name).id)))
+        for name in ("Ana", "Bob", "Cam", "Dan")
+    }  # fmt: skip
+    assert carried == {"Ana": ["Cohorte 2024", "Vélo"], "Bob": ["Cohorte 2024"], "Cam": ["Vélo"], "Dan": ["Vélo"]}
+    assert said_in_note(session, named(session, "Ana")) == f"Mots-clés : {long}"
+    assert said_in_note(session, named(session, "Cam")) == "Mots-clés : autre chose"
+    undone(desk, run)
+    assert session.scalar(select(func.count()).select_from(CaseTag)) == 0
+    assert session.scalar(select(func.count(Case.id))) == 0
+
+
+def test_a_tag_too_many_for_the_team_stays_in_the_note(desk, session, monkeypatch):
+    run = rehearsed(desk, csv_of([[*PLAIN, "Étiquettes"], ["Ana", "ana@exemple.ca", "Un", "", "", "", "Une, Deux"]]))
+    monkeypatch.setattr(tags, "MOST_TAGS", 1)
+    begin(desk, run)
+    assert states(session, run) == ["done"]
+    assert session.scalars(select(Tag.name)).all() == ["Une"]
+    assert said_in_note(session, named(session, "Ana")) == "Étiquettes : Deux"
+
+
+def test_a_tag_removed_since_the_rehearsal_holds_nothing_up(desk, session):
+    bike = tags.named("Vélo")
+    session.commit()
+    run = bring(desk, plain(*ALL_STAGES))
+    columns(desk, run, **{"blank-tags": str(bike.id)})
+    gone_on(run)
+    tags.remove(bike)
+    session.commit()
+    begin(desk, run)
+    assert states(session, run) == ["done"] * 5
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5, 2000])
+def test_a_rehearsal_done_again_forgets_the_earlier_one_some_rows_at_a_time(desk, session, monkeypatch, at_once):
+    monkeypatch.setattr(services, "CHANGED_AT_ONCE", at_once)
+    run = rehearsed(desk, plain(*ALL_STAGES, ["Ana bis", "neuf@exemple.ca", "Un", "", "", ""]))
+    assert states(session, run) == ["new"] * 5 + ["like"]
+    desk.post(f"{run}/rows", {"which": "all"})
+    assert session.scalars(select(ImportRow.wanted).order_by(ImportRow.place)).all() == [False] * 5 + [True]
+    columns(desk, run)
+    gone_on(run)
+    assert states(session, run) == ["new"] * 5 + ["like"], "and no row is its own twin"
+    assert session.scalars(select(ImportRow.wanted)).all() == [False] * 6
+    desk.post(f"{run}/rows", {"which": "all"})
+    begin(desk, run)
+    assert states(session, run) == ["done"] * 6
+    assert session.scalar(select(func.count()).select_from(ImportTrait)) == 0
+
+
+def test_a_sheet_whose_destruction_was_interrupted_is_gone_on_with_by_nobody_and_destroyed_in_time(
+    desk, session, monkeypatch
+):
+    run = rehearsed(desk, plain(*ALL_STAGES))
+
+    def dies(_number):
+        raise SystemExit
+
+    number = the(session, run).id
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(services, "forget_traits", dies)
+        with pytest.raises(SystemExit):
+            services.discard(number)
+    session.rollback()
+    assert the(session, run).state is ImportState.READING
+    begin(desk, run)
+    assert session.scalar(select(func.count(Case.id))) == 0
+    session.execute(update(Import).values(made_at=clock.now() - timedelta(days=8)))
+    session.commit()
+    assert services.forget_old() == 1
+    assert (
+        session.scalar(select(func.count(Import.id)))
+        == session.scalar(select(func.count()).select_from(ImportTrait))
+        == 0
+    )
