@@ -425,6 +425,15 @@ def test_after_thirty_days_it_is_too_late_and_the_rows_are_destroyed(desk, sessi
     assert states(session, rehearsed(desk, plain(*ALL_STAGES))) == ["same"] * 5
 
 
+def test_what_a_process_that_died_left_of_a_sheet_is_destroyed(desk, session):
+    run = imported(desk, plain(*ALL_STAGES))
+    session.add(ImportTrait(import_id=the(session, run).id, trait="=left", place=1))
+    session.commit()
+    services.forget_old()
+    assert session.scalar(select(func.count()).select_from(ImportTrait)) == 0
+    assert states(session, run) == ["done"] * 5
+
+
 def test_a_sheet_nobody_went_on_with_is_destroyed_after_a_week(desk, session):
     rehearsed(desk, messy())
     session.execute(update(Import).values(made_at=clock.now() - timedelta(days=8)))
@@ -868,7 +877,7 @@ def test_tags_of_a_sheet_are_those_there_are_or_new_ones_and_the_rest_stays_in_t
     assert form["word:tags:cohorte 2024"] == ["new"]
     assert form[f"word:tags:{long}"] == [""], "too long for a tag"
     assert "word:tags:velo" not in form
-    desk.post(action, form | {"word:tags:autre chose": ""})
+    desk.post(action, form | {"word:tags:autre chose": "", f"word:tags:{long}": "new"})
     gone_on(run)
     begin(desk, run)
     assert states(session, run) == ["done"] * 4
