@@ -15,6 +15,7 @@ _OF_OPEN: dict[str, Any] = {"postgresql_where": _OPEN, "sqlite_where": _OPEN}
 _SEEN = ("owner_id", "restricted", "quarantined")
 _CLOSED = text("closed_at IS NOT NULL")
 _OWED = text("first_reply_at IS NULL AND stage IN ('new', 'contact')")
+_RESTRICTED: dict[str, Any] = {"postgresql_where": text("restricted IS true"), "sqlite_where": text("restricted IS 1")}
 _MERGED = text("merged_into_id IS NOT NULL")
 _LAPSES = text("turn_until IS NOT NULL")
 _UNMATCHED = text("matched_at IS NULL")
@@ -121,6 +122,7 @@ class Case(Base):
         Index("ix_case_received", "received_at", "id"),
         Index("ix_case_contact", "contact_id"),
         Index("ix_case_project", "project_id"),
+        Index("ix_case_restricted", "id", "owner_id", **_RESTRICTED),
         Index("ix_case_merged", "merged_into_id", postgresql_where=_MERGED, sqlite_where=_MERGED),
         Index("ix_case_turn_lapses", "turn_until", postgresql_where=_LAPSES, sqlite_where=_LAPSES),
         Index("ix_case_unmatched", "id", postgresql_where=_UNMATCHED, sqlite_where=_UNMATCHED),

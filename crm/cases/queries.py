@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Row, Select, and_, bindparam, exists, false, func, or_, select
-from sqlalchemy.orm import contains_eager, joinedload
+from sqlalchemy.orm import aliased, contains_eager, joinedload
 
 from crm import clock
 from crm.access import CASE_ROLES
@@ -44,6 +44,16 @@ def visible_to(staff_id: Any, file: Any = Case) -> ColumnElement[bool]:
     """The same for somebody of the case team, whose number may be left open: for statements that are built once."""
     named = exists().where(CaseReader.case_id == file.id, CaseReader.staff_id == staff_id)
     return or_(file.restricted.is_(False), file.owner_id == staff_id, named)
+
+
+def hidden_from(staff_id: Any) -> Select[int]:
+    """The numbers of the files that `visible_to` hides from somebody: for statements that count what only names a file. Restricted files are
+    few, and have an index of their own: asking whether a file is one of them reads none of the others.
+    """
+    hidden = aliased(Case)
+    named = exists().where(CaseReader.case_id == hidden.id, CaseReader.staff_id == staff_id)
+    not_theirs = or_(hidden.owner_id.is_(None), hidden.owner_id != staff_id)
+    return select(hidden.id).where(hidden.restricted.is_(True), not_theirs, ~named)
 
 
 def find(reference: str, staff: Staff, *, lock: bool = False) -> Case | None:

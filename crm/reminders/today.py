@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Date, Integer, Select, and_, bindparam, or
 from crm import clock
 from crm.accounts.models import Staff
 from crm.cases.models import Case
-from crm.cases.queries import named, visible_to
+from crm.cases.queries import hidden_from, named, visible_to
 from crm.db import counted, db
 from crm.reminders.models import THEY_WAIT, FollowUp, State
 from crm.reminders.rules import THE_PERSON_ACTED
@@ -76,9 +76,8 @@ def due(staff: Staff) -> Due:
 
 @cache
 def _counts() -> Select[*tuple[Any, ...]]:
-    mine = select(FollowUp.id).join(Case, Case.id == FollowUp.case_id)
-    mine = mine.where(FollowUp.owner_id == bindparam("staff_id"), FollowUp.state == State.TODO)
-    mine = mine.where(visible_to(bindparam("staff_id")))
+    mine = select(FollowUp.id).where(FollowUp.owner_id == bindparam("staff_id"), FollowUp.state == State.TODO)
+    mine = mine.where(FollowUp.case_id.not_in(hidden_from(bindparam("staff_id"))))
     return select(*(counted(mine.where(*_due(when))) for when in ("late", "today")))
 
 

@@ -34,6 +34,7 @@ class Talk(Base):
         one_of("state", TalkState),
         Index("ix_talk_case", "case_id", "state"),
         Index("ix_talk_adviser", "adviser_id", "starts_at"),
+        Index("ix_talk_booked", "adviser_id", "starts_at", postgresql_where=_BOOKED, sqlite_where=_BOOKED),
         Index("ix_talk_coming", "starts_at", postgresql_where=_BOOKED, sqlite_where=_BOOKED),
     )
 

@@ -66,12 +66,16 @@ def of_today(staff: Staff) -> dict[str, Any]:
     """For the start page: my talks of today, and earlier ones of which nobody said what came."""
     start, end = clock.day_bounds(clock.today(), clock.today())
     asked = {"staff_id": staff.id, "end": end, "since": start - timedelta(days=60)}
-    rows = db.session.execute(_of_today(), asked).all()
+    rows = db.session.execute(_of_today(), asked).all()[::-1]
     return {
         "talks_today": [row for row in rows if row.Talk.starts_at >= start],
         "talks_to_record": [row for row in rows if row.Talk.starts_at < start],
         "now": clock.now(),
     }
+
+
+MOST_OF_TODAY = 40  # those of today first
+_IS_BOOKED: Any = literal_column("'booked'")  # as the index of the few that are booked writes it
 
 
 @cache
@@ -80,10 +84,10 @@ def _of_today() -> Any:
     read = select(Talk, Case.reference, Contact.phone, Contact.phone_extension)
     return (
         named(read.join(Case, Case.id == Talk.case_id))
-        .where(Talk.adviser_id == bindparam("staff_id"), Talk.state == TalkState.BOOKED)
-        .where(Talk.starts_at >= instant["since"], Talk.starts_at < instant["end"], visible_to(bindparam("staff_id")))
-        .order_by(Talk.starts_at, Talk.id)
-        .limit(40)
+        .where(Talk.adviser_id == bindparam("staff_id"), Talk.state == _IS_BOOKED, visible_to(bindparam("staff_id")))
+        .where(Talk.starts_at >= instant["since"], Talk.starts_at < instant["end"])
+        .order_by(Talk.starts_at.desc(), Talk.id.desc())
+        .limit(MOST_OF_TODAY)
     )
 
 

@@ -16,7 +16,7 @@ from crm.cases import services as cases
 from crm.cases.filters import FORGOTTEN, Filter, together
 from crm.cases.listing import _counts, count
 from crm.cases.models import Case
-from crm.cases.queries import forgotten
+from crm.cases.queries import forgotten, hidden_from, visible
 from crm.cases.queue_views import QUICK
 from crm.cases.vocabulary import Stage
 from crm.db import db
@@ -25,9 +25,10 @@ from crm.portal.services import write
 from crm.referrals.services import _owed
 from crm.reminders import services as reminders
 from crm.reminders.models import FollowUp, State
+from crm.reminders.today import _counts as _counts_due
 from crm.reminders.today import _unanswered, due, mine
 from crm.talks import services as talks
-from crm.talks.models import Mode
+from crm.talks.models import Mode, Talk, TalkState
 from tests.conftest import PASSWORD
 from tests.support.pages import Pages, words
 from tests.support.plans import as_if_full, plan
@@ -85,6 +86,28 @@ def test_my_follow_ups_the_late_ones_first(make, people, session, signed_in):
     assert "Rappeler Nadia" not in other
 
 
+def test_what_is_hidden_is_all_that_is_not_seen_and_no_number_counts_it(make, people, session):
+    """Two ways of saying who may see a file: one for what is read, one for what is only counted."""
+    me, them = people.adviser, people.other_adviser
+    names = ("open", "mine", "theirs", "shown to me", "nobody’s", "nobody’s, shown to me")
+    every = {name: make.case(owner=me if name == "mine" else them) for name in names}
+    for name, case in every.items():
+        made = reminders.plan_by_hand(
+            case, title="À faire", reason="x", due_on=clock.today() + timedelta(days=7), owner=me, actor=them
+        )
+        rewind(session, made, 2)
+        if name != "open":
+            readers = [me.id] if "shown" in name else []
+            cases.restrict(case, restricted=True, readers=readers, actor=case.owner)
+        if "nobody" in name:
+            case.owner_id = None
+    session.commit()
+    hidden = set(session.scalars(hidden_from(me.id)))
+    assert hidden == {every["theirs"].id, every["nobody’s"].id}
+    assert hidden == {case.id for case in every.values()} - set(session.scalars(select(Case.id).where(visible(me))))
+    assert due(me).late == len(mine(me, "late")) == 4
+
+
 def test_pages_of_my_follow_ups_follow_each_other(make, people, session, signed_in):
     case = make.case_at(Stage.PLANNING)
     for number in range(57):
@@ -124,6 +147,24 @@ def test_talks_of_the_day_and_those_nobody_recorded(make, people, session, signe
     assert "Que s’est-il passé à ces échanges? Nadia Benali 24 novembre 2026 à 12 h" in told
     english = part(signed_in(people.other_adviser).get("/staff/today").text, "talks")
     assert "No talk today." in english
+
+
+def test_many_talks_that_nobody_recorded_push_none_of_today_away(make, people, session, monkeypatch):
+    monkeypatch.setattr(talks, "MOST_OF_TODAY", 3)
+    talks._of_today.cache_clear()
+    today = [clock.now() + timedelta(hours=hours) for hours in (2, 3)]
+    for starts_at in [clock.now() - timedelta(days=day) for day in (4, 3, 2, 1)] + today:
+        session.add(
+            Talk(
+                case_id=make.case().id, adviser_id=people.adviser.id, starts_at=starts_at, minutes=30, mode=Mode.PHONE,
+                state=TalkState.BOOKED, created_at=clock.now(), sequence=0,
+            )
+        )  # fmt: skip
+    session.flush()
+    found = talks.of_today(people.adviser)
+    talks._of_today.cache_clear()
+    assert [row.Talk.starts_at for row in found["talks_today"]] == today
+    assert [row.Talk.starts_at for row in found["talks_to_record"]] == [clock.now() - timedelta(days=1)]
 
 
 def test_people_who_wrote_and_bodies_that_are_silent(make, people, session, signed_in):
@@ -228,6 +269,12 @@ def test_the_parts_of_today_read_what_is_few_by_its_own_index(session, people):
     as_if_full(session)
     asked = {"staff_id": people.coordinator.id, "at_most": 12}
     assert "ix_follow_up_they_wait" in "\n".join(plan(session, _unanswered(), asked))
+    days = {"since": clock.now() - timedelta(days=60), "end": clock.now()}
+    assert "ix_talk_booked" in "\n".join(plan(session, talks._of_today(), {"staff_id": people.coordinator.id} | days))
+    said = "\n".join(plan(session, _counts_due(), asked | {"today": clock.today()}))
+    assert "ix_follow_up_owner" in said, said
+    assert not re.search(r"case_file(_1)? USING (INTEGER PRIMARY KEY|INDEX)|Scan using case_file_pkey", said), said
+    assert db.engine.dialect.name != "sqlite" or "USING COVERING INDEX ix_case_restricted" in said, said
     # PostgreSQL, whose tables are empty here, finds one index of open files as good as another.
     index = "ix_case_owner_turn" if db.engine.dialect.name == "sqlite" else "Index Scan using ix_case_"
     said = "\n".join(plan(session, _owed(), {"staff_id": people.coordinator.id}))
