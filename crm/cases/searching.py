@@ -14,7 +14,7 @@ from sqlalchemy import Integer, Select, bindparam, exists, func, literal, select
 from crm.access import CASE_ROLES
 from crm.accounts.models import Staff
 from crm.cases.models import Case, Contact, Exchange, Founder, Note, Project
-from crm.cases.queries import named, visible_to
+from crm.cases.queries import hidden_from, named
 from crm.db import db, touch
 from crm.search import engine, services
 from crm.search.models import SearchFile, SearchText
@@ -116,15 +116,10 @@ def _shown(*more: Any) -> Any:
 @cache
 def _files(dialect: str) -> Any:
     def tier(number: int, parameter: str) -> Any:
-        answers = engine.matches(SearchFile, dialect, parameter).subquery()
-        mine = (
-            select(answers.c.id, literal(number, Integer).label("tier"))
-            .join(Case, Case.id == answers.c.id)
-            .where(visible_to(bindparam("staff_id")))
-            .order_by(answers.c.id.desc())
-            .limit(bindparam("at_most", type_=Integer))
-        )
-        return select(mine.subquery())
+        answers = engine.newest(
+            SearchFile, dialect, parameter, hidden_from(bindparam("staff_id")), "at_most"
+        ).subquery()
+        return select(answers.c.id, literal(number, Integer).label("tier"))
 
     both = union_all(tier(0, "whole"), tier(1, "begun")).subquery()
     return _shown(both.c.tier).join(both, both.c.id == Case.id)
@@ -132,14 +127,10 @@ def _files(dialect: str) -> Any:
 
 @cache
 def _texts(dialect: str) -> Any:
-    answers = engine.matches(SearchText, dialect, "begun").subquery()
+    answers = engine.newest(SearchText, dialect, "begun", hidden_from(bindparam("staff_id")), "at_most").subquery()
     mine = (
         select(SearchText.id, SearchText.case_id, SearchText.kind, SearchText.source_id)
         .join(answers, answers.c.id == SearchText.id)
-        .join(Case, Case.id == SearchText.case_id)
-        .where(visible_to(bindparam("staff_id")))
-        .order_by(answers.c.id.desc())
-        .limit(bindparam("at_most", type_=Integer))
         .subquery()
     )
     return (

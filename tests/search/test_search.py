@@ -11,7 +11,7 @@ from crm.cases import services as cases
 from crm.cases.founders import founders_of_case
 from crm.cases.models import Case, Exchange, Founder, Note
 from crm.cases.queries import visible
-from crm.cases.searching import excerpt, find, forget_all, is_whole, rebuild
+from crm.cases.searching import _files, _texts, excerpt, find, forget_all, is_whole, rebuild
 from crm.cases.vocabulary import Stage
 from crm.duplicates import services as duplicates
 from crm.partners.models import Body
@@ -20,11 +20,13 @@ from crm.portal.services import write
 from crm.referrals.models import Referral
 from crm.reminders import services as reminders
 from crm.reminders.models import FollowUp
+from crm.search import engine
 from crm.search.models import SearchFile, SearchText
 from crm.search.words import Question, read_question, words_of
 from tests.support.asking import ask
 from tests.support.factories import ANSWERS
 from tests.support.pages import Pages, words
+from tests.support.plans import plan
 
 
 def found(staff, typed):
@@ -245,8 +247,60 @@ def test_an_index_whose_making_was_interrupted_is_made_by_the_next_upgrade(app, 
     assert len(found(people.adviser, "autre")) == 1
 
 
-def test_both_databases_answer_as_a_plain_reading_of_every_file_does(app, people, session):
+@pytest.fixture
+def looked_at_first(monkeypatch):
+    """So many rows are looked at one by one before PostgreSQL asks its index."""
+
+    def few(rows):
+        monkeypatch.setattr(engine, "RECENT", rows)
+        _files.cache_clear()
+        _texts.cache_clear()
+
+    yield few
+    monkeypatch.undo()
+    _files.cache_clear()
+    _texts.cache_clear()
+
+
+@pytest.mark.parametrize("rows", [0, 1, 4, 30, 2000])
+def test_the_newest_are_found_wherever_they_are_looked_for(make, people, session, looked_at_first, rows):
+    """Those that answer in whole words, then those that begin so; then those of which a text does; nothing hidden takes a place."""
+    looked_at_first(rows)
+    every = []
+    for place in range(24):
+        case = make.case(name=("Atelier vélo", "Vélos d’hiver", "Cuisine")[place % 3], owner=people.adviser)
+        if place % 5 == 4:
+            cases.restrict(case, restricted=True, readers=[], actor=people.other_adviser)
+            case.owner_id = people.other_adviser.id
+        elif place % 3 == 2 and place % 2:
+            cases.add_note(case, "Parle de son vélo", actor=people.adviser)
+        every.append(case)
+    session.commit()
+    seen = [case.id for place, case in enumerate(every) if place % 5 != 4]
+    whole = [case.id for case in every[::3] if case.id in seen][::-1]
+    begun = [case.id for case in every[1::3] if case.id in seen][::-1]
+    told = [every[place].id for place in range(23, 0, -1) if place % 5 != 4 and place % 3 == 2 and place % 2]
+    for limit in (1, 3, 7, 12, 50):
+        given = [one.row.id for one in find(people.adviser, read_question("velo"), limit=limit)]
+        assert given == (whole + begun + told)[:limit]
+
+
+def test_a_frequent_word_is_looked_for_among_the_last_files_only(app, people, session, kind):
+    """PostgreSQL's index has no order: asked for a word that half of the files have, it would read them all."""
+    if kind == "sqlite":
+        pytest.skip("SQLite walks its index from the last row backwards")
+    question = {"whole": "'coop'", "begun": "'coop':*", "staff_id": people.adviser.id, "at_most": 8}
+    for statement, name in ((_files(kind), "search_file"), (_texts(kind), "search_text")):
+        said = "\n".join(plan(session, statement, question))
+        assert said.count("One-Time Filter: ($") == said.count("CTE recent_"), said
+        assert f"Index Scan Backward using pk_{name}" in said, said
+        assert not re.search(r"Index Cond: \((case_)?id <=", said), said
+
+
+@pytest.mark.parametrize("rows", [5, 2000])
+def test_both_databases_answer_as_a_plain_reading_of_every_file_does(app, people, session, looked_at_first, rows):
     """Words of the demonstration, whole and begun, alone and together: what is found is what a search without index finds."""
+    looked_at_first(rows)
     session.commit()
     demo.load(app, cases=150, seed=7, say=lambda _line: None)
     session.expire_all()
