@@ -31,7 +31,7 @@ def _sentence(what: str, tone: str) -> Sentence:
 feature = Feature(
     name="referrals",
     blueprints=(bp,),
-    panels=(Panel("side", "referrals/panel.html", load),),
+    panels=(Panel("side", "referrals/panel.html", load, rows=services.rows, shown=services.shown),),
     event_sentences=(
         _sentence("prepared", "internal"),
         _sentence("self", "internal"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, bindparam, exists, func, literal_column, null, select
 from sqlalchemy import text as sql
-from sqlalchemy.orm import aliased, defer, joinedload
+from sqlalchemy.orm import aliased, joinedload
 
 from crm import clock
 from crm.accounts.models import Staff
@@ -23,7 +23,7 @@ from crm.cases.queries import named
 from crm.cases.queries import needs as needs_of
 from crm.cases.vocabulary import Stage, Turn
 from crm.config import LANGUAGES
-from crm.db import db
+from crm.db import db, read_instant
 from crm.errors import RefusedError
 from crm.feature import once
 from crm.i18n import format_date, format_phone, language, speaking
@@ -36,6 +36,7 @@ from crm.partners.models import Body, BodyKind
 from crm.partners.queries import directory
 from crm.permissions import services as permissions
 from crm.permissions.models import How, Permission
+from crm.permissions.rules import is_live
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import (
     READABLE,
@@ -73,9 +74,41 @@ def refused(key: str, **values: str) -> RefusedError:
     return RefusedError(text(f"referrals.refusal.{key}", **values))
 
 
-def of_case(case: Case) -> list[Referral]:
-    """The referrals of a file, newest first, with the names of their bodies and the dates of their permissions."""
-    return list(db.session.scalars(_of_case(), {"case_id": case.id}))
+_READ: dict[str, Any] = {
+    "id": Referral.id,
+    "body_id": Referral.body_id,
+    "status": Referral.status,
+    "decline_reason": Referral.decline_reason,
+    "sent_at": Referral.sent_at,
+    "seen_at": Referral.seen_at,
+    "answered_at": Referral.answered_at,
+    "short_fr": Body.short_fr,
+    "short_en": Body.short_en,
+    "permission": Permission.id,
+    "expires_on": Permission.expires_on,
+    "withdrawn_at": Permission.withdrawn_at,
+}
+
+
+def rows() -> Select[*tuple[Any, ...]]:
+    """The referrals of the file `case_id` with their bodies and permissions, as a panel of its page reads them."""
+    read = select(*(column.label(name) for name, column in _READ.items())).join(Body, Body.id == Referral.body_id)
+    return read.outerjoin(Permission, Permission.id == Referral.permission_id).where(
+        Referral.case_id == bindparam("case_id")
+    )
+
+
+def shown(found: list[list[Any]]) -> dict[str, Any]:
+    """For the panel of the case page, the newest first."""
+    return {"referrals": [_shown(dict(zip(_READ, row, strict=True))) for row in sorted(found, reverse=True)]}
+
+
+def _shown(read: dict[str, Any]) -> dict[str, Any]:
+    for name in ("sent_at", "seen_at", "answered_at", "withdrawn_at"):
+        read[name] = read_instant(read[name]) if read[name] else None
+    expires_on = read["expires_on"] = date.fromisoformat(read["expires_on"]) if read["expires_on"] else None
+    live = expires_on and is_live(expires_on=expires_on, withdrawn_at=read["withdrawn_at"], today=clock.today())
+    return read | {"body": read[f"short_{language()}"], "live": bool(live)}
 
 
 def turns() -> Select[*tuple[Any, ...]]:
@@ -133,20 +166,6 @@ def bodies_of_files() -> Select[*tuple[Any, ...]]:
     """The names of the bodies that files were sent to, for search."""
     names = (Body.name_fr, Body.name_en, Body.short_fr, Body.short_en)
     return select(Referral.case_id, Referral.id, *names).join(Body, Body.id == Referral.body_id)
-
-
-@cache
-def _of_case() -> Select[Referral]:
-    return (
-        select(Referral)
-        .where(Referral.case_id == bindparam("case_id"))
-        .options(
-            defer(Referral.shared),
-            joinedload(Referral.body).load_only(Body.short_fr, Body.short_en),
-            joinedload(Referral.permission).load_only(Permission.expires_on, Permission.withdrawn_at),
-        )
-        .order_by(Referral.id.desc())
-    )
 
 
 def values_now(case: Case, fields: Sequence[str]) -> list[dict[str, str]]:

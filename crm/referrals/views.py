@@ -98,11 +98,7 @@ class ReferForm(forms.Form):
 
 def load(case: Case, _staff: Staff) -> dict[str, Any]:
     """The panel of the case page."""
-    return {
-        "referrals": services.of_case(case),
-        "may_refer": case.stage in services.MAY_REFER_FROM,
-        "live": live,
-    }
+    return {"may_refer": case.stage in services.MAY_REFER_FROM}
 
 
 @bp.get("/staff/cases/<reference>/refer")

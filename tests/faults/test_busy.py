@@ -238,3 +238,18 @@ def test_two_jobs_that_each_add_to_a_file_do_not_wait_for_each_other(
         )
         session.commit()
     assert session.scalar(select(func.count()).select_from(FollowUp).where(FollowUp.title == "Rappeler")) == 1
+
+
+def test_connections_that_the_database_closed_meanwhile_are_given_to_nobody(
+    app, people, session, signed_in, kind, database_url
+):
+    """A database that was restarted: the next page is served, as if nothing had happened."""
+    if kind == "sqlite":
+        pytest.skip("there is no server to restart")
+    browser = signed_in(people.adviser)
+    browser.get("/staff/cases")
+    session.close()
+    with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as other:
+        ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        assert (True,) in other.execute(ended).fetchall()
+    browser.get("/staff/cases")
