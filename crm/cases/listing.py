@@ -12,7 +12,7 @@ from crm.accounts.models import Staff
 from crm.cases.filters import Filter, Shape, mark_of, may_list, together
 from crm.cases.models import Case, CaseNeed, Contact, Project
 from crm.cases.vocabulary import Stage
-from crm.db import UTCDateTime, counted, db
+from crm.db import UTCDateTime, counted, db, rows_of
 from crm.feature import plugged
 from crm.i18n import lazy
 from crm.paging import read_key, write_key
@@ -159,11 +159,11 @@ def page_of(
         asked |= {"key": key[0], "key_id": key[1]} if key[0] is not None else {"key_id": key[1]}
     where = "first" if key is None else "last" if key[0] is None else "on"
     dialect = db.engine.dialect.name
-    rows = list(db.session.execute(_statement(wanted.shape, sort, where, dialect, columns), asked))
+    rows = list(rows_of(_statement(wanted.shape, sort, where, dialect, columns), asked))
     if where == "on" and sort == "step" and len(rows) <= limit:  # then those without a next step, from the first
         asked |= {"key_id": 0, "at_most": limit + 1 - len(rows)}
         asked.pop("key")
-        rows += db.session.execute(_statement(wanted.shape, sort, "last", dialect, columns), asked)
+        rows += rows_of(_statement(wanted.shape, sort, "last", dialect, columns), asked)
     stray = bool(after) and key is None
     if len(rows) <= limit:
         return Page(rows, "", stray)
@@ -245,7 +245,7 @@ def counts(staff: Staff, filters: Sequence[Filter], most: int = COUNTED) -> list
     if not may_list(staff) or not filters:
         return [0] * len(filters)
     shapes, asked = together(filters, staff)
-    return list(db.session.execute(_counts(shapes, db.engine.dialect.name), asked | {"at_most": most}).one())
+    return list(rows_of(_counts(shapes, db.engine.dialect.name), asked | {"at_most": most})[0])
 
 
 @lru_cache(SHAPES)

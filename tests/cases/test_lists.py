@@ -1,15 +1,18 @@
 """Lists of files: each filter, sort and page is what reading every file in memory gives, on both databases, and each named list walks an index."""
 
+import html
 import random
 import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from markupsafe import Markup
 from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 
 from bench.lists import NAMED, drawn
 from crm import clock, demo
+from crm.cases.cells import _escaped
 from crm.cases.filters import Filter, facets, together
 from crm.cases.listing import COUNTED, SORTS, USUAL, Look, _counts, _statement, columns, count, counts, page_of
 from crm.cases.models import Case, CaseNeed, CaseReader
@@ -352,6 +355,13 @@ def test_every_facet_has_words_for_every_value(app, session):
         assert options, facet.name
         value = rng.choice([value for value, _words in options])
         assert facet.where(list(facet.widen(value))) is not None
+
+
+@pytest.mark.parametrize("sign", ["&", "<", ">", '"', "'", "é", ""])
+def test_each_sign_alone_is_escaped(sign):
+    assert _escaped(f"a{sign}b") == html.escape(f"a{sign}b")
+    assert _escaped(Markup("<b>") + sign) == f"<b>{Markup.escape(sign)}"
+    assert _escaped(7) == "7"
 
 
 def test_what_people_typed_is_shown_as_text_in_every_cell_and_card(make, people, session, signed_in):
