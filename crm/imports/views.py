@@ -290,8 +290,12 @@ def _meanings(name: str) -> Sequence[tuple[str, str]]:
 
 
 def _nearest(name: str, word: str, labels: Mapping[str, Sequence[str]]) -> str:
-    """The code whose words are nearest to one that is not understood, for a first choice; none when nothing is near, but for a tag."""
-    return fields.nearest(word, labels) or (fields.NEW if name == "tags" and read_name(word) else "")
+    """The first choice for a word that is not understood: the code whose words are nearest, none when nothing is near. A tag is a new one:
+    "Cohort 2024" is nothing like "Cohort 2026".
+    """
+    if name == "tags":
+        return fields.NEW if read_name(word) else ""
+    return fields.nearest(word, labels)
 
 
 @bp.post("/<int:number>/words")

@@ -861,6 +861,7 @@ def test_choices_whose_name_was_left_blank_change_nothing_that_is_kept(desk, ses
 
 def test_tags_of_a_sheet_are_those_there_are_or_new_ones_and_the_rest_stays_in_the_note(desk, session, people):
     bike = tags.named("Vélo")
+    tags.named("Cohorte 2026")
     session.commit()
     titles, long = [*PLAIN, "Mots-clés"], "x" * 41
     sheet = csv_of([
