@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from crm.config import for_a_child
 from crm.supervisor import ONE_HEAP
 from tests.support.server import free_port
 
@@ -92,7 +93,7 @@ class Served:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", target, f"--bind=127.0.0.1:{self.port}", "--workers=1",
              "--worker-class=gthread", "--threads=4", "--keep-alive=120", "--log-level=error"],
-            cwd=ROOT, env={**ONE_HEAP, **os.environ, "PYTHONPATH": str(ROOT)},
+            cwd=ROOT, env=for_a_child(ONE_HEAP) | {"PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         for _ in range(600):
             try:

@@ -119,8 +119,8 @@ def one_of(column: str, enum: type[StrEnum]) -> CheckConstraint:
 
 
 def rows_of(statement: Any, values: dict[str, Any]) -> Sequence[Any]:
-    """The rows of a select of columns, in the session's transaction but without the session, which is made for objects and costs a list of
-    fifty rows a twentieth of its page.
+    """The rows of a select of columns, in the session's transaction but without the session, which is made for objects and makes each row
+    a second time.
     """
     db.session.flush()
     return db.session.connection().execute(statement, values).all()

@@ -17,7 +17,7 @@ from jinja2 import Template
 from markupsafe import Markup, escape
 
 from crm import clock
-from crm.cases.listing import SEPARATOR, columns, names_read
+from crm.cases.listing import SEPARATOR, columns
 from crm.i18n import gettext, language
 from crm.texts import words
 
@@ -60,7 +60,7 @@ def rows_as_html(rows: Sequence[Any], shown: Sequence[str]) -> Markup:
         ]
         return f"<tr>{_HEAD}{''.join(cells)}</tr>"
 
-    return _rendered(("row", *shown), names_read(shown), body, rows, said=said, vocabularies=_VOCABULARIES)
+    return _rendered(("row", *shown), body, rows, said=said, vocabularies=_VOCABULARIES)
 
 
 def cards_as_html(cards: Sequence[Any], back: str) -> Markup:
@@ -71,13 +71,11 @@ def cards_as_html(cards: Sequence[Any], back: str) -> Markup:
     }  # fmt: skip
     if not cards:
         return Markup()
-    names = list(cards[0]._fields)
-    return _rendered(("card",), names, lambda: _source("cases/card.html"), cards, said=said, vocabularies=("turn",))
+    return _rendered(("card",), lambda: _source("cases/card.html"), cards, said=said, vocabularies=("turn",))
 
 
 def _rendered(
     key: tuple[str, ...],
-    names: Sequence[str],
     body: Callable[[], str],
     rows: Sequence[Any],
     *,
@@ -87,7 +85,7 @@ def _rendered(
     context: dict[str, Any] = {"rows": rows, "today": clock.today(), "separator": SEPARATOR}
     context |= {f"words_{name}": words(f"cases.{name}") for name in vocabularies}
     context |= {f"said_{name}": told for name, told in said.items()}
-    return Markup(_composed(key, names, body).render(context))  # noqa: S704 - our own template, which escapes
+    return Markup(_composed(key, rows[0]._fields, body).render(context))  # noqa: S704 - our own template, which escapes
 
 
 def _composed(key: tuple[str, ...], names: Sequence[str], body: Callable[[], str]) -> Template:
@@ -117,7 +115,7 @@ def _literal(text: object) -> str:
 
 def _escaped(value: object) -> str:
     """What a cell says, as HTML. Jinja's own way makes an object of each of eight hundred values; this one, which it calls for every value
-    of the composition, does the same to texts at a third of the cost, and to those that hold nothing to escape at a tenth.
+    of the composition, does the same to texts at a third of the cost.
     """
     if type(value) is not str:
         if hasattr(value, "__html__"):

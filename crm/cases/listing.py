@@ -179,11 +179,6 @@ def _read_for(shown: Sequence[str]) -> dict[str, Any]:
     return {one.key: one for one in every}
 
 
-def names_read(shown: Sequence[str]) -> list[str]:
-    """The names of what a row of the list holds, in order."""
-    return [*_read_for(shown), "key"]
-
-
 def _reading(shown: Sequence[str], sort: str) -> Any:
     """Files with what some columns show of them."""
     known, read = columns(), _read_for(shown).values()

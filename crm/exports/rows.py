@@ -84,7 +84,7 @@ COLUMNS: dict[str, Column] = {
     "stands": Column(LISTED["project"].label, _said("project_stage", "project_stage"), ("project",)),
     "source": Column(LISTED["source"].label, _said("source", "source"), ("source",)),
     "needs": Column(LISTED["needs"].label, lambda row, said: "; ".join(_all(row.needs, said["need"])), ("needs",)),
-    "bodies": Column(lazy("Referred to"), lambda row, _said: "; ".join(_all(_spoken(row, "bodies"))), ("body",)),
+    "body": Column(lazy("Referred to"), lambda row, _said: "; ".join(_all(_spoken(row, "bodies"))), ("body",)),
     "tags": Column(lazy("Tags"), lambda row, _said: "; ".join(_all(row.tags)), ("tags",)),
     "closed": Column(lazy("Closed on"), _day("closed_at")),
     "closing_reason": Column(lazy("Closing reason"), _said("closing_reason", "closing_reason")),
@@ -94,7 +94,7 @@ COLUMNS: dict[str, Column] = {
 _VOCABULARIES = (
     "language", "stage", "turn", "region", "locality", "sector", "legal_form", "project_stage", "source", "closing_reason", "need",
 )  # fmt: skip
-GATHERED = ("needs", "tags", "body")  # columns of lists whose texts stand together
+GATHERED = ("needs", "tags", "body")  # columns whose texts stand together, read only where they are asked for
 
 
 def chosen(look: Look, *, everything: bool) -> list[str]:
@@ -110,9 +110,10 @@ def rows_of(staff: Staff, wanted: Filter, look: Look, names: Sequence[str]) -> I
     yield [str(COLUMNS[name].label) for name in names]
     said = {name: words(f"cases.{name}") for name in _VOCABULARIES}
     staff_id, every = staff.id, _numbers(staff, wanted, look)
+    details = _details(tuple(name for name in GATHERED if name in names))
     for start in range(0, len(every), AT_ONCE):
         ids = every[start : start + AT_ONCE]
-        found = {row.id: row for row in db.session.execute(_details(), {"ids": ids, "staff_id": staff_id})}
+        found = {row.id: row for row in db.session.execute(details, {"ids": ids, "staff_id": staff_id})}
         db.session.rollback()  # nothing is held while the reader's line is slow
         for number in ids:
             if (row := found.get(number)) is None:
@@ -138,7 +139,7 @@ def _ids() -> Any:
 
 
 @cache
-def _details() -> Select[*tuple[Any, ...]]:
+def _details(gathered: tuple[str, ...]) -> Select[*tuple[Any, ...]]:
     return (
         select(
             Case.id,
@@ -171,7 +172,7 @@ def _details() -> Select[*tuple[Any, ...]]:
             Staff.name.label("owner"),
             Body.short_fr,
             Body.short_en,
-            *(read for name in GATHERED for read in columns()[name].reads),
+            *(read for name in gathered for read in columns()[name].reads),
         )
         .join(Contact, Contact.id == Case.contact_id)
         .join(Project, Project.id == Case.project_id)

@@ -99,13 +99,6 @@ def _give_up(number: int, state: ImportState) -> None:
         db.session.commit()
 
 
-def _hold(number: int, state: ImportState, version: int | None = None) -> bool:
-    """Hold an import until the transaction ends; False when another process has it, or when it no longer is as it was seen."""
-    mine = select(Import.id).where(Import.id == number, Import.state == state)
-    mine = mine if version is None else mine.where(Import.version == version)
-    return db.session.scalar(mine.with_for_update(skip_locked=True)) is not None
-
-
 def _next(which: Sequence[Any], order: Any, most: int) -> Sequence[ImportRow]:
     """The next rows, at most so many of them and of their signs, and one at least."""
     rows, signs = list[ImportRow](), 0
@@ -192,7 +185,7 @@ def _check_some(number: int, most: int) -> bool:
         found, traits = _judged(run, rows)
         _let_go(rows)
     with writing():
-        if not _hold(number, ImportState.CHECKING, version):
+        if not services.hold(number, ImportState.CHECKING, version, skip_locked=True):
             db.session.rollback()
             return False
         if found and _first(unread) == found[0]["place"]:  # nobody was quicker
@@ -300,7 +293,7 @@ def _make_some(number: int, most: int) -> bool:
         first, setting = rows[0].place if rows else None, _setting(run)
         _let_go(rows)
     with writing():
-        if not _hold(number, ImportState.RUNNING):
+        if not services.hold(number, ImportState.RUNNING, skip_locked=True):
             db.session.rollback()
             return False
         if first is not None and _first(services.to_make(number)) == first:  # nobody was quicker
@@ -366,7 +359,7 @@ def _setting(run: Import) -> files.Setting:
 
 def _take_back_some(number: int, most: int) -> bool:
     with writing():
-        if not _hold(number, ImportState.UNDOING):
+        if not services.hold(number, ImportState.UNDOING, skip_locked=True):
             db.session.rollback()
             return False
         made = (ImportRow.import_id == number, ImportRow.state == RowState.DONE)

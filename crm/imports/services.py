@@ -222,20 +222,25 @@ def turn(number: int, before: Iterable[ImportState], after: ImportState, **more:
 
 def begin_checking(run: Import) -> bool:
     """Begin the rehearsal; False when it is under way or past. What an earlier one found is forgotten first, some rows at a time. Commits."""
-    number = run.id
-    looked_at = update(ImportRow).where(*_some_rows(number, ImportRow.state != RowState.UNREAD))
+    looked_at = update(ImportRow).where(*_some_rows(run.id, ImportRow.state != RowState.UNREAD))
     anew = looked_at.values(state=RowState.UNREAD, told=None, wanted=False)
-    while _held(number, {ImportState.MAPPING}):
-        if not quietly(anew) and not quietly(_some_traits(number)):
-            return turn(number, {ImportState.MAPPING}, ImportState.CHECKING)
+    return _turn_after((anew, _some_traits(run.id)), run.id, ImportState.MAPPING, ImportState.CHECKING)
+
+
+def _turn_after(statements: Iterable[Any], number: int, before: ImportState, after: ImportState, **more: Any) -> bool:
+    """Turn an import once statements that meet some rows at a time meet none; False when somebody turned it meanwhile. Commits."""
+    while hold(number, before):
+        if not any(quietly(one) for one in statements):
+            return turn(number, {before}, after, **more)
         db.session.commit()
     return False
 
 
-def _held(number: int, states: Iterable[ImportState]) -> bool:
-    """Hold an import until the transaction ends, when it stands so."""
-    mine = select(Import.id).where(Import.id == number, Import.state.in_(list(states)))
-    return db.session.scalar(mine.with_for_update()) is not None
+def hold(number: int, state: ImportState, version: int | None = None, *, skip_locked: bool = False) -> bool:
+    """Hold an import until the transaction ends; False when it no longer is as it was seen, or, with `skip_locked`, when another process has it."""
+    mine = select(Import.id).where(Import.id == number, Import.state == state)
+    mine = mine if version is None else mine.where(Import.version == version)
+    return db.session.scalar(mine.with_for_update(skip_locked=skip_locked)) is not None
 
 
 def _some_traits(number: int) -> Any:
@@ -263,13 +268,9 @@ def forget_traits(number: int) -> None:
 
 def begin(run: Import) -> bool:
     """From here on files are made until the last row; False when it was begun before. Commits."""
-    number = run.id
-    chosen = _some_rows(number, ImportRow.state == RowState.LIKE, ImportRow.wanted.is_(True))
-    while _held(number, {ImportState.CHECKED}):
-        if not quietly(update(ImportRow).where(*chosen).values(state=RowState.NEW)):
-            return turn(number, {ImportState.CHECKED}, ImportState.RUNNING, started_at=clock.now())
-        db.session.commit()
-    return False
+    chosen = _some_rows(run.id, ImportRow.state == RowState.LIKE, ImportRow.wanted.is_(True))
+    made_of = update(ImportRow).where(*chosen).values(state=RowState.NEW)
+    return _turn_after((made_of,), run.id, ImportState.CHECKED, ImportState.RUNNING, started_at=clock.now())
 
 
 def may_undo(run: Import) -> bool:
