@@ -376,13 +376,13 @@ def _read_words(row: Reading, name: str, given: Sequence[tuple[str, str]], plan:
         for word in words_of(name, cell):
             key = folded(word)
             code = chosen.get(key, known.get(name, {}).get(key))
-            if code == NEW and name == "tags":
-                tag = read_name(word)
-                if tag and len(new) + len(codes) < MOST_ON_A_FILE:
+            if name == "tags" and len(new) + len(codes) >= MOST_ON_A_FILE:
+                code = None
+            elif name == "tags" and code == NEW:
+                if tag := read_name(word):
                     new.append(tag)
-                else:
-                    row.remarks.append((title, word))
-                continue
+                    continue
+                code = None
             if code:
                 codes.append(code)
             if code is None or key in chosen:  # what was chosen for a word may say less than the word did

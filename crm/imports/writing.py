@@ -221,7 +221,7 @@ def _tag(files: Iterable[tuple[Case, Mapping[str, Any]]], setting: Setting) -> N
                 carried.add(tag)
             else:
                 values["notes"].append((text("imports.field.tags"), name))
-        db.session.add_all(CaseTag(case_id=case.id, tag_id=number) for number in sorted(carried)[: tags.MOST_ON_A_FILE])
+        db.session.add_all(CaseTag(case_id=case.id, tag_id=number) for number in sorted(carried))
 
 
 def _tag_named(name: str) -> int | None:

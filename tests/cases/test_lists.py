@@ -347,6 +347,16 @@ def test_no_other_list_reads_a_table_from_end_to_end(session, people):
             assert not re.search(rf"SCAN ({tables})\b(?! USING)|Seq Scan on ({tables})\b", said), (pairs, sort, said)
 
 
+def test_what_a_cell_holds_several_of_is_found_file_by_file(session, people):
+    as_if_full(session)
+    dialect, wanted = db.engine.dialect.name, Filter()
+    every = tuple(columns())
+    asked = wanted.values(people.adviser) | {"at_most": 51}
+    said = "\n".join(plan(session, _statement(wanted.shape, "new", "first", dialect, every), asked))
+    assert "ix_case_open" in said or dialect != "sqlite", said
+    assert not re.search(r"SCAN (case_need|case_tag|referral|case_file\b(?! USING INDEX))|Seq Scan", said), said
+
+
 def test_every_facet_has_words_for_every_value(app, session):
     rng = random.Random(1)
     named("Étiquette")

@@ -895,6 +895,22 @@ def test_tags_of_a_sheet_are_those_there_are_or_new_ones_and_the_rest_stays_in_t
     assert session.scalar(select(func.count(Case.id))) == 0
 
 
+def test_more_tags_than_a_file_may_carry_stay_in_the_note(desk, session):
+    for place in range(15):
+        tags.named(f"là {place}")
+    session.commit()
+    words_of_cell = [f"là {place}" for place in range(15)] + [f"neuf {place}" for place in range(10)]
+    imported(
+        desk, csv_of([[*PLAIN, "Étiquettes"], ["Ana", "ana@exemple.ca", "Un", "", "", "", "; ".join(words_of_cell)]])
+    )
+    ana = named(session, "Ana")
+    carried = set(
+        session.scalars(select(Tag.name).join(CaseTag, CaseTag.tag_id == Tag.id).where(CaseTag.case_id == ana.id))
+    )
+    assert carried == set(words_of_cell[:20])
+    assert said_in_note(session, ana).split("\n") == [f"Étiquettes : {word}" for word in words_of_cell[20:]]
+
+
 def test_a_tag_too_many_for_the_team_stays_in_the_note(desk, session, monkeypatch):
     run = rehearsed(desk, csv_of([[*PLAIN, "Étiquettes"], ["Ana", "ana@exemple.ca", "Un", "", "", "", "Une, Deux"]]))
     monkeypatch.setattr(tags, "MOST_TAGS", 1)
