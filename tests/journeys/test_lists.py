@@ -109,6 +109,7 @@ def test_a_card_is_moved_by_its_page_without_a_script(window, setting, site, nam
     visit.button(w("Change the stage")).click()
     page.wait_for_url("**/staff/cases/board?q=*")
     expect(page.locator("[data-stage=closed] .card")).to_contain_text(name)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the board scrolls, not the page"
     expect(page.locator(".said").first).to_contain_text(w.text("cases.stage.closed"))
 
 
