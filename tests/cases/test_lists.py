@@ -273,14 +273,14 @@ def test_what_a_file_has_several_of_stands_in_one_cell_in_order(make, people, se
     make.case(owner=people.adviser, name="Sans rien")
     session.commit()
     for person, needs in (
-        (people.adviser, "Choisir une forme juridique, Gouvernance, membres et règlements"),
-        (people.other_adviser, "Choosing a legal form, Governance, members and by-laws"),
+        (people.adviser, "Choisir une forme juridique; Gouvernance, membres et règlements"),
+        (people.other_adviser, "Choosing a legal form; Governance, members and by-laws"),
     ):
         page = signed_in(person).get("/staff/cases?cols=needs,tags,body,turn").text
         row = next(one for one in re.findall(r"<tr>.*?</tr>", page, re.DOTALL) if case.reference in one)
         cells = [words(one).strip() for one in re.findall(r"<td data-name[^>]*>(.*?)</td>", row, re.DOTALL)]
         assert cells[:2] == [needs, "alpha, bêta Écologie Zèbre"]
-        assert re.fullmatch("(Ville de Montréal|City of Montréal), CDRQ", cells[2])
+        assert re.fullmatch("(Ville de Montréal|City of Montréal); CDRQ", cells[2])
         nothing = next(one for one in re.findall(r"<tr>.*?</tr>", page, re.DOTALL) if "Sans rien" in one)
         assert [
             words(one).strip() for one in re.findall(r"<td data-name[^>]*>(.*?)</td>", nothing, re.DOTALL)[1:3]
