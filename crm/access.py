@@ -25,6 +25,7 @@ class Role(StrEnum):
 
 
 CASE_ROLES = frozenset({Role.ADMIN, Role.COORDINATOR, Role.ADVISER})
+COORDINATING = frozenset({Role.ADMIN, Role.COORDINATOR})
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def case_team(view: View) -> View:
 
 def coordinators(view: View) -> View:
     """Staff who coordinate or administer."""
-    return _mark(view, Access("account", frozenset({Role.ADMIN, Role.COORDINATOR})))
+    return _mark(view, Access("account", COORDINATING))
 
 
 def anyone_signed_in(view: View) -> View:

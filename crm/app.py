@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Flask, has_request_context, jsonify, request
-from sqlalchemy import text as sql
+from flask import Flask, has_request_context, request
 from werkzeug.routing import IntegerConverter, Map
-from werkzeug.wrappers import Response
 
 from crm import access, config, db, errors, i18n, security
 from crm.absences.feature import feature as absences
@@ -24,7 +22,7 @@ from crm.files.feature import feature as files
 from crm.files.kinds import ACCEPT, LARGEST, NAMES
 from crm.imports.feature import feature as imports
 from crm.intake.feature import feature as intake
-from crm.jobs import worker_is_late
+from crm.operations.feature import feature as operations
 from crm.outbox.feature import feature as outbox
 from crm.partners.feature import feature as partners
 from crm.permissions.feature import feature as permissions
@@ -60,22 +58,8 @@ FEATURES: tuple[Feature, ...] = (
     summaries,
     portal,
     desk,
+    operations,
 )
-
-health = Blueprint("health", __name__)
-
-
-@health.get("/healthz")
-@access.public
-def healthz() -> tuple[Response, int]:
-    """For a monitor: 200 when the database answers and the worker works, 503 otherwise."""
-    db.db.session.execute(sql("SELECT 1"))
-    late = worker_is_late()
-    about: dict[str, Any] = {"database": db.db.engine.dialect.name, "worker": "late" if late else "ok"}
-    if db.db.engine.dialect.name == "sqlite":
-        about["sqlite"] = db.SQLITE_VERSION
-        about["wal"] = db.WAL_IS_SAFE
-    return jsonify(about), 503 if late else 200
 
 
 class RowNumber(IntegerConverter):
@@ -128,7 +112,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     for feature in FEATURES:
         for blueprint in feature.blueprints:
             app.register_blueprint(blueprint)
-    app.register_blueprint(health)
     app.before_request(access.check)
     access.refuse_views_without_access(app)
     return app

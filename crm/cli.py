@@ -84,6 +84,27 @@ def send_due(lease: int) -> None:
     click.echo(f"{queued} reminders queued, {sent} messages sent")
 
 
+@main.command("job")
+@click.argument("name", required=False)
+def job(name: str | None) -> None:
+    """Once: do one of the worker's jobs. Without a name, say which there are."""
+    from crm.jobs import JobFailedError, all_jobs, run_job
+
+    app = _app()
+    with app.app_context():
+        jobs = {one.name: one for one in all_jobs()}
+    if name is None:
+        click.echo("\n".join(jobs))
+        return
+    if name not in jobs:
+        raise click.ClickException(f"no job is called {name}. There are: {', '.join(jobs)}")
+    try:
+        done = run_job(app, jobs[name], strict=True)
+    except JobFailedError as error:
+        raise click.ClickException(f"{name} failed: {error}") from None
+    click.echo(f"{name}: {done} done")
+
+
 @main.command("create-staff")
 @click.argument("email")
 @click.option("--name", required=True)

@@ -53,6 +53,8 @@ class Programme:
     retention: Mapping[str, str]
     reference_prefix: str
     sender: str  # the address mail leaves from; CRM_MAIL_FROM when empty
+    easter_monday: bool  # closed on Easter Monday rather than on Good Friday
+    closures: str  # days and periods without anybody, beside holidays
     asks_newsletter: bool
     asks_survey: bool
     asks_files: bool
@@ -71,6 +73,7 @@ class Settings:
     data_dir: Path
     trusted_proxies: int
     languages: tuple[str, ...]
+    metrics_token: str  # who knows it reads /metrics; without one the address does not exist
     proof_of_work: int  # bits a sender's browser works out; 0 asks for none
     programme: Programme
 
@@ -105,6 +108,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         data_dir=data_dir,
         trusted_proxies=_trusted_proxies(env, problems),
         languages=_languages(env, problems),
+        metrics_token=_metrics_token(env, problems),
         proof_of_work=_proof_of_work(env, problems),
         programme=_programme(data_dir, problems),
     )
@@ -251,6 +255,17 @@ def _languages(env: Mapping[str, str], problems: list[str]) -> tuple[str, ...]:
     if value not in {("fr", "en"), ("fr",)}:
         problems.append("CRM_LANGUAGES: French comes first. Examples: CRM_LANGUAGES=fr,en or CRM_LANGUAGES=fr")
         return LANGUAGES
+    return value
+
+
+def _metrics_token(env: Mapping[str, str], problems: list[str]) -> str:
+    value = env.get("CRM_METRICS_TOKEN", "")
+    if value and (len(value) < 16 or not value.isascii() or not value.isprintable() or " " in value):
+        problems.append(
+            "CRM_METRICS_TOKEN: at least 16 letters and digits, or nothing for no /metrics. "
+            "Example: CRM_METRICS_TOKEN=\"$(python3 -c 'import secrets; print(secrets.token_urlsafe(24))')\""
+        )
+        return ""
     return value
 
 

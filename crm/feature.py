@@ -5,9 +5,9 @@ run in the caller's transaction, never commit, and an exception aborts the verb.
 short: add one only when an issue needs it; `docs/features.md` prints who plugs what where.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, current_app, g
@@ -53,6 +53,37 @@ class TodayPart:
 
 
 @dataclass(frozen=True)
+class Line:
+    """One line of a digest: which file, and in words that name nobody. `when` is a day or an hour, already in words."""
+
+    reference: str
+    project: str
+    words: str
+    when: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a digest: its lines, and how many more there are. `name` is a code of `desk.section`."""
+
+    name: str
+    lines: "Sequence[Line]"
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class MailPart:
+    """A kind of mail that people of the team choose about (named in `desk.kind`): whether they get it at once and in the morning's digest from the start; None where
+    there is no such mail. `sections` is what a day's digest says of it to one person, in the language spoken.
+    """
+
+    kind: str
+    at_once: bool | None = None
+    in_digest: bool | None = None
+    sections: "Callable[[Staff, date], Iterable[Section]]" = lambda _staff, _day: ()
+
+
+@dataclass(frozen=True)
 class MergePart:
     """What becomes of one kind of row when two files become one.
 
@@ -85,6 +116,7 @@ class Feature:
     bulk: "tuple[BulkAction, ...]" = ()  # bulk: what can be asked of many files at once
     search_text: "tuple[Searched, ...]" = ()  # search: what of files is found
     today: tuple[TodayPart, ...] = ()  # desk: the start page
+    digest: tuple[MailPart, ...] = ()  # accounts: the mail that people choose, and the morning's digest
     messages: "tuple[MessageKind, ...]" = ()  # outbox
     personal_data: "tuple[Callable[[Case], None], ...]" = ()  # intake: what is destroyed of a person who refused
 

@@ -7,11 +7,12 @@ for their recipient with `speaking()`. Typography rules: domain reference, secti
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar
 
 from babel import Locale
+from babel.dates import format_timedelta
 from babel.support import NullTranslations, Translations
 from flask import Blueprint, Flask, request
 from flask_babel import Babel
@@ -135,6 +136,14 @@ def format_instant(instant: datetime, lang: str | None = None) -> str:
     return format_date(clock.local_date(instant), lang) + joint + format_time(instant, lang)
 
 
+def format_span(span: timedelta) -> str:
+    """12 minutes, 3 heures, 2 jours; 12 minutes, 3 hours, 2 days."""
+    words = format_timedelta(
+        span, granularity="minute", threshold=1.5, locale=LOCALES[_language.get()].replace("-", "_")
+    )
+    return words.replace(" ", NBSP)
+
+
 def short_date(day: date) -> str:
     """2026-11-22: Canada's numeric date, the same in both languages."""
     return day.isoformat()
@@ -220,6 +229,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         "size": format_size,
         "phone": format_phone,
         "local_date": clock.local_date,
+        "span": format_span,
     }
     app.jinja_env.filters.update(helpers)
     app.jinja_env.globals.update(LOCALES=LOCALES, LANGUAGE_NAMES=NAMES, languages=settings.languages)

@@ -35,6 +35,10 @@ class Job:
     every: int = 30
 
 
+class JobFailedError(Exception):
+    """A round of a job failed; what was done of it was taken back."""
+
+
 class Heartbeat(Base):
     """When a job last ran, and what went wrong last."""
 
@@ -50,8 +54,16 @@ class Heartbeat(Base):
 OWN = (Job("statistics", count_for_the_planner, every=86_400),)
 
 
-def run_job(app: Flask, job: Job) -> int:
-    """One round of a job and its heartbeat. An exception is logged and recorded; the next round tries again."""
+def all_jobs() -> tuple[Job, ...]:
+    """Every job of the product, in the order of FEATURES."""
+    return (*OWN, *plugged("jobs"))
+
+
+def run_job(app: Flask, job: Job, *, strict: bool = False) -> int:
+    """One round of a job and its heartbeat. An exception is logged and recorded; the next round tries again.
+
+    `strict` raises JobFailedError after that, for who asked for this one round.
+    """
     with app.app_context(), writing():
         done, failure = 0, None
         try:
@@ -62,6 +74,8 @@ def run_job(app: Flask, job: Job) -> int:
             log.exception("job %s failed", job.name)
             failure = f"{type(error).__name__}: {error}"[:300]
         beat(job.name, done, failure)
+        if failure is not None and strict:
+            raise JobFailedError(failure)
         return done
 
 
@@ -100,7 +114,7 @@ def work(app: Flask) -> None:
         raise SystemExit
 
     with app.app_context():
-        jobs: tuple[Job, ...] = (*OWN, *plugged("jobs"))
+        jobs = all_jobs()
     for job in jobs:
         scheduler.add_job(
             run_job,

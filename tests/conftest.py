@@ -15,6 +15,7 @@ from werkzeug.routing.rules import Rule
 from crm import config, schema
 from crm.access import Role
 from crm.accounts import passwords
+from crm.accounts.choices import choose
 from crm.accounts.models import Staff
 from crm.accounts.services import create_staff
 from crm.app import create_app
@@ -200,6 +201,14 @@ def people(session):
     )
     session.commit()
     return made
+
+
+@pytest.fixture
+def at_once(people, session):
+    """Everybody of the team asked for a message for each follow-up, and no digest of them."""
+    for person in (people.admin, people.coordinator, people.adviser, people.other_adviser):
+        choose(person, "follow_ups", at_once=True, in_digest=False)
+    session.commit()
 
 
 def _person(email, name, role, language="fr", on_duty=False):

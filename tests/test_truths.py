@@ -140,7 +140,7 @@ def test_3_nothing_leaves_without_a_permission_naming_that_body(session, people,
         session.execute(update(Referral).where(Referral.id == referral.id).values(permission_id=None, status="sent"))
 
 
-def test_4_the_fact_and_its_message_are_one_transaction(session, people, make):
+def test_4_the_fact_and_its_message_are_one_transaction(session, people, make, at_once):
     referral = make.referral(sent=False)
     make.body("cdrq")
     referrals.send(referral, referral.case, people.adviser)

@@ -1,6 +1,7 @@
 """Who is away, until when, and who stands in for them: reminders go to that person meanwhile, whose start page says so."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -56,6 +57,33 @@ def stands_in(staff: Staff, day: date) -> Staff | None:
     if absence is None or not absence.deputy.active:
         return None
     return None if db.session.scalar(_away(day, Absence.staff_id == absence.deputy_id)) else absence.deputy
+
+
+def stood_in_for(staff: Staff, day: date) -> list[Staff]:
+    """For whom somebody stands in on a day: the other side of `stands_in`."""
+    absences = db.session.scalars(
+        select(Absence)
+        .where(Absence.deputy_id == staff.id, Absence.begins_on <= day, Absence.ends_on >= day)
+        .options(joinedload(Absence.staff))
+        .order_by(Absence.id)
+    )
+    found = [one.staff for one in absences]
+    return [one for one in found if stands_in(one, day) == staff] if found else []
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Whose day somebody reads: their own and that of those for whom they stand in, by number and name. While they are away themselves,
+    `deputy` reads theirs, as far as the deputy may.
+    """
+
+    reader: Staff
+    absent: dict[int, str]
+    deputy: Staff | None
+
+
+def reading(staff: Staff, day: date) -> Reading:
+    return Reading(staff, {one.id: one.name for one in stood_in_for(staff, day)}, stands_in(staff, day))
 
 
 def _away(day: date, who: Any) -> Any:

@@ -37,3 +37,14 @@ class SignIn(Base):
     seen_at: Mapped[datetime]
 
     staff: Mapped[Staff] = relationship()
+
+
+class MailChoice(Base):
+    """Which mail somebody wants of one kind; a kind without a row is as it is from the start."""
+
+    __tablename__ = "mail_choice"
+
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(20), primary_key=True)
+    at_once: Mapped[bool]
+    in_digest: Mapped[bool]

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from crm import clock, forms
 from crm.access import coordinators, public
 from crm.accounts.feature import me
+from crm.business_days import read_closures
 from crm.content import editing
 from crm.content.markup import drawn, quoted
 from crm.db import db
@@ -123,6 +124,11 @@ class FactsForm(forms.Form):
                 valid = False
             if fact.kind is Kind.EMAIL and french and read_email(french) is None:
                 self[fact.name].errors = [gettext("Enter a full email address, like name@example.ca")]
+                valid = False
+            if fact.kind is Kind.DAYS and read_closures(french) is None:
+                self[fact.name].errors = [
+                    gettext("Write days and periods like %(example)s", example="2026-12-24/2027-01-03, 2027-07-19")
+                ]
                 valid = False
         empty = [fact.name for fact in FACTS if fact.printed and not all(self.read(fact))]
         if self.form_open.data and empty and valid:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import wtforms
@@ -11,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response as BaseResponse
 
 from crm import clock, forms
+from crm.absences.services import stands_in
 from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
@@ -25,8 +27,9 @@ from crm.cases.vocabulary import ClosingReason, Source, Stage
 from crm.db import db
 from crm.duplicates import views as duplicates
 from crm.errors import RefusedError
+from crm.feature import Line, Section
 from crm.forms import AtMost, Chosen
-from crm.i18n import gettext, lazy, ngettext, speaking
+from crm.i18n import format_date, gettext, lazy, ngettext, speaking
 from crm.intake import drafts, introductions, services
 from crm.intake.forms import PAGES, QuestionPage, read
 from crm.intake.models import Request
@@ -35,7 +38,7 @@ from crm.outbox.services import queue, settings
 from crm.texts import label, text
 
 bp = Blueprint("requests", __name__, url_prefix="/staff/requests")
-SHOWN, SHOWN_TODAY = 200, 8
+SHOWN, SHOWN_TODAY, MOST_COUNTED = 200, 8, 100
 ASKED_BY_STAFF = tuple(code for code in PAGES if code != "choices")  # consents are ticked by the person only
 TELL_AT_HOUR = 8  # local time on business days
 REASONS = (ClosingReason.SPAM, ClosingReason.OUT_SCOPE, ClosingReason.OUT_AREA, ClosingReason.ERROR)
@@ -135,6 +138,19 @@ def load_today(staff: Staff) -> dict[str, Any]:
     rows = db.session.execute(nobodys.limit(SHOWN_TODAY)).all()
     today = clock.today()
     return {"fresh": rows, "waited": {row.id: _waited(row, today) for row in rows}}
+
+
+def digest(staff: Staff, day: date) -> list[Section]:
+    """The requests that nobody took, the longest waiting first, without who asks; nothing for who is away."""
+    if stands_in(staff, day) is not None:
+        return []
+    nobodys = _rows().where(Case.owner_id.is_(None), Case.quarantined.is_(False), visible(staff))
+    rows = db.session.execute(nobodys.limit(MOST_COUNTED)).all()
+    lines = [
+        Line(row.reference, row.project, text("intake.digest.reply_by", date=format_date(row.reply_due_on)))
+        for row in rows[:SHOWN_TODAY]
+    ]
+    return [Section("requests", lines, more=max(len(rows) - SHOWN_TODAY, 0))]
 
 
 def _waited(row: Any, today: Any) -> str:

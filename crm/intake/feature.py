@@ -1,6 +1,6 @@
 """Plugs the public pages, the destruction of drafts, and what the history says of requests."""
 
-from crm.feature import Feature, MergePart, Panel, TodayPart
+from crm.feature import Feature, MailPart, MergePart, Panel, TodayPart
 from crm.intake import brief, desk, documents, drafts, introductions, services
 from crm.intake.introduction_views import bp as introductions_bp
 from crm.intake.panel import load, rows, shown
@@ -38,8 +38,10 @@ feature = Feature(
     merge=(MergePart("arrangements", services.move_arrangements, services.return_arrangements),),
     case_moved=(services.moved,),
     today=(TodayPart("requests", "intake/today.html", desk.load_today),),
+    digest=(MailPart(services.MAIL, at_once=False, in_digest=True, sections=desk.digest),),
     messages=(
         MessageKind("intake.received", "intake.mail.received", on_final=services.note_acknowledged),
+        MessageKind("intake.told", "intake.mail.told", still_true=services.still_nobodys),
         MessageKind("intake.introduced", "intake.mail.introduced", still_true=introductions.still_asked),
         MessageKind("intake.resume", "intake.mail.resume", still_true=drafts.still_there),
         MessageKind("intake.quarantine", "intake.mail.quarantine", still_true=desk.still_waiting),

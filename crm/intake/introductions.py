@@ -32,7 +32,7 @@ from crm.i18n import format_date, speaking
 from crm.intake.models import Agreed, Answer, Introduction, Request
 from crm.links.models import Purpose
 from crm.links.services import revoke
-from crm.outbox.models import WAITING, Message, Status
+from crm.outbox.models import WAITING, Message, Status, Why
 from crm.outbox.services import queue
 from crm.partners.models import Body
 from crm.reminders.models import FollowUp
@@ -248,7 +248,9 @@ def destroy(found: Introduction) -> None:
     # To the person, at this address or a former one: whoever is neither a colleague nor a body.
     ours = select(Staff.email).union(select(Body.contact_email).where(Body.contact_email != ""))
     to_them = (Message.case_id == case.id) & Message.to_address.not_in(ours)
-    db.session.execute(update(Message).where(to_them, WAITING).values(status=Status.DROPPED, final_at=clock.now()))
+    db.session.execute(
+        update(Message).where(to_them, WAITING).values(status=Status.DROPPED, final_at=clock.now(), why=Why.NOT_TRUE)
+    )
     db.session.execute(update(Message).where(to_them).values(to_address="", to_name="", subject=GONE, body=GONE))
     contact.name, contact.email, contact.phone, contact.phone_extension = GONE, "", "", ""
     contact.availability = None

@@ -11,11 +11,13 @@ from sqlalchemy import Select, bindparam, delete, func, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
+from crm.accounts.choices import who_want_at_once
 from crm.accounts.models import Staff
 from crm.accounts.services import by
-from crm.cases.addresses import address_of_page, link_of
+from crm.cases.addresses import address_of_file, address_of_page, link_of
 from crm.cases.models import Case
 from crm.cases.pipeline import Move
+from crm.cases.queries import may_see
 from crm.cases.services import Asker, Facts, open_case
 from crm.cases.vocabulary import ContactMode, Need, PreferredLanguage, ProjectStage, Source, Stage
 from crm.db import UTCDateTime, db
@@ -38,6 +40,8 @@ from crm.texts import text
 from crm.texts.facts import programme
 from crm.texts.published import version_of
 from crm.timeline.services import SYSTEM, record
+
+MAIL = "requests"  # the kind of mail that people of the team choose about
 
 
 def receive(
@@ -82,6 +86,7 @@ def receive(
     _record_consents(case, whole, page_language)
     if not case.quarantined:
         _acknowledge(case)
+        tell_who_want(case)
     if not case.contact.email:
         link_of(case)  # shown on the confirmation: nothing can be mailed
     return request
@@ -253,6 +258,7 @@ def release(case: Case, actor: Staff, *, acknowledge: bool = True) -> None:
     if case.stage is not Stage.CLOSED and acknowledge:
         _acknowledge(case)
         tell_of_coming(case)
+        tell_who_want(case)
 
 
 def _acknowledge(case: Case) -> None:
@@ -271,6 +277,34 @@ def _acknowledge(case: Case) -> None:
             case_id=case.id,
             link=link_of(case),
         )
+
+
+def tell_who_want(case: Case) -> None:
+    """Those who asked to hear of every new request when it comes, when they may see it."""
+    for staff in who_want_at_once(MAIL):
+        if not may_see(staff, case.id):
+            continue
+        queue(
+            "intake.told",
+            dedupe_key=f"case:{case.id}:told:{staff.id}",
+            to=(staff.email, staff.name),
+            language=staff.language,
+            values={
+                "name": staff.name,
+                "reference": case.reference,
+                "date": format_date(case.reply_due_on, staff.language),
+                "address_of_file": address_of_file(case),
+            },
+            case_id=case.id,
+            staff_id=staff.id,
+        )
+
+
+def still_nobodys(message: Message) -> bool:
+    """Whether a request that a colleague is told of still waits for somebody, and is theirs to see."""
+    staff = db.session.get_one(Staff, message.staff_id)
+    case = db.session.get_one(Case, message.case_id)
+    return case.owner_id is None and case.stage is Stage.NEW and staff.active and may_see(staff, case.id)
 
 
 def note_acknowledged(message: Message) -> None:

@@ -8,29 +8,47 @@ import logging
 import os
 import secrets
 import socket
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
+from sqlalchemy.exc import OperationalError
 
 from crm import clock
 from crm.db import db
 from crm.links.models import Link
 from crm.links.services import PLACE, is_live, token
 from crm.outbox import kinds
-from crm.outbox.models import WAITING, Message, Status
+from crm.outbox.models import WAITING, MailPause, Message, Status, Why
 from crm.outbox.services import settings
-from crm.outbox.transports import LaterError, RecipientRefusedError, Transport, compose, transport
+from crm.outbox.transports import (
+    LaterError,
+    NoAnswerError,
+    RecipientRefusedError,
+    RefusesUsError,
+    Transport,
+    compose,
+    transport,
+)
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(minutes=5)
 # Minutes to wait after the 1st, 2nd… failed try; security reference, section 3.
 WAITS = (1, 2, 5, 10, 20, 30, 60)
 GIVE_UP_AFTER = timedelta(hours=24)
+TRIES_WITHOUT_ANSWER = 2
+PAUSE = timedelta(minutes=15)
 BATCH = 50
+BUSY_WAIT = 1.0  # seconds before a busy or absent database is asked again to note what a server answered
 
 
 def send_due(*, lease: timedelta = LEASE, limit: int = BATCH) -> int:
-    """Send the messages that are due, at most `limit`; returns how many left. Safe to run in many processes at once."""
+    """Send the messages that are due, at most `limit`; returns how many left. Safe to run in many processes at once.
+
+    A message is this process's for as long as its `lease`. One that the server did not answer is tried once more when its lease is over.
+    """
     me = f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(4)}"
     out = transport(settings())
     sent = 0
@@ -39,13 +57,13 @@ def send_due(*, lease: timedelta = LEASE, limit: int = BATCH) -> int:
             message_id = _claim_one(me, clock.now(), lease)
             if message_id is None:
                 break
-            sent += _send_one(message_id, me, out)
+            sent += _send_one(message_id, me, out, lease)
     finally:
         out.close()
     return sent
 
 
-def _claimable(now: datetime) -> object:
+def _claimable(now: datetime) -> ColumnElement[bool]:
     return or_(
         and_(Message.status == Status.QUEUED, Message.due_at <= now),
         and_(Message.status == Status.CLAIMED, Message.lease_until < now),
@@ -53,11 +71,12 @@ def _claimable(now: datetime) -> object:
 
 
 def _claim_one(me: str, now: datetime, lease: timedelta) -> int | None:
-    """Take one message by conditional update; one row changed means it is ours until the lease ends."""
+    """Take one message by conditional update; one row changed means it is ours until the lease ends. None while mail is paused."""
+    paused = exists().where(MailPause.try_at > now)
     while True:
         candidate = db.session.scalar(
             select(Message.id)
-            .where(WAITING, _claimable(now))  # type: ignore[arg-type]
+            .where(WAITING, _claimable(now), ~paused)
             .order_by(Message.due_at, Message.id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -67,36 +86,59 @@ def _claim_one(me: str, now: datetime, lease: timedelta) -> int | None:
             return None
         taken = db.session.execute(
             update(Message)
-            .where(Message.id == candidate, _claimable(now))  # type: ignore[arg-type]
-            .values(status=Status.CLAIMED, claimed_by=me, lease_until=now + lease, attempts=Message.attempts + 1)
+            .where(Message.id == candidate, _claimable(now))
+            .values(
+                status=Status.CLAIMED,
+                claimed_by=me,
+                claimed_at=now,
+                lease_until=now + lease,
+                attempts=Message.attempts + 1,
+            )
         )
         db.session.commit()
         if taken.rowcount == 1:  # type: ignore[attr-defined]
             return int(candidate)
 
 
-def _send_one(message_id: int, me: str, out: Transport) -> int:
+def _send_one(message_id: int, me: str, out: Transport, lease: timedelta) -> int:
     message = db.session.get_one(Message, message_id)
     try:
-        body = _body(message)
-        kind = kinds.find(message.kind)
-        true = body is not None and kind.still_true(message)
-        mail = compose(message, body, settings(), kind.attachment(message)) if body is not None and true else None
+        mail, why = _prepared(message)
     except Exception as error:  # a poisoned row must not block the others
         log.exception("message %s cannot be prepared", message_id)
         db.session.rollback()
-        return _finish(message_id, me, Status.FAILED, f"{type(error).__name__}: {error}")
+        said = f"{type(error).__name__}: {error}"
+        return _note(message_id, me, lease, lambda one: _end(one, Status.FAILED, said))
     if mail is None:
-        return _finish(message_id, me, Status.DROPPED, "")
-    db.session.rollback()  # no transaction stays open while the server answers
+        return _note(message_id, me, lease, lambda one: _end(one, Status.DROPPED, why=why))
+    db.session.commit()  # with what was written anew; no transaction stays open while the server answers
     try:
-        out.send(mail)
+        answer = out.send(mail)
     except RecipientRefusedError as error:
-        return _finish(message_id, me, Status.FAILED, str(error))
+        said = str(error)
+        return _note(message_id, me, lease, lambda one: _end(one, Status.FAILED, said))
+    except RefusesUsError as error:
+        said = str(error)
+        return _note(message_id, me, lease, lambda one: _pause(one, said))
+    except NoAnswerError as error:
+        said = str(error)
+        return _note(message_id, me, lease, lambda one: _unknown(one, said, lease))
     except LaterError as error:
-        return _later(message_id, me, str(error))
-    _finish(message_id, me, Status.SENT, "")
+        said = str(error)
+        return _note(message_id, me, lease, lambda one: _later(one, said))
+    _note(message_id, me, lease, lambda one: _took(one, answer))
     return 1
+
+
+def _prepared(message: Message) -> tuple[EmailMessage | None, Why | None]:
+    """The e-mail, made now, or why there is none any more."""
+    body = _body(message)
+    if body is None:
+        return None, Why.LINK_CLOSED
+    kind = kinds.find(message.kind)
+    if not kind.still_true(message):
+        return None, Why.NOT_TRUE
+    return compose(message, body, settings(), kind.attachment(message)), None
 
 
 def _body(message: Message) -> str | None:
@@ -107,17 +149,43 @@ def _body(message: Message) -> str | None:
     return message.body.replace(PLACE, token(link)) if is_live(link) else None
 
 
-def _finish(message_id: int, me: str, status: Status, error: str) -> int:
-    message = db.session.get_one(Message, message_id)
-    if message.claimed_by == me:  # otherwise the lease ended and somebody else has it
-        message.status = status
-        message.final_at = clock.now()
-        message.lease_until = None
-        if error or status is Status.SENT:  # what was dropped keeps what was said of it before
-            message.last_error = error[:300] or None
-        _tell_owner(message)
-    db.session.commit()
-    return 0
+def _note(message_id: int, me: str, lease: timedelta, change: Callable[[Message], None]) -> int:
+    """Write what became of a message, unless its lease ended and somebody else has it.
+
+    A database that is busy or away is asked again until the lease ends: a message that a server took must not leave a second time for
+    want of a note.
+    """
+    until = clock.now() + lease
+    while True:
+        try:
+            message = db.session.get_one(Message, message_id)
+            if message.claimed_by == me and message.status is Status.CLAIMED:
+                change(message)
+            db.session.commit()
+        except OperationalError:
+            db.session.rollback()
+            if clock.now() >= until:
+                raise
+            log.warning("message %s: the database does not take what became of it; asked again", message_id)
+            time.sleep(BUSY_WAIT)
+        else:
+            return 0
+
+
+def _took(message: Message, answer: str) -> None:
+    message.answer = answer[:300] or None
+    db.session.execute(delete(MailPause).execution_options(synchronize_session=False))
+    _end(message, Status.SENT)
+
+
+def _end(message: Message, status: Status, error: str = "", *, why: Why | None = None) -> None:
+    message.status = status
+    message.final_at = clock.now()
+    message.lease_until = None
+    message.why = why
+    if error or status is Status.SENT:  # what was dropped keeps what was said of it before
+        message.last_error = error[:300] or None
+    _tell_owner(message)
 
 
 def _tell_owner(message: Message) -> None:
@@ -125,21 +193,45 @@ def _tell_owner(message: Message) -> None:
     try:
         with db.session.begin_nested():
             kinds.find(message.kind).on_final(message)
+    except OperationalError:
+        raise
     except Exception:
         log.exception("message %s: its end could not be recorded on its file", message.id)
 
 
-def _later(message_id: int, me: str, error: str) -> int:
-    message = db.session.get_one(Message, message_id)
-    if message.claimed_by == me:
-        now = clock.now()
-        if now - message.created_at > GIVE_UP_AFTER and message.attempts >= len(WAITS):
-            return _finish(message_id, me, Status.FAILED, error)
-        wait = WAITS[min(message.attempts, len(WAITS)) - 1]
-        message.status = Status.QUEUED
-        message.lease_until = None
-        message.last_error = error[:300]
-        # `due_at` moves with each try; the age that decides about giving up is that of the row.
-        message.due_at = now + timedelta(minutes=wait)
-    db.session.commit()
-    return 0
+def _later(message: Message, error: str) -> None:
+    now = clock.now()
+    if now - message.created_at > GIVE_UP_AFTER and message.attempts >= len(WAITS):
+        _end(message, Status.FAILED, error)
+        return
+    wait = WAITS[min(message.attempts, len(WAITS)) - 1]
+    # `due_at` moves with each try; the age that decides about giving up is that of the row.
+    _back(message, error, now + timedelta(minutes=wait))
+
+
+def _unknown(message: Message, error: str, lease: timedelta) -> None:
+    """It may have arrived. Once more, for a lost message is worse than two with one Message-ID; then staff decide."""
+    message.unknowns += 1
+    if message.unknowns >= TRIES_WITHOUT_ANSWER:
+        _end(message, Status.UNKNOWN, error)
+    else:
+        _back(message, error, clock.now() + lease)
+
+
+def _pause(message: Message, said: str) -> None:
+    """The server refuses us: nothing leaves for a while, and this try does not count."""
+    now = clock.now()
+    pause = db.session.get(MailPause, 1)
+    if pause is None:
+        pause = MailPause(id=1, since=now)
+        db.session.add(pause)
+    pause.try_at, pause.said = now + PAUSE, said[:300]
+    message.attempts -= 1
+    _back(message, said, message.due_at)
+
+
+def _back(message: Message, error: str, due_at: datetime) -> None:
+    message.status = Status.QUEUED
+    message.lease_until = None
+    message.last_error = error[:300]
+    message.due_at = due_at

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 
 from crm import clock
 from crm.config import Programme, Settings
@@ -12,7 +12,7 @@ from crm.db import db
 from crm.i18n import speaking
 from crm.links.models import Link
 from crm.outbox.kinds import find
-from crm.outbox.models import WAITING, Message, Status
+from crm.outbox.models import WAITING, MailPause, Message, Status, Why
 from crm.texts import fill, pair
 from crm.texts.facts import programme
 
@@ -33,29 +33,26 @@ def queue(
     link: Link | None = None,
     subject_ids: dict[str, Any] | None = None,
     due_at: datetime | None = None,
+    staff_id: int | None = None,
 ) -> Message | None:
     """Write a message in the caller's transaction; None when one with this `dedupe_key` waits or left
     already; one that was dropped is queued anew.
 
     `to` is (address, name). `values` fill the named placeholders of the kind's two texts; the programme's facts are
-    always there. Line ends are taken out of the subject.
+    always there. Line ends are taken out of the subject. `staff_id` names who of the team a message is for.
     """
-    declared = find(kind)
     earlier = db.session.scalar(select(Message).where(Message.dedupe_key == dedupe_key))
     if earlier is not None and earlier.status is not Status.DROPPED:
         return None
-    with speaking(language):
-        filled = programme_values(language) | values
-        subject = " ".join(fill(pair(f"{declared.texts}.subject")[language], filled).split())
-        body = fill(pair(f"{declared.texts}.body")[language], filled)
+    subject, body = written(kind, language, values)
     now = clock.now()
     if earlier is not None:
         # It was dropped because it had stopped being true; now it is again, and nobody received it.
-        earlier.subject, earlier.body, earlier.language = subject[:300], body, language
+        earlier.subject, earlier.body, earlier.language = subject, body, language
         earlier.to_address, earlier.to_name = to[0], " ".join(to[1].split())
         earlier.link_id = link.id if link else None
-        earlier.status, earlier.attempts, earlier.final_at = Status.QUEUED, 0, None
-        earlier.due_at = due_at or now
+        earlier.status, earlier.attempts, earlier.final_at, earlier.why = Status.QUEUED, 0, None, None
+        earlier.due_at = earlier.first_due_at = due_at or now
         return earlier
     message = Message(
         kind=kind,
@@ -66,15 +63,27 @@ def queue(
         language=language,
         to_address=to[0],
         to_name=" ".join(to[1].split()),
-        subject=subject[:300],
+        subject=subject,
         body=body,
         status=Status.QUEUED,
         created_at=now,
+        first_due_at=due_at or now,
         due_at=due_at or now,
         attempts=0,
+        unknowns=0,
+        staff_id=staff_id,
     )
     db.session.add(message)
     return message
+
+
+def written(kind: str, language: str, values: dict[str, object]) -> tuple[str, str]:
+    """The subject, on one line, and the body of a kind of message. Raises KeyError for a kind that no feature declares."""
+    texts = find(kind).texts
+    with speaking(language):
+        filled = programme_values(language) | values
+        subject = " ".join(fill(pair(f"{texts}.subject")[language], filled).split())
+        return subject[:300], fill(pair(f"{texts}.body")[language], filled)
 
 
 def programme_values(language: str, facts: Programme | None = None) -> dict[str, object]:
@@ -101,22 +110,74 @@ def carry_instead(link: Link, *, to: str | None = None) -> None:
     earlier = select(Link.id).where(Link.purpose == link.purpose, Link.object_id == link.object_id, Link.id != link.id)
     mine = update(Message).where(Message.link_id.in_(earlier)).execution_options(synchronize_session=False)
     if to == "":
-        unsent = or_(WAITING, Message.status == Status.FAILED)
-        db.session.execute(mine.where(unsent).values(status=Status.DROPPED, final_at=clock.now()))
+        unsent = or_(WAITING, Message.status.in_((Status.FAILED, Status.UNKNOWN)))
+        gone = {"status": Status.DROPPED, "final_at": clock.now(), "why": Why.NO_ADDRESS}
+        db.session.execute(mine.where(unsent).values(**gone))
     elif to:
-        unsent = or_(WAITING, Message.status == Status.FAILED)
+        unsent = or_(WAITING, Message.status.in_((Status.FAILED, Status.UNKNOWN)))
         db.session.execute(mine.where(unsent).values(link_id=link.id, to_address=to))
     else:
         db.session.execute(mine.where(WAITING).values(link_id=link.id))
 
 
-def send_again(message: Message) -> None:
-    """Put a message that was given up back in the queue, due now. It keeps its Message-ID."""
-    if message.status is Status.FAILED:
+def send_again(message: Message, by_id: int | None = None) -> Message:
+    """Somebody asks for a message to leave again; returns the one that will.
+
+    What was given up, or may not have arrived, goes back in the queue and keeps its Message-ID, so that two copies are told to be one. Of
+    what a server took, a further copy leaves, a message of its own. What waits, or was dropped for being no longer true, stays as it is.
+    """
+    now = clock.now()
+    if message.status in {Status.FAILED, Status.UNKNOWN}:
         message.status = Status.QUEUED
-        message.attempts = 0
-        message.due_at = clock.now()
-        message.final_at = None
+        message.attempts = message.unknowns = 0
+        message.due_at = now
+        message.final_at = message.settled_at = None
+        message.again_at, message.again_by_id = now, by_id
+        return message
+    if message.status is not Status.SENT:
+        return message
+    first = message.again_of_id or message.id
+    earlier = db.session.scalars(
+        select(Message).where(Message.again_of_id == first).order_by(Message.id.desc()).limit(1)
+    ).first()
+    if earlier is not None and earlier.status in {Status.QUEUED, Status.CLAIMED}:
+        return earlier  # pressed twice, or by two people
+    number = db.session.scalar(select(func.count(Message.id)).where(Message.again_of_id == first))
+    copy = Message(
+        kind=message.kind,
+        dedupe_key=f"again:{first}:{number}",
+        case_id=message.case_id,
+        link_id=message.link_id,
+        subject_ids=message.subject_ids,
+        language=message.language,
+        to_address=message.to_address,
+        to_name=message.to_name,
+        subject=message.subject,
+        body=message.body,
+        status=Status.QUEUED,
+        created_at=now,
+        first_due_at=now,
+        due_at=now,
+        attempts=0,
+        unknowns=0,
+        staff_id=message.staff_id,
+        again_of_id=first,
+        again_at=now,
+        again_by_id=by_id,
+    )
+    db.session.add(copy)
+    return copy
+
+
+def settle(message: Message, by_id: int) -> None:
+    """Somebody saw to what could not leave: it stays in the ledger and is no longer told of."""
+    if message.status in {Status.FAILED, Status.UNKNOWN} and message.settled_at is None:
+        message.settled_at, message.settled_by_id = clock.now(), by_id
+
+
+def end_pause() -> None:
+    """Somebody asks for the mail server to be tried now."""
+    db.session.execute(update(MailPause).values(try_at=clock.now()).execution_options(synchronize_session=False))
 
 
 def never_tried(message: Message) -> bool:

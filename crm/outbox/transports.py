@@ -1,23 +1,31 @@
 """How a message leaves: through SMTP, or, when no server is set, as a file in the data folder."""
 
+import contextlib
 import os
 import re
 import smtplib
+import socket
 import ssl
+import threading
+from collections.abc import Iterator
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from crm.config import Settings, Smtp
 from crm.i18n import LOCALES
+from crm.outbox.html import as_html
 from crm.outbox.kinds import Attachment
 from crm.outbox.models import Message
 from crm.texts.facts import programme
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 60.0
+WHOLE_SECONDS = 200.0  # less than a lease: when it is over, nobody else has the message yet
+TOO_LARGE = 552
 
 
 class RecipientRefusedError(Exception):
@@ -26,6 +34,14 @@ class RecipientRefusedError(Exception):
 
 class LaterError(Exception):
     """The message was not taken this time; it may be next time."""
+
+
+class RefusesUsError(Exception):
+    """The server refuses us, not this message: our sign-in, our address. Nothing will leave until somebody sees to it."""
+
+
+class NoAnswerError(Exception):
+    """The message was handed over whole and no answer came: it may have been taken, or not."""
 
 
 def _bare(name: str) -> str:
@@ -52,6 +68,7 @@ def compose(message: Message, body: str, settings: Settings, attachment: Attachm
     mail["Message-ID"] = f"<{message.id}.{message.kind}@{urlsplit(settings.base_url).hostname}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(body, cte="quoted-printable")
+    mail.add_alternative(as_html(message.subject, body, message.language), subtype="html", cte="quoted-printable")
     if attachment is not None:
         mail.add_attachment(
             attachment.content,
@@ -67,7 +84,11 @@ def compose(message: Message, body: str, settings: Settings, attachment: Attachm
 class Transport:
     """One connection for one round of sending; `close` when done."""
 
-    def send(self, mail: EmailMessage) -> None:
+    def send(self, mail: EmailMessage) -> str:
+        """Hand over one message; returns what the server said when it took it.
+
+        Raises RecipientRefusedError, LaterError, RefusesUsError or NoAnswerError.
+        """
         raise NotImplementedError
 
     def close(self) -> None:
@@ -80,67 +101,153 @@ class FileTransport(Transport):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def send(self, mail: EmailMessage) -> None:
+    def send(self, mail: EmailMessage) -> str:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = str(mail["Message-ID"]).strip("<>").partition("@")[0]
         temporary = self.folder / f".{name}"
         temporary.write_bytes(bytes(mail))
         os.replace(temporary, self.folder / f"{name}.eml")  # noqa: PTH105 - atomic, and says so
+        return ""
+
+
+class _Connection(smtplib.SMTP):
+    """What ours add to the library's: it can be cut from another thread while it opens, and it tells whether a message was handed over
+    whole without an answer. In the clear, until STARTTLS.
+    """
+
+    def __init__(self, transport: "SmtpTransport", *args: Any, **kwargs: Any) -> None:
+        self.handed_over = False
+        self.said = b""
+        transport.connection = self
+        super().__init__(*args, **kwargs)
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        """DATA, the text and the final dot. `handed_over` stays true when no answer, or none that makes sense, comes back."""
+        code, said = self.docmd("DATA")
+        if code != 354:
+            raise smtplib.SMTPDataError(code, said)
+        ended = b".\r\n" if msg.endswith(b"\r\n") else b"\r\n.\r\n"
+        self.send(re.sub(rb"(?m)^\.", b"..", msg) + ended)
+        self.handed_over = True
+        code, self.said = self.getreply()
+        self.handed_over = not 200 <= code < 600
+        return code, self.said
+
+    def cut(self) -> None:
+        """End the conversation at once, from whatever thread: who waits for an answer is told that there is none."""
+        sock = self.sock
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Tls(_Connection, smtplib.SMTP_SSL):
+    """Encrypted from the first byte."""
 
 
 class SmtpTransport(Transport):
-    """An SMTP server. The connection is opened with the first message and kept for the round."""
+    """An SMTP server. The connection is opened with the first message and kept for the round.
 
-    def __init__(self, smtp: Smtp) -> None:
+    `connect` and `idle` are the seconds that opening and each answer may take, `whole` those of one message with all that it
+    needs: a server that says one byte a second is always about to answer.
+    """
+
+    def __init__(
+        self,
+        smtp: Smtp,
+        *,
+        connect: float = CONNECT_SECONDS,
+        idle: float = IDLE_SECONDS,
+        whole: float = WHOLE_SECONDS,
+    ) -> None:
         self.smtp = smtp
-        self.connection: smtplib.SMTP | None = None
+        self.patience = (connect, idle, whole)
+        self.connection: _Connection | None = None
 
-    def _open(self) -> smtplib.SMTP:
+    def _open(self) -> _Connection:
+        connect, idle, _ = self.patience
         context = ssl.create_default_context()
-        if self.smtp.implicit_tls:
-            connection: smtplib.SMTP = smtplib.SMTP_SSL(
-                self.smtp.host, self.smtp.port, timeout=CONNECT_SECONDS, context=context
-            )
-        else:
-            connection = smtplib.SMTP(self.smtp.host, self.smtp.port, timeout=CONNECT_SECONDS)
-        try:
-            if connection.sock is not None:
-                connection.sock.settimeout(IDLE_SECONDS)
+        where = {"host": self.smtp.host, "port": self.smtp.port, "timeout": connect}
+        connection: _Connection = (
+            _Tls(self, context=context, **where) if self.smtp.implicit_tls else _Connection(self, **where)
+        )
+        if connection.sock is not None:
+            connection.sock.settimeout(idle)
+        connection.ehlo()
+        if not self.smtp.implicit_tls and connection.has_extn("starttls"):
+            connection.starttls(context=context)
             connection.ehlo()
-            if not self.smtp.implicit_tls and connection.has_extn("starttls"):
-                connection.starttls(context=context)
-                connection.ehlo()
-            if self.smtp.username:
-                if not self.smtp.implicit_tls and not isinstance(connection.sock, ssl.SSLSocket):
-                    raise LaterError("the server offers no encryption: the password was not sent")  # noqa: TRY301
-                connection.login(self.smtp.username, self.smtp.password or "")
-        except BaseException:
-            connection.close()
-            raise
+        if self.smtp.username:
+            if not isinstance(connection.sock, ssl.SSLSocket):
+                raise RefusesUsError("the server offers no encryption: the password was not sent")
+            self._sign_in(connection, self.smtp.username, self.smtp.password or "")
         return connection
 
-    def send(self, mail: EmailMessage) -> None:
+    @staticmethod
+    def _sign_in(connection: _Connection, username: str, password: str) -> None:
         try:
-            if self.connection is None:
-                self.connection = self._open()
-            self.connection.send_message(mail)
+            connection.login(username, password)
+        except smtplib.SMTPNotSupportedError as error:
+            raise RefusesUsError(f"the server offers no sign-in: {error}") from error
+        except smtplib.SMTPAuthenticationError as error:
+            kind = RefusesUsError if _for_good(error.smtp_code) else LaterError
+            raise kind(_said(error.smtp_code, error.smtp_error)) from error
+
+    def send(self, mail: EmailMessage) -> str:
+        with self._watched():
+            return self._send(mail)
+
+    def _send(self, mail: EmailMessage) -> str:
+        try:
+            connection = self.connection or self._open()
+            connection.send_message(mail)
+            return _said(250, connection.said)
+        except smtplib.SMTPNotSupportedError as error:  # an address that this server cannot carry
+            raise RecipientRefusedError(str(error)) from error
         except smtplib.SMTPRecipientsRefused as error:
             self._reset()
             code, said = next(iter(error.recipients.values()))
-            raise self._kind(code)(f"{code} {said.decode('utf-8', 'replace')}") from error
+            raise (RecipientRefusedError if _for_good(code) else LaterError)(_said(code, said)) from error
         except smtplib.SMTPResponseException as error:
-            self.close()
-            text = error.smtp_error.decode("utf-8", "replace") if isinstance(error.smtp_error, bytes) else ""
-            fatal = isinstance(error, smtplib.SMTPDataError | smtplib.SMTPSenderRefused)
-            kind = self._kind(error.smtp_code) if fatal else LaterError
-            raise kind(f"{error.smtp_code} {text}") from error
+            raise self._refused(error) from error
         except (OSError, smtplib.SMTPException) as error:
+            kind = NoAnswerError if self._handed_over() else LaterError
             self.close()
-            raise LaterError(f"{type(error).__name__}: {error}") from error
+            raise kind(f"{type(error).__name__}: {error}") from error
+        except BaseException:
+            self.close()
+            raise
 
-    @staticmethod
-    def _kind(code: int) -> type[Exception]:
-        return RecipientRefusedError if 500 <= code < 600 else LaterError
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """What happens inside takes no longer than the whole of a message may."""
+        alarm = threading.Timer(self.patience[-1], self._cut)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            yield
+        finally:
+            alarm.cancel()
+
+    def _refused(self, error: smtplib.SMTPResponseException) -> Exception:
+        """What a refusal means. Of the sender, it is about us: every other message would be refused too."""
+        about_us = isinstance(error, smtplib.SMTPSenderRefused) and error.smtp_code != TOO_LARGE
+        of_the_text = isinstance(error, smtplib.SMTPDataError | smtplib.SMTPSenderRefused)
+        no_answer = self._handed_over()
+        self.close()
+        said = _said(error.smtp_code, error.smtp_error)
+        if no_answer:
+            return NoAnswerError(said)
+        if not of_the_text or not _for_good(error.smtp_code):
+            return LaterError(said)
+        return RefusesUsError(said) if about_us else RecipientRefusedError(said)
+
+    def _handed_over(self) -> bool:
+        return self.connection is not None and self.connection.handed_over
+
+    def _cut(self) -> None:
+        if self.connection is not None:
+            self.connection.cut()
 
     def _reset(self) -> None:
         try:
@@ -150,12 +257,24 @@ class SmtpTransport(Transport):
             self.close()
 
     def close(self) -> None:
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            try:
+        connection = self.connection
+        if connection is None:
+            return
+        if not connection.handed_over:
+            with self._watched(), contextlib.suppress(OSError, smtplib.SMTPException):
                 connection.quit()
-            except (OSError, smtplib.SMTPException):
-                connection.close()
+        connection.close()
+        self.connection = None
+
+
+def _for_good(code: int) -> bool:
+    return 500 <= code < 600
+
+
+def _said(code: int, words: bytes | str) -> str:
+    """An answer as the ledger shows it."""
+    plain = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+    return f"{code} {' '.join(plain.split())}".strip()
 
 
 def transport(settings: Settings) -> Transport:

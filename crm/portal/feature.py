@@ -3,7 +3,7 @@
 from sqlalchemy import select
 
 from crm.cases.merging import rows_of
-from crm.feature import Feature, Panel
+from crm.feature import Feature, MailPart, Panel
 from crm.outbox.kinds import MessageKind
 from crm.portal import bulk, conversation, correction_views, corrections, message_views, services, stock
 from crm.portal.models import Correction, PersonMessage, StaffMessage
@@ -61,6 +61,7 @@ feature = Feature(
         Sentence("message.not_sent", "portal.event.not_sent", "failed", codes=frozenset({"mail"})),
         Sentence("person.link_issued", "portal.event.link_issued", "internal"),
     ),
+    digest=(MailPart(services.MAIL, at_once=True),),
     messages=(
         MessageKind("portal.link", "portal.mail.link"),
         MessageKind("portal.new_address", "portal.mail.new_address"),

@@ -10,6 +10,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
+from crm.accounts.choices import wants_at_once
 from crm.accounts.models import Staff
 from crm.accounts.queries import duty_person
 from crm.accounts.services import by
@@ -51,6 +52,8 @@ from crm.talks.models import Talk
 from crm.talks.services import ask_to_be_called
 from crm.texts import label, text
 from crm.timeline.services import record
+
+MAIL = "people"  # the kind of mail that people of the team choose about
 
 
 def case_of(link: Link, *, lock: bool = False) -> Case | None:
@@ -181,7 +184,7 @@ def _reader(case: Case) -> Staff | None:
 def tell_team(kind: str, case: Case, key: str) -> None:
     """Mail to whoever hears of the person: the owner, or the duty person."""
     to = _reader(case)
-    if to is None:
+    if to is None or not wants_at_once(to, MAIL):
         return
     queue(
         kind,
@@ -195,6 +198,7 @@ def tell_team(kind: str, case: Case, key: str) -> None:
         },
         case_id=case.id,
         subject_ids={"staff": to.id},
+        staff_id=to.id,
     )
 
 

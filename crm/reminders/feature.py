@@ -16,11 +16,11 @@ from crm.cases.models import Case
 from crm.cases.views import back_to, case_or_404, case_page
 from crm.cases.vocabulary import Turn
 from crm.db import db
-from crm.feature import Feature, MergePart, Panel, TodayPart
+from crm.feature import Feature, MailPart, MergePart, Panel, TodayPart
 from crm.i18n import gettext, lazy
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
-from crm.reminders import bulk, services, today
+from crm.reminders import bulk, digest, services, today
 from crm.reminders.forms import DoneForm, FollowUpForm, SnoozeForm
 from crm.reminders.list_views import bp as list_bp
 from crm.reminders.models import FollowUp
@@ -149,6 +149,7 @@ feature = Feature(
         TodayPart("follow_ups", "reminders/today.html", today.load),
         TodayPart("answers", "reminders/today_answers.html", today.load_answers),
     ),
+    digest=(MailPart(services.MAIL, at_once=False, in_digest=True, sections=digest.sections),),
     case_turns=(services.turns_of_ours, services.turns_waited),
     messages=(
         MessageKind("reminders.due", "reminders.mail.due", still_true=services.still_due, on_final=services.note_final),

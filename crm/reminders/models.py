@@ -56,7 +56,7 @@ class FollowUp(Base):
     due_on: Mapped[date]
     first_due_on: Mapped[date]
     state: Mapped[State] = mapped_column(code(State), default=State.TODO)
-    reminded_on: Mapped[date | None]  # the due date a reminder was queued for
+    reminded_on: Mapped[date | None]  # the due date for which it was said, or not wanted, that it came due
     created_at: Mapped[datetime]
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     ended_at: Mapped[datetime | None]

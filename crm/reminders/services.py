@@ -27,6 +27,7 @@ from sqlalchemy.orm import joinedload
 
 from crm import clock
 from crm.absences.services import stands_in
+from crm.accounts.choices import wants_at_once
 from crm.accounts.models import Staff
 from crm.accounts.queries import duty_person
 from crm.accounts.services import by
@@ -49,6 +50,7 @@ from crm.texts import label, text
 from crm.timeline.services import SYSTEM, record
 
 REMIND_AT_HOUR = 8  # local time on the due date
+MAIL = "follow_ups"  # the kind of mail that people choose about
 
 
 def title_of(follow_up: FollowUp) -> str:
@@ -428,8 +430,12 @@ def queue_due(*, limit: int = 500) -> int:
 
 
 def _queue_one(follow_up: FollowUp, owner: Staff, deputy: Staff | None, now: datetime) -> None:
+    """A message about one follow-up to who does it, when that person wants one for each; the others read the digest."""
+    follow_up.reminded_on = follow_up.due_on
+    to = deputy if deputy is not None and may_see(deputy, follow_up.case_id) else owner
+    if not wants_at_once(to, MAIL):
+        return
     case = db.session.get_one(Case, follow_up.case_id)
-    to = deputy if deputy is not None and may_see(deputy, case.id) else owner
     with speaking(to.language):
         title = title_of(follow_up)
         values: dict[str, object] = {
@@ -450,8 +456,8 @@ def _queue_one(follow_up: FollowUp, owner: Staff, deputy: Staff | None, now: dat
         case_id=case.id,
         subject_ids={"follow_up": follow_up.id, "due_on": follow_up.due_on.isoformat(), "owner": owner.id},
         due_at=now,
+        staff_id=to.id,
     )
-    follow_up.reminded_on = follow_up.due_on
 
 
 def still_due(message: Message) -> bool:

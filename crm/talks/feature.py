@@ -17,7 +17,7 @@ from crm.cases.merging import rows_of
 from crm.cases.models import Case
 from crm.cases.views import back_to, case_or_404, case_page
 from crm.db import db, read_instant
-from crm.feature import Feature, Panel, TodayPart
+from crm.feature import Feature, MailPart, Panel, TodayPart
 from crm.forms import AtMost, Chosen, DateField, Filled, read_instant_on
 from crm.i18n import gettext, lazy
 from crm.jobs import Job
@@ -151,6 +151,7 @@ feature = Feature(
     case_guards=(services.guard,),
     case_moved=(services.moved,),
     today=(TodayPart("talks", "talks/today.html", services.of_today),),
+    digest=(MailPart(services.MAIL, at_once=True, in_digest=True, sections=services.digest),),
     case_holds=(services.holds,),
     case_turns=(services.turns,),
     messages=(

@@ -9,21 +9,25 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
 from crm import clock
+from crm.absences.services import reading
+from crm.accounts.choices import wants_at_once
 from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.business_days import add_business_days, is_business_day
 from crm.cases.addresses import address_of_file, address_of_page, link_of
-from crm.cases.models import Case, Contact, Exchange
+from crm.cases.models import Case, Contact, Exchange, Project
 from crm.cases.pipeline import NOBODY_TO_TELL, Move, Refusal
 from crm.cases.queries import named, visible_to
 from crm.cases.services import assign, record_exchange
 from crm.cases.vocabulary import ExchangeDirection, ExchangeKind, ExchangeResult, Stage
 from crm.db import UTCDateTime, db
 from crm.errors import RefusedError
+from crm.feature import Line, Section
 from crm.i18n import format_phone, format_time, format_weekday_date, speaking
 from crm.outbox.kinds import Attachment
 from crm.outbox.models import Message
 from crm.outbox.services import queue
+from crm.reminders.digest import instead, told_of
 from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, plan_once, set_rule_date
 from crm.talks import calendars
 from crm.talks.hours import DEFAULT
@@ -33,6 +37,7 @@ from crm.texts import label, text
 from crm.timeline.services import record
 
 REMIND_AT_HOUR = 8  # local time
+MAIL = "talks"  # the kind of mail that people of the team choose about
 
 
 class TakenError(RefusedError):
@@ -72,6 +77,31 @@ def of_today(staff: Staff) -> dict[str, Any]:
         "talks_to_record": [row for row in rows if row.Talk.starts_at < start],
         "now": clock.now(),
     }
+
+
+def digest(staff: Staff, day: date) -> list[Section]:
+    """The talks of a day: when and on which file, without a name or a number."""
+    whose = reading(staff, day)
+    start, end = clock.day_bounds(day, day)
+    rows = db.session.execute(
+        select(Talk.starts_at, Talk.mode, Talk.adviser_id, Case.reference, Project.name.label("project"))
+        .join(Case, Case.id == Talk.case_id)
+        .join(Project, Project.id == Case.project_id)
+        .where(Talk.adviser_id.in_([staff.id, *whose.absent]), Talk.state == _IS_BOOKED, told_of(whose))
+        .where(Talk.starts_at >= start, Talk.starts_at < end)
+        .order_by(Talk.starts_at, Talk.id)
+        .limit(MOST_OF_TODAY)
+    ).all()
+    lines = [
+        Line(
+            row.reference,
+            row.project,
+            label("talks.mode", row.mode) + instead(row.adviser_id, whose),
+            format_time(row.starts_at),
+        )
+        for row in rows
+    ]
+    return [Section("talks", lines)]
 
 
 MOST_OF_TODAY = 40  # those of today first
@@ -310,6 +340,8 @@ def _tell_person(talk: Talk, case: Case, kind: str) -> None:
         return
     lang = case.language
     adviser = db.session.get_one(Staff, talk.adviser_id)
+    if not wants_at_once(adviser, MAIL):
+        return
     queue(
         kind,
         dedupe_key=f"talk:{talk.id}:{talk.sequence}:{kind}",
@@ -331,6 +363,8 @@ def _tell_person(talk: Talk, case: Case, kind: str) -> None:
 
 def _tell_adviser(talk: Talk, case: Case, kind: str) -> None:
     adviser = db.session.get_one(Staff, talk.adviser_id)
+    if not wants_at_once(adviser, MAIL):
+        return
     queue(
         kind,
         dedupe_key=f"talk:{talk.id}:{talk.sequence}:{kind}",
@@ -344,6 +378,7 @@ def _tell_adviser(talk: Talk, case: Case, kind: str) -> None:
         },
         case_id=case.id,
         subject_ids={"talk": talk.id, "sequence": talk.sequence},
+        staff_id=adviser.id,
     )
 
 

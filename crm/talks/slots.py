@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from crm import clock
-from crm.business_days import holidays
+from crm.business_days import in_force
 
 CELL = timedelta(minutes=15)
 DAYS_AHEAD = 28
@@ -40,13 +40,13 @@ def free_starts(
     """Starts that an adviser can still be given, the earliest first.
 
     `weekly` has the hours of each weekday (Monday is 0); `exceptions` replaces those of one day, with nothing when it is
-    closed. Statutory holidays are closed unless an exception opens them. An hour that the spring change skips is not offered.
+    closed. Statutory holidays and the programme's closures are closed unless an exception opens them. An hour that the spring change skips is not offered.
     """
     first = clock.local_date(now)
-    earliest = now + timedelta(hours=notice_hours)
+    earliest, calendar = now + timedelta(hours=notice_hours), in_force()
     for place in range(DAYS_AHEAD):
         day = first + timedelta(days=place)
-        weekday = () if day in holidays(day.year) else weekly.get(day.weekday(), ())
+        weekday = () if calendar.is_closed(day) else weekly.get(day.weekday(), ())
         spans = exceptions.get(day, weekday)
         for begins, ends in sorted(spans):
             for start in range(begins, ends - minutes + 1, minutes + buffer if (minutes + buffer) % 15 == 0 else 15):

@@ -11,6 +11,7 @@ from enum import StrEnum
 from flask import current_app
 from sqlalchemy import func, select
 
+from crm.business_days import Calendar, read_closures
 from crm.config import Programme, Settings
 from crm.db import db
 from crm.texts import book
@@ -27,6 +28,7 @@ class Kind(StrEnum):
     PAIR = "pair"
     EMAIL = "email"
     SWITCH = "switch"
+    DAYS = "days"  # days and periods, as `read_closures` reads them
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ FACTS = (
     Fact("hosting_place", Kind.PAIR, printed=True),
     Fact("retention", Kind.PAIR, printed=True),
     Fact("sender", Kind.EMAIL),
+    Fact("easter_monday", Kind.SWITCH),
+    Fact("closures", Kind.DAYS),
     Fact("asks_newsletter", Kind.SWITCH),
     Fact("asks_survey", Kind.SWITCH),
     Fact("asks_files", Kind.SWITCH),
@@ -61,6 +65,17 @@ def programme() -> Programme:
     """The facts as they stand."""
     found: Programme = book().once(PREFIX, _read)
     return found
+
+
+def calendar() -> Calendar:
+    """Which days are business days, by the facts as they stand."""
+    found: Calendar = book().once("calendar", _calendar)
+    return found
+
+
+def _calendar() -> Calendar:
+    facts = programme()
+    return Calendar(facts.easter_monday, read_closures(facts.closures) or ())
 
 
 def _read() -> Programme:

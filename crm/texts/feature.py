@@ -14,6 +14,7 @@ def init_app(app: Flask) -> None:
     """Load every text at start, so that a missing one is a refusal to start and not a broken page."""
     texts.everything()
     published.init_app(app)
+    app.extensions["calendar"] = facts.calendar
     app.jinja_env.globals.update(text=texts.text, choices=texts.choices, words=texts.words)
     app.jinja_env.globals["label"] = texts.label
     app.jinja_env.globals["told"] = texts.told

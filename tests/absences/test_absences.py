@@ -15,6 +15,7 @@ from crm.reminders.models import FollowUp
 from crm.reminders.services import queue_due
 from tests.support.pages import words
 
+pytestmark = pytest.mark.usefixtures("at_once")
 PAGE = "/staff/absences"
 
 

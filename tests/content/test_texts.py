@@ -1,13 +1,14 @@
 """Coordinators write pages, texts and facts; French is never behind English; what people agreed to keeps its version."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+import time_machine
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from crm import clock
+from crm import business_days, clock
 from crm.cases.models import Case
 from crm.content import editing
 from crm.content.markup import drawn
@@ -15,6 +16,7 @@ from crm.db import db
 from crm.intake.models import Request
 from crm.outbox.models import Message
 from crm.permissions.models import Consent
+from crm.talks.slots import free_starts
 from crm.texts import everything, pair, text
 from crm.texts.facts import FACTS, form_is_open, missing, programme
 from crm.texts.models import Publication, TextDraft
@@ -424,3 +426,29 @@ def test_a_clock_that_was_set_back_does_not_make_the_english_newer():
     ahead = Standing("Ancien", "Old", NOW + timedelta(hours=2), NOW + timedelta(hours=2))
     fr_at, en_at = dated(ahead, "Neuf", "Old", now=NOW, both_agree=False)
     assert en_at <= fr_at
+
+
+def test_what_the_programme_is_closed_for_moves_due_dates_and_offers_no_talk(people, session, signed_in, make):
+    with time_machine.travel(datetime(2026, 12, 21, 15, 0, tzinfo=UTC), tick=False):
+        assert business_days.add_business_days(date(2026, 12, 23), 2) == date(2026, 12, 28)
+        browser = signed_in(people.coordinator)
+        for wrong in ("Noël", "2027-01-03/2026-12-24"):
+            page = browser.post("/staff/settings", facts_form(browser) | {"closures": wrong}, status=422).text
+            assert wrong in page, "what was typed stays"
+            assert "2026-12-24/2027-01-03" in words(page), "an example is given"
+            browser.get("/staff/settings")
+        closed = {"closures": "2026-12-24/2027-01-03", "easter_monday": "y"}
+        browser.post("/staff/settings", facts_form(browser) | closed)
+        assert facts_form(browser)["closures"] == [closed["closures"]]
+        assert business_days.add_business_days(date(2026, 12, 23), 2) == date(2027, 1, 5)
+        assert business_days.next_business_day(date(2027, 3, 26)) == date(2027, 3, 26), "Good Friday is worked"
+        assert business_days.next_business_day(date(2027, 3, 29)) == date(2027, 3, 30)
+        assert make.case().reply_due_on == date(2027, 1, 4), "the promise skips it"
+        weekly = {day: [(9 * 60, 12 * 60)] for day in range(5)}
+        starts = free_starts(
+            now=clock.now(), weekly=weekly, exceptions={}, minutes=60, buffer=0, notice_hours=0, taken=()
+        )
+        days = {clock.local_date(start) for start in starts}
+        assert date(2026, 12, 23) in days
+        assert date(2027, 1, 4) in days
+        assert not [day for day in days if date(2026, 12, 24) <= day <= date(2027, 1, 3)]

@@ -141,7 +141,7 @@ def test_what_staff_write_and_what_the_person_corrects(window, site_on_sqlite, p
     page.wait_for_url("**/staff/requests")
     expect(page.locator(".said")).to_contain_text(email)
     site.send_due()
-    mail = plain(post.to(email)[-1].get_content()) if not post.to(email)[-1].is_multipart() else ""
+    mail = plain(post.to(email)[-1].get_body(("plain",)).get_content())
     assert "À quel numéro vous joindre?" in mail
     person = window(site, "fr", 360)
     site.forget_tries()

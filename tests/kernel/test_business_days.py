@@ -1,18 +1,23 @@
 """Business days in Québec, against the table and the vectors of the domain reference, section 8."""
 
+import os
+import time
 from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm import clock
 from crm.business_days import (
+    Calendar,
     add_business_days,
     business_days_between,
     easter,
     holidays,
     is_business_day,
     next_business_day,
+    read_closures,
 )
 
 # The table of section 8, copied column by column: New Year, Good Friday, Easter Monday, Patriots, national holiday,
@@ -49,6 +54,8 @@ OPEN = {
 }
 DAYS = st.dates(date(2020, 1, 1), date(2040, 12, 31))
 COUNTS = st.integers(0, 60)
+PERIODS = st.tuples(DAYS, st.integers(0, 20)).map(lambda one: (one[0], one[0] + timedelta(days=one[1])))
+CALENDARS = st.builds(Calendar, st.booleans(), st.lists(PERIODS, max_size=4).map(tuple))
 
 
 @pytest.mark.parametrize("year", TABLE)
@@ -69,7 +76,7 @@ def test_easter_stands_between_good_friday_and_easter_monday(year):
 def test_a_due_date_falls_on_the_day_people_count_to(start, count, friday, monday):
     start = date.fromisoformat(start)
     assert add_business_days(start, count) == date.fromisoformat(friday)
-    assert add_business_days(start, count, easter_monday=True) == date.fromisoformat(monday)
+    assert add_business_days(start, count, Calendar(easter_monday=True)) == date.fromisoformat(monday)
 
 
 @pytest.mark.parametrize("day", OPEN, ids=OPEN.values())
@@ -113,25 +120,48 @@ def test_the_days_somebody_waited_are_counted_without_closed_ones(start, end, da
     assert business_days_between(date.fromisoformat(start), date.fromisoformat(end)) == days
 
 
-@given(DAYS, COUNTS, st.booleans())
-def test_every_due_date_is_a_business_day(day, count, monday):
-    assert is_business_day(add_business_days(day, count, easter_monday=monday), easter_monday=monday)
+@given(DAYS, COUNTS, CALENDARS)
+def test_every_due_date_is_a_business_day(day, count, calendar):
+    assert is_business_day(add_business_days(day, count, calendar), calendar)
 
 
-@given(DAYS, st.integers(0, 30), COUNTS, st.booleans())
-def test_a_later_start_is_never_due_earlier(day, later, count, monday):
-    first = add_business_days(day, count, easter_monday=monday)
-    assert first <= add_business_days(day + timedelta(days=later), count, easter_monday=monday)
+@given(DAYS, st.integers(0, 30), COUNTS, CALENDARS)
+def test_a_later_start_is_never_due_earlier(day, later, count, calendar):
+    first = add_business_days(day, count, calendar)
+    assert first <= add_business_days(day + timedelta(days=later), count, calendar)
 
 
-@given(DAYS, st.integers(2, 60), st.booleans())
-def test_each_further_day_is_due_strictly_later(day, count, monday):
-    assert add_business_days(day, count - 1, easter_monday=monday) < add_business_days(day, count, easter_monday=monday)
+@given(DAYS, st.integers(2, 60), CALENDARS)
+def test_each_further_day_is_due_strictly_later(day, count, calendar):
+    assert add_business_days(day, count - 1, calendar) < add_business_days(day, count, calendar)
 
 
-@given(DAYS, st.integers(1, 60))
-def test_counting_to_a_day_and_counting_the_days_to_it_agree(day, count):
-    assert business_days_between(day, add_business_days(day, count)) == count
+@given(DAYS, COUNTS, CALENDARS, PERIODS)
+def test_one_more_closure_never_makes_anything_due_earlier(day, count, calendar, period):
+    longer = Calendar(calendar.easter_monday, (*calendar.closures, period))
+    assert add_business_days(day, count, longer) >= add_business_days(day, count, calendar)
+    assert next_business_day(day, longer) >= next_business_day(day, calendar)
+
+
+@given(DAYS, COUNTS, st.sampled_from(["UTC", "America/Toronto", "Pacific/Auckland"]))
+def test_neither_the_systems_zone_nor_the_change_of_clock_moves_a_due_date(day, count, zone):
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = zone
+    time.tzset()
+    try:
+        due = add_business_days(day, count)
+        # What happens at any hour of a day in Montréal, the two days of the change included, happens on that day.
+        hours = {clock.local_date(clock.at_local(day, hour)) for hour in range(24)}
+    finally:
+        os.environ.pop("TZ") if before is None else os.environ.update(TZ=before)
+        time.tzset()
+    assert hours == {day}
+    assert due == add_business_days(day, count)
+
+
+@given(DAYS, st.integers(1, 60), CALENDARS)
+def test_counting_to_a_day_and_counting_the_days_to_it_agree(day, count, calendar):
+    assert business_days_between(day, add_business_days(day, count, calendar), calendar) == count
 
 
 @given(DAYS)
@@ -140,3 +170,34 @@ def test_the_next_business_day_is_the_first_open_one(day):
     assert found >= day
     assert is_business_day(found)
     assert not any(is_business_day(day + timedelta(days=n)) for n in range((found - day).days))
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("", ()),
+        (" , ", ()),
+        ("2027-07-19", ((date(2027, 7, 19), date(2027, 7, 19)),)),
+        (
+            "2027-07-19 ; 2026-12-24 / 2027-01-03",
+            ((date(2026, 12, 24), date(2027, 1, 3)), (date(2027, 7, 19), date(2027, 7, 19))),
+        ),
+        ("2026-12-24 au 2027-01-03", ((date(2026, 12, 24), date(2027, 1, 3)),)),
+        ("2026-12-24 to 2027-01-03", ((date(2026, 12, 24), date(2027, 1, 3)),)),
+        ("2027-02-30", None),
+        ("2027-01-03/2026-12-24", None),
+        ("2026-01-01/2026-12-31", None),
+        ("Noël", None),
+        ("0001-01-01", None),
+        (",".join(f"2027-01-{day:02d}" for day in range(1, 25)), None),
+    ],
+)
+def test_closures_are_read_as_people_type_them(typed, read):
+    assert read_closures(typed) == read
+
+
+def test_a_closure_pushes_what_is_due_beyond_it():
+    calendar = Calendar(closures=((date(2026, 12, 24), date(2027, 1, 3)),))
+    assert add_business_days(date(2026, 12, 22), 2, calendar) == date(2027, 1, 4)
+    assert next_business_day(date(2026, 12, 29), calendar) == date(2027, 1, 4)
+    assert business_days_between(date(2026, 12, 22), date(2027, 1, 4), calendar) == 2

@@ -1,21 +1,27 @@
 """What we owe people leaves, once, whatever the mail server does."""
 
+import html
+import re
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 
 import pytest
 import time_machine
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from crm import clock
 from crm.cases import services as cases
-from crm.db import Base
+from crm.db import Base, db
 from crm.i18n import gettext, speaking
-from crm.outbox.deliver import GIVE_UP_AFTER, WAITS
-from crm.outbox.models import Message, Status
+from crm.outbox import deliver
+from crm.outbox.deliver import GIVE_UP_AFTER, LEASE, PAUSE, WAITS
+from crm.outbox.html import as_html
+from crm.outbox.models import MailPause, Message, Status, Why
 from crm.outbox.services import queue, settings
 from crm.outbox.transports import compose
 from crm.referrals import services as referrals
+from crm.texts import text
 from crm.timeline.models import Event
 from tests.support import asking
 from tests.support.factories import ANSWERS
@@ -200,7 +206,7 @@ def test_an_answer_lost_after_the_text_brings_a_second_copy_with_the_same_messag
         moment.move_to(message.due_at)
         assert round_of_sending() == 1
         assert smtp.copies() == {message_id(message): 2}
-        assert message.status is Status.SENT
+        assert (message.status, message.unknowns) == (Status.SENT, 1)
 
 
 def test_requests_are_received_while_the_mail_server_is_away(pages, people, session, round_of_sending, smtp):
@@ -270,4 +276,224 @@ def test_a_name_typed_by_anybody_adds_no_address_no_header_and_no_text(app, sess
     assert [address.addr_spec for address in mail["To"].addresses] == ["nadia@exemple.ca"]
     assert mail["Reply-To"].addresses[0].addr_spec == settings().programme.email
     assert mail["Date"] is not None
-    assert mail.get_content().strip() == "Le corps"
+    assert mail.get_body(("plain",)).get_content().strip() == "Le corps"
+
+
+# --- a server that refuses us, and answers that never come ------------------------------------------------------------
+
+
+def test_a_server_that_refuses_us_stops_all_mail_which_says_so_and_goes_on_by_itself(
+    owe, people, signed_in, round_of_sending, smtp, session
+):
+    with time_machine.travel(NOON, tick=False) as moment:
+        smtp.answer["mail"] = "535 5.7.8 wrong password"
+        messages = [owe(f"person{n}@exemple.ca") for n in range(3)]
+        round_of_sending()
+        assert [(one.status, one.attempts) for one in messages] == [(Status.QUEUED, 0)] * 3, "no try is counted"
+        pause = session.get_one(MailPause, 1)
+        assert (pause.since, pause.try_at, pause.said) == (clock.now(), clock.now() + PAUSE, "535 5.7.8 wrong password")
+        browser = signed_in(people.coordinator)
+        banner = in_french("Mail is stopped: the mail server refuses us. Nothing is lost.")
+        assert banner in words(browser.get("/staff/today").text)
+        assert "535 5.7.8 wrong password" in words(browser.get("/staff/mail").text)
+
+        smtp.behave()
+        moment.shift(PAUSE - timedelta(seconds=1))
+        assert round_of_sending() == 0, "it was tried before its time"
+        moment.shift(timedelta(seconds=1))
+        assert round_of_sending() == 3
+        assert session.get(MailPause, 1) is None
+        assert banner not in words(signed_in(people.coordinator).get("/staff/today").text)
+
+
+def test_a_day_of_refusals_of_us_gives_up_no_message(owe, round_of_sending, smtp, session):
+    with time_machine.travel(NOON, tick=False) as moment:
+        smtp.answer["mail"] = "530 5.7.0 sign in first"
+        message = owe()
+        for _ in range(30):
+            round_of_sending()
+            moment.shift(timedelta(hours=1))
+        assert (message.status, message.attempts) == (Status.QUEUED, 0)
+        assert session.get_one(MailPause, 1).since == NOON
+
+
+def test_a_coordinator_has_the_server_tried_now(owe, people, signed_in, round_of_sending, smtp, session):
+    smtp.answer["mail"] = "535 5.7.8 wrong password"
+    owe()
+    round_of_sending()
+    smtp.behave()
+    assert round_of_sending() == 0
+    signed_in(people.adviser).post("/staff/mail/try-now", status=404)
+    browser = signed_in(people.coordinator)
+    browser.get("/staff/mail")
+    browser.post("/staff/mail/try-now")
+    assert round_of_sending() == 1
+
+
+def test_an_answer_that_never_comes_is_tried_once_more_then_told_as_unknown(
+    owe, make, people, signed_in, round_of_sending, smtp, session
+):
+    with time_machine.travel(NOON, tick=False) as moment:
+        smtp.drop_after_dot = True
+        message = owe(case=make.case(owner=people.adviser))
+        round_of_sending()
+        assert (message.status, message.unknowns, message.due_at) == (Status.QUEUED, 1, NOON + LEASE)
+        moment.move_to(NOON + LEASE)
+        round_of_sending()
+        assert (message.status, message.unknowns) == (Status.UNKNOWN, 2)
+        moment.shift(timedelta(days=1))
+        round_of_sending()
+        assert smtp.copies() == {message_id(message): 2}, "after that, people decide"
+
+        browser = signed_in(people.coordinator)
+        page = words(browser.get("/staff/mail").text)
+        assert text("outbox.status.unknown") in page
+        assert in_french("Some messages could not leave.") in page
+        browser.post(f"/staff/mail/{message.id}/settle")
+        session.expire_all()
+        page = words(browser.get("/staff/mail").text)
+        assert in_french("All mail has left.") in page
+        assert in_french("Some messages could not leave.") not in page
+        assert people.coordinator.name in words(browser.get(f"/staff/mail/{message.id}").text)
+
+        smtp.behave()
+        browser.post(f"/staff/mail/{message.id}/send-again")
+        assert round_of_sending() == 1
+        assert smtp.copies() == {message_id(message): 3}
+        assert message.status is Status.SENT
+
+
+def test_a_busy_database_is_asked_again_rather_than_send_twice(owe, round_of_sending, smtp, session, monkeypatch):
+    message = owe()
+    number, refusals = message.id, iter([True, True, False])
+    real = db.session.commit
+    monkeypatch.setattr(deliver, "BUSY_WAIT", 0)
+
+    def commit():
+        if smtp.received and next(refusals, False):
+            raise OperationalError("UPDATE message", {}, Exception("database is locked"))
+        real()
+
+    monkeypatch.setattr(db.session, "commit", commit)
+    assert round_of_sending() == 1
+    monkeypatch.undo()
+    session.expire_all()
+    assert session.get_one(Message, number).status is Status.SENT
+    assert list(smtp.copies().values()) == [1]
+
+
+# --- the ledger -------------------------------------------------------------------------------------------------------
+
+
+def test_the_ledger_tells_all_that_became_of_a_message(owe, make, people, signed_in, round_of_sending, smtp, session):
+    case = make.case(owner=people.adviser)
+    with time_machine.travel(NOON, tick=False) as moment:
+        smtp.answer["dot"] = "451 4.3.0 try later"
+        message = owe(case=case)
+        round_of_sending()
+        smtp.behave()
+        moment.shift(timedelta(hours=3))
+        round_of_sending()
+        assert (message.first_due_at, message.final_at) == (NOON, NOON + timedelta(hours=3))
+        assert message.answer == "250 taken"
+        page = words(signed_in(people.adviser).get(f"/staff/mail/{message.id}").text)
+    for told in (
+        "Nadia Benali",
+        "nadia@exemple.ca",
+        case.reference,
+        "250 taken",
+        "3\u00a0heures en retard",
+        "Bonjour Nadia Benali,",
+    ):
+        assert " ".join(told.split()) in " ".join(page.split()), told
+    assert f"/staff/mail/{message.id}" in signed_in(people.adviser).get("/staff/mail?show=sent").text
+    assert f"/staff/mail/{message.id}" in signed_in(people.adviser).get(f"/staff/mail?file={case.reference}").text
+    assert "send-again" not in signed_in(people.adviser).get(f"/staff/mail/{message.id}").text
+
+
+def test_what_was_sent_can_be_sent_again_as_a_message_of_its_own_once(
+    owe, people, signed_in, round_of_sending, smtp, session
+):
+    message = owe()
+    round_of_sending()
+    browser = signed_in(people.coordinator)
+    browser.get(f"/staff/mail/{message.id}")
+    for _ in range(2):  # a double press
+        browser.post(f"/staff/mail/{message.id}/send-again")
+    assert round_of_sending() == 1
+    copy = session.scalars(select(Message).where(Message.again_of_id == message.id)).one()
+    assert (copy.body, copy.to_address, copy.again_by_id) == (message.body, message.to_address, people.coordinator.id)
+    assert smtp.copies() == {message_id(message): 1, message_id(copy): 1}
+    browser.post(f"/staff/mail/{copy.id}/send-again")
+    assert round_of_sending() == 1
+    page = browser.get(f"/staff/mail/{copy.id}").text
+    assert f"/staff/mail/{message.id}" in page
+    assert people.coordinator.name in words(page)
+
+
+def test_a_message_that_stopped_being_true_says_why_it_did_not_leave(
+    make, people, session, signed_in, round_of_sending
+):
+    referral = make.referral()
+    referrals.withdraw(referral, referral.case, people.adviser)
+    session.commit()
+    round_of_sending()
+    message = session.scalars(select(Message).where(Message.kind == "referrals.invitation")).one()
+    assert (message.status, message.why) == (Status.DROPPED, Why.LINK_CLOSED)
+    browser = signed_in(people.coordinator)
+    assert text("outbox.why.link_closed") in words(browser.get(f"/staff/mail/{message.id}").text)
+    assert f"/staff/mail/{message.id}" in browser.get("/staff/mail?show=dropped").text
+    browser.post(f"/staff/mail/{message.id}/send-again")
+    said = in_french("What this message says is no longer true: it will not be sent again.")
+    assert said in words(browser.get(f"/staff/mail/{message.id}").text)
+
+
+def test_the_ledger_turns_its_pages_and_takes_no_nonsense(owe, people, signed_in, session):
+    for _ in range(120):
+        owe()
+    browser = signed_in(people.adviser)
+    seen, address = set(), "/staff/mail?show=waiting"
+    while address:
+        page = browser.get(address).text
+        seen |= set(re.findall(r'/staff/mail/(\d+)"', page))
+        found = re.search(r'<a class="button" href="([^"]+)" rel="next"', page)
+        address = found[1].replace("&amp;", "&") if found else ""
+    assert len(seen) == 120
+    for nonsense in ("show=x", "before=zzz", "before=WyJhIl0", "show=sent&before=" + "9" * 300):
+        browser.get(f"/staff/mail?{nonsense}")
+    browser.get("/staff/mail?file=PCC-2B2B-2B2B", 404)
+    browser.get("/staff/mail/999999", 404)
+
+
+# --- words in two forms -----------------------------------------------------------------------------------------------
+
+
+def test_a_message_comes_as_plain_text_and_as_html_with_the_same_words(owe, round_of_sending, smtp):
+    owe()
+    round_of_sending()
+    (taken,) = smtp.received
+    assert taken.mail.get_content_type() == "multipart/alternative"
+    plain = re.sub(r"<[^>]+>", " ", taken.html.partition("<body>")[2])
+    assert html.unescape(plain).split() == taken.text.split()
+    assert 'lang="fr-CA"' in taken.html
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("<script>alert(1)</script> & «é»", "&lt;script&gt;alert(1)&lt;/script&gt; &amp; «é»"),
+        (
+            "Voir https://a.example/x?a=1&b=2.",
+            '<a href="https://a.example/x?a=1&amp;b=2">https://a.example/x?a=1&amp;b=2</a>.',
+        ),
+        ('Voir https://a.example/"onclick="x', "Voir https://a.example/&#34;onclick=&#34;x</p>"),
+        ("javascript:alert(1)", "javascript:alert(1)"),
+        ("Titre\n- un\nsuite\n- deux", "<li>un<br>\nsuite</li><li>deux</li>"),
+        ("a\nb\n\nc", '<p style="margin:0 0 1em">a<br>\nb</p>\n<p style="margin:0 0 1em">c</p>'),
+    ],
+)
+def test_html_says_what_the_text_says_and_nothing_of_it_is_live(body, expected):
+    made = as_html("Objet <b>", body, "fr")
+    assert expected in made
+    assert "<title>Objet &lt;b&gt;</title>" in made
+    assert not re.findall(r"<(?:img|script|link|iframe)|url\(", made)

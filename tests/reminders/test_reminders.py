@@ -22,6 +22,7 @@ from crm.timeline.models import Event
 from tests.support.pages import words
 from tests.support.server import Product, environment
 
+pytestmark = pytest.mark.usefixtures("at_once")
 MONDAY = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 TUESDAY = date(2026, 11, 24)
 TUESDAY_AT_EIGHT = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
@@ -99,8 +100,8 @@ def test_a_due_follow_up_reminds_its_owner_once_in_the_owners_language(
     (mail,) = sent()
     assert mail["To"].addresses[0].addr_spec == owner.email
     assert mail["Subject"] == f"{subject} ({case.reference})"
-    assert f"/staff/cases/{case.reference}" in mail.get_content()
-    assert "Nadia" not in mail.get_content(), "who asks stays in the file"
+    assert f"/staff/cases/{case.reference}" in mail.get_body(("plain",)).get_content()
+    assert "Nadia" not in mail.get_body(("plain",)).get_content(), "who asks stays in the file"
     assert session.scalar(select(func.count(Event.id)).where(Event.kind == "reminder.sent")) == 1
     assert sentence in words(signed_in(owner).get(f"/staff/cases/{case.reference}").text)
 

@@ -17,7 +17,7 @@ from crm.bulk.actions import BulkAction
 from crm.cases.filters import Facet
 from crm.cases.listing import ListColumn
 from crm.config import ROOT
-from crm.feature import Feature, MergePart, Panel, TodayPart
+from crm.feature import Feature, MailPart, MergePart, Panel, TodayPart
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
 from crm.search.services import Searched
@@ -39,6 +39,7 @@ ASKED_BY = {
     "case_holds": "cases",
     "case_turns": "cases",
     "today": "desk",
+    "digest": "accounts",
     "case_facets": "cases",
     "case_columns": "cases",
     "bulk": "bulk",
@@ -60,6 +61,8 @@ def said(offer: object) -> str:
         case Sentence():
             return f"`{offer.kind}`"
         case MessageKind():
+            return f"`{offer.kind}`"
+        case MailPart():
             return f"`{offer.kind}`"
         case TodayPart():
             return f"`{offer.template}`"

@@ -253,6 +253,14 @@ def queued() -> dict[str, set[str]]:
                         if isinstance(node, ast.Assign | ast.AnnAssign)
                         and name_of(node.targets[0] if isinstance(node, ast.Assign) else node.target) == values.id
                     )
+                if isinstance(values, ast.Call):  # a function of the same module makes them, for more than one use
+                    maker = next(
+                        one
+                        for one in ast.walk(tree)
+                        if isinstance(one, ast.FunctionDef) and one.name == name_of(values.func)
+                    )
+                    made = (node.value for node in ast.walk(maker) if isinstance(node, ast.Return))
+                    values = next(one for one in made if isinstance(one, ast.Dict))
                 if isinstance(values, ast.Dict) and call.args:
                     for kind in _kinds(call.args[0], function):
                         found.setdefault(kind, set()).update(key.value for key in values.keys)
@@ -379,7 +387,8 @@ VOCABULARIES = {
     "crm.files.kinds.FileRefusal": "files.refusal",
     "crm.robots.Suspicion": "intake.suspicion",
     "crm.links.models.Purpose": None,
-    "crm.outbox.models.Status": None,
+    "crm.outbox.models.Status": "outbox.status",
+    "crm.outbox.models.Why": "outbox.why",
     "crm.partners.models.BodyKind": "partners.kind",
     "crm.permissions.models.How": "permissions.how",
     "crm.permissions.models.Purpose": "permissions.purpose",

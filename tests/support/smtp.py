@@ -8,11 +8,13 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP
 
+TAKEN = "250 taken"
 LONGEST_WAIT = 30  # seconds; a bound for other processes, never asserted
 
 
@@ -33,23 +35,36 @@ class Received:
 
     @property
     def text(self) -> str:
-        return self.mail.get_content()
+        """The words for who reads no HTML."""
+        return self.mail.get_body(("plain",)).get_content()
+
+    @property
+    def html(self) -> str:
+        return self.mail.get_body(("html",)).get_content()
 
 
 class _Conversation(SMTP):
-    """Adds the one moment aiosmtpd has no hook for: DATA was asked, the server has not said "go ahead"."""
+    """Adds the two moments aiosmtpd has no hook for: the client said hello, and DATA was asked; the server has not answered."""
+
+    async def smtp_EHLO(self, hostname):  # noqa: N802
+        await self.event_handler.pause("ehlo")
+        await super().smtp_EHLO(hostname)
 
     async def smtp_DATA(self, arg):  # noqa: N802
         await self.event_handler.pause("data")
         await super().smtp_DATA(arg)
+
+    async def push(self, status):
+        await super().push(status)
+        self.event_handler.said = str(status)
 
 
 @dataclass
 class MailServer:
     """`refuse` answers by recipient; `answer` answers everybody, at "mail", "rcpt" or "dot".
 
-    `drop_after_dot` closes the connection instead of answering the final dot. `hold_at` keeps a client waiting at "mail",
-    "rcpt", "data" or "dot": `held` is set when one waits there, `let_go` ends it.
+    `drop_after_dot` closes the connection instead of answering the final dot. `hold_at` keeps a client waiting at "ehlo",
+    "mail", "rcpt", "data" or "dot": `held` is set when one waits there, `let_go` ends it.
     """
 
     refuse: dict[str, str] = field(default_factory=dict)
@@ -59,6 +74,7 @@ class MailServer:
     received: list[Received] = field(default_factory=list)
     held: threading.Event = field(default_factory=threading.Event)
     waiting: int = 0
+    said: str = ""
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -108,6 +124,12 @@ class MailServer:
         """How many times each Message-ID was taken."""
         return Counter(one.message_id for one in self.received)
 
+    def answers_are_read(self) -> bool:
+        """Whether the server took a message, and nothing that it said is still on its way or waits to be read by a client."""
+        clients = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        queues = [one[4].split(":") for one in clients if one[2].endswith(f":{self.port:04X}") and one[3] == "01"]
+        return self.said == TAKEN and bool(queues) and all(int(waits, 16) == 0 for _, waits in queues)
+
     async def pause(self, place: str) -> None:
         if self.hold_at == place:
             self.waiting += 1
@@ -141,7 +163,7 @@ class MailServer:
             server.transport.abort()
             return "250 never heard"
         await self.pause("dot")
-        return "250 taken"
+        return TAKEN
 
 
 @pytest.fixture
