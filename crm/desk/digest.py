@@ -19,8 +19,7 @@ from crm.desk.models import DigestDay
 from crm.feature import Line, Section
 from crm.i18n import format_date, format_number, speaking
 from crm.outbox.models import Message
-from crm.outbox.services import queue, settings
-from crm.outbox.services import written as written_anew
+from crm.outbox.services import queue, settings, written
 from crm.texts import text
 
 log = logging.getLogger(__name__)
@@ -130,13 +129,9 @@ def _line(line: Line) -> str:
     return f"{said}\n{settings().base_url}/staff/cases/{line.reference}"
 
 
-def still_of_today(message: Message) -> bool:
-    """Whether the digest may leave: the same day, and something still to say. It says what is true now, not when it was queued."""
-    staff = db.session.get_one(Staff, message.staff_id)
+def written_now(message: Message) -> str | None:
+    """The text of a digest that is about to leave: what is true now, not when it was queued. None on a later day, or when all is done."""
     if message.subject_ids["day"] != clock.today().isoformat():
-        return False
-    values = told(staff, clock.today())
-    if values is None:
-        return False
-    _, message.body = written_anew("desk.digest", message.language, values)
-    return True
+        return None
+    values = told(db.session.get_one(Staff, message.staff_id), clock.today())
+    return written("desk.digest", message.language, values)[1] if values is not None else None

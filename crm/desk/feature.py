@@ -10,5 +10,5 @@ feature = Feature(
     name="desk",
     blueprints=(bp, handoff.bp, my_mail.bp),
     jobs=(Job("digest", digest.queue_digests, every=60),),
-    messages=(MessageKind("desk.digest", "desk.mail.digest", still_true=digest.still_of_today),),
+    messages=(MessageKind("desk.digest", "desk.mail.digest", written_anew=digest.written_now),),
 )

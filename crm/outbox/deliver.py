@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
 from sqlalchemy.exc import OperationalError
 
 from crm import clock
-from crm.db import db
+from crm.db import db, is_busy, writing
 from crm.links.models import Link
 from crm.links.services import PLACE, is_live, token
 from crm.outbox import kinds
@@ -58,6 +58,11 @@ def send_due(*, lease: timedelta = LEASE, limit: int = BATCH) -> int:
             if message_id is None:
                 break
             sent += _send_one(message_id, me, out, lease)
+    except OperationalError as error:
+        if not is_busy(error):
+            raise
+        db.session.rollback()  # others hold the database: the next round goes on, and what was sent stays sent
+        log.warning("the database is busy: sending goes on with the next round")
     finally:
         out.close()
     return sent
@@ -101,9 +106,12 @@ def _claim_one(me: str, now: datetime, lease: timedelta) -> int | None:
 
 
 def _send_one(message_id: int, me: str, out: Transport, lease: timedelta) -> int:
-    message = db.session.get_one(Message, message_id)
     try:
-        mail, why = _prepared(message)
+        with writing(allowed=False):  # many senders read together; only their notes wait for each other
+            mail, body, why = _prepared(db.session.get_one(Message, message_id))
+            db.session.rollback()  # no transaction stays open while the server answers
+    except OperationalError:
+        raise  # the database's trouble, not the message's: it is taken up again when its lease is over
     except Exception as error:  # a poisoned row must not block the others
         log.exception("message %s cannot be prepared", message_id)
         db.session.rollback()
@@ -111,7 +119,6 @@ def _send_one(message_id: int, me: str, out: Transport, lease: timedelta) -> int
         return _note(message_id, me, lease, lambda one: _end(one, Status.FAILED, said))
     if mail is None:
         return _note(message_id, me, lease, lambda one: _end(one, Status.DROPPED, why=why))
-    db.session.commit()  # with what was written anew; no transaction stays open while the server answers
     try:
         answer = out.send(mail)
     except RecipientRefusedError as error:
@@ -126,27 +133,21 @@ def _send_one(message_id: int, me: str, out: Transport, lease: timedelta) -> int
     except LaterError as error:
         said = str(error)
         return _note(message_id, me, lease, lambda one: _later(one, said))
-    _note(message_id, me, lease, lambda one: _took(one, answer))
+    _note(message_id, me, lease, lambda one: _took(one, answer, body))
     return 1
 
 
-def _prepared(message: Message) -> tuple[EmailMessage | None, Why | None]:
-    """The e-mail, made now, or why there is none any more."""
-    body = _body(message)
-    if body is None:
-        return None, Why.LINK_CLOSED
+def _prepared(message: Message) -> tuple[EmailMessage | None, str, Why | None]:
+    """The e-mail and its text as the ledger keeps it, both made now, or why there is none any more."""
+    link = db.session.get_one(Link, message.link_id) if message.link_id is not None else None
+    if link is not None and not is_live(link):
+        return None, "", Why.LINK_CLOSED
     kind = kinds.find(message.kind)
-    if not kind.still_true(message):
-        return None, Why.NOT_TRUE
-    return compose(message, body, settings(), kind.attachment(message)), None
-
-
-def _body(message: Message) -> str | None:
-    """The text with its link made now; None when the link died meanwhile."""
-    if message.link_id is None:
-        return message.body
-    link = db.session.get_one(Link, message.link_id)
-    return message.body.replace(PLACE, token(link)) if is_live(link) else None
+    text = kind.written_anew(message) if kind.still_true(message) else None
+    if text is None:
+        return None, "", Why.NOT_TRUE
+    body = text.replace(PLACE, token(link)) if link is not None else text
+    return compose(message, body, settings(), kind.attachment(message)), text, None
 
 
 def _note(message_id: int, me: str, lease: timedelta, change: Callable[[Message], None]) -> int:
@@ -172,8 +173,9 @@ def _note(message_id: int, me: str, lease: timedelta, change: Callable[[Message]
             return 0
 
 
-def _took(message: Message, answer: str) -> None:
+def _took(message: Message, answer: str, text: str) -> None:
     message.answer = answer[:300] or None
+    message.body = text
     db.session.execute(delete(MailPause).execution_options(synchronize_session=False))
     _end(message, Status.SENT)
 

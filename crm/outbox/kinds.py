@@ -24,6 +24,10 @@ class Attachment:
     parameters: tuple[tuple[str, str], ...] = ()
 
 
+def _as_queued(message: "Message") -> str | None:
+    return message.body
+
+
 def _no_attachment(_message: "Message") -> Attachment | None:
     return None
 
@@ -35,12 +39,14 @@ def _nothing(_message: "Message") -> None:
 @dataclass(frozen=True)
 class MessageKind:
     """`texts` is the prefix of the subject and body pairs; `still_true` is asked just before sending; `on_final` runs
-    in the transaction that marks the message sent, failed or dropped; `attachment` makes the file that goes along.
+    in the transaction that marks the message sent, failed or dropped; `attachment` makes the file that goes along. `written_anew` gives the
+    text that leaves, for what must say how things are then, or None when there is nothing left to say. What is asked before sending only reads.
     """
 
     kind: str
     texts: str
     still_true: "Callable[[Message], bool]" = _always
+    written_anew: "Callable[[Message], str | None]" = _as_queued
     on_final: "Callable[[Message], None]" = _nothing
     attachment: "Callable[[Message], Attachment | None]" = _no_attachment
 

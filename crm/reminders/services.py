@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import contains_eager, joinedload
 
 from crm import clock
 from crm.absences.services import stands_in
@@ -406,22 +406,30 @@ def repair_forgotten() -> int:
     return sum(keep_from_being_forgotten(case) for case in found)
 
 
-def queue_due(*, limit: int = 500) -> int:
-    """Job: turn follow-ups that are due into messages to their owners, each once. Returns how many."""
+def due_ones(limit: int) -> Sequence[FollowUp]:
+    """Follow-ups that are due and of which nothing was said yet, the earliest first, with their owners and files; locked until the
+    transaction ends, but for those that somebody else holds.
+    """
     now = clock.now()
     last = clock.local_date(now) if clock.local(now).hour >= REMIND_AT_HOUR else None
     due = FollowUp.due_on <= last if last else FollowUp.due_on < clock.local_date(now)
-    found = db.session.scalars(
+    return db.session.scalars(
         select(FollowUp)
         .join(Staff, Staff.id == FollowUp.owner_id)
         .join(Case, Case.id == FollowUp.case_id)
         .where(FollowUp.state == State.TODO, FollowUp.reminded_on.is_(None), due, Staff.active.is_(True))
         .where(Case.quarantined.is_(False))  # the duty person is told once a day how many wait, not of each
-        .options(joinedload(FollowUp.owner))
+        .options(contains_eager(FollowUp.owner))
         .order_by(FollowUp.due_on, FollowUp.id)
         .limit(limit)
         .with_for_update(of=FollowUp, skip_locked=True)
     ).all()
+
+
+def queue_due(*, limit: int = 500) -> int:
+    """Job: turn follow-ups that are due into messages to their owners, each once. Returns how many."""
+    now = clock.now()
+    found = due_ones(limit)
     deputies = {owner: stands_in(owner, clock.local_date(now)) for owner in {one.owner for one in found} if owner}
     for follow_up in found:
         if follow_up.owner is not None:

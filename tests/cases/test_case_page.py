@@ -82,7 +82,7 @@ def test_restricting_needs_a_plain_answer(session, people, make, signed_in):
     assert case.restricted
 
 
-def test_nobody_is_reminded_of_a_file_they_may_not_see(session, people, make):
+def test_nobody_is_reminded_of_a_file_they_may_not_see(session, people, make, at_once):
     case = make.case(owner=people.adviser)
     step = reminders.plan_by_hand(
         case,
