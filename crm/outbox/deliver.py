@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 
 from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from crm import clock
 from crm.db import db, is_busy, writing
@@ -130,9 +130,13 @@ def _send_one(message_id: int, me: str, out: Transport, lease: timedelta) -> int
     except NoAnswerError as error:
         said = str(error)
         return _note(message_id, me, lease, lambda one: _unknown(one, said, lease))
-    except LaterError as error:
+    except (LaterError, OSError) as error:  # of files in the data folder too, whose disk may be full
         said = str(error)
         return _note(message_id, me, lease, lambda one: _later(one, said))
+    except Exception as error:  # nor may what cannot be handed over
+        log.exception("message %s cannot be handed over", message_id)
+        said = f"{type(error).__name__}: {error}"
+        return _note(message_id, me, lease, lambda one: _end(one, Status.FAILED, said))
     _note(message_id, me, lease, lambda one: _took(one, answer, body))
     return 1
 
@@ -163,7 +167,7 @@ def _note(message_id: int, me: str, lease: timedelta, change: Callable[[Message]
             if message.claimed_by == me and message.status is Status.CLAIMED:
                 change(message)
             db.session.commit()
-        except OperationalError:
+        except (OperationalError, IntegrityError):  # the second: two senders were refused together, and both begin a pause
             db.session.rollback()
             if clock.now() >= until:
                 raise

@@ -560,6 +560,12 @@ def introduced(visit, consent):
     assert visit.status == 200
 
 
+def one_message(visit):
+    """The first message about a file: all that is known of it, and its text."""
+    at("/staff/mail?file={rich}")(visit)
+    visit.page.locator("tbody th a").first.click()
+
+
 PAGES = {
     "home": (None, lambda visit: visit.go(f"/{visit.lang}/")),
     **{
@@ -699,6 +705,11 @@ PAGES = {
     "summary": (Role.ADVISER, at("/staff/summaries/2026-q2")),
     "summary-draft": (Role.COORDINATOR, at("/staff/summaries/2026-q3")),
     "mail": (Role.COORDINATOR, at("/staff/mail")),
+    "mail-sent": (Role.ADVISER, at("/staff/mail?show=sent")),
+    "mail-of-file": (Role.COORDINATOR, at("/staff/mail?file={rich}")),
+    "mail-one": (Role.COORDINATOR, one_message),
+    "my-mail": (Role.ADVISER, at("/staff/my-mail")),
+    "worker": (Role.COORDINATOR, at("/staff/worker")),
     "staff-not-found": (Role.ADVISER, at("/staff/cases/PCC-0000-0000")),
 }
 

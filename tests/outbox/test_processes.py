@@ -98,6 +98,27 @@ def test_a_sender_killed_in_the_middle_of_a_message_loses_nothing(owed, product,
     assert {one.status for one in messages} == {Status.SENT}
 
 
+def test_a_database_that_is_held_when_a_server_took_a_message_is_asked_again_rather_than_send_twice(
+    owed, product, smtp, session
+):
+    (message,) = owed(1)
+    wanted, number = {id_of(message): 1}, message.id
+    session.commit()  # on SQLite an open transaction of this test would hold the sender up
+    smtp.hold_at = "dot"
+    process = product.command("send-due", smtp_url=smtp.url)
+    smtp.wait_until_held()
+    with nobody_else_writes(number):
+        smtp.let_go()
+        while "asked again" not in (line := process.stdout.readline()):
+            assert line, "the sender gave up"
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "1 messages sent" in said
+    session.expire_all()
+    assert message.status is Status.SENT
+    assert smtp.copies() == wanted
+
+
 def drained(product, smtp) -> str:
     """What the one-shot command says once nothing is left that it may take."""
     process = product.command("send-due", smtp_url=smtp.url)

@@ -8,11 +8,10 @@ from email import message_from_bytes, policy
 import pytest
 import time_machine
 from sqlalchemy import select, update
-from sqlalchemy.exc import OperationalError
 
 from crm import clock
 from crm.cases import services as cases
-from crm.db import Base, db
+from crm.db import Base
 from crm.i18n import gettext, speaking
 from crm.outbox import deliver
 from crm.outbox.deliver import GIVE_UP_AFTER, LEASE, PAUSE, WAITS
@@ -363,23 +362,20 @@ def test_an_answer_that_never_comes_is_tried_once_more_then_told_as_unknown(
         assert message.status is Status.SENT
 
 
-def test_a_busy_database_is_asked_again_rather_than_send_twice(owe, round_of_sending, smtp, session, monkeypatch):
-    message = owe()
-    number, refusals = message.id, iter([True, True, False])
-    real = db.session.commit
-    monkeypatch.setattr(deliver, "BUSY_WAIT", 0)
-
-    def commit():
-        if smtp.received and next(refusals, False):
-            raise OperationalError("UPDATE message", {}, Exception("database is locked"))
-        real()
-
-    monkeypatch.setattr(db.session, "commit", commit)
-    assert round_of_sending() == 1
-    monkeypatch.undo()
+def test_a_disk_that_is_full_keeps_mail_that_becomes_files(owe, session, tmp_path, app):
+    object.__setattr__(app.extensions["settings"], "smtp", None)
+    (tmp_path / "mail").write_text("in the way")
+    message, other = owe(), owe("other@exemple.ca")
+    session.commit()
+    assert deliver.send_due() == 0
     session.expire_all()
-    assert session.get_one(Message, number).status is Status.SENT
-    assert list(smtp.copies().values()) == [1]
+    assert {one.status for one in (message, other)} == {Status.QUEUED}
+    assert "File exists" in message.last_error
+    (tmp_path / "mail").unlink()
+    message.due_at = other.due_at = clock.now()
+    session.commit()
+    assert deliver.send_due() == 2
+    assert len(list((tmp_path / "mail").glob("*.eml"))) == 2
 
 
 # --- the ledger -------------------------------------------------------------------------------------------------------
