@@ -167,7 +167,10 @@ def _note(message_id: int, me: str, lease: timedelta, change: Callable[[Message]
             if message.claimed_by == me and message.status is Status.CLAIMED:
                 change(message)
             db.session.commit()
-        except (OperationalError, IntegrityError):  # the second: two senders were refused together, and both begin a pause
+        except (
+            OperationalError,
+            IntegrityError,
+        ):  # the second: two senders were refused together, and both begin a pause
             db.session.rollback()
             if clock.now() >= until:
                 raise
