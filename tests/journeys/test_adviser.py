@@ -129,6 +129,12 @@ def test_from_the_queue_to_referral_planning(window, setting, site, post, advise
     move(visit, "planning")
     moved(visit, "planning")
 
+    visit.go("/staff/my-mail")
+    visit.check("my-mail")
+    page.locator("input[name=at_once][value=follow_ups]").check()
+    visit.button(w("Keep my choices")).click()
+    visit.says(w("Your choices are kept."))
+
     # A day ago, whatever the hour of this run and the day of the week: the reminder is due.
     yesterday = clock.today() - timedelta(days=1)
     site.sql("UPDATE follow_up SET due_on = :day WHERE title = :title", day=yesterday.isoformat(), title=title)
