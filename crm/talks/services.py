@@ -340,8 +340,6 @@ def _tell_person(talk: Talk, case: Case, kind: str) -> None:
         return
     lang = case.language
     adviser = db.session.get_one(Staff, talk.adviser_id)
-    if not wants_at_once(adviser, MAIL):
-        return
     queue(
         kind,
         dedupe_key=f"talk:{talk.id}:{talk.sequence}:{kind}",

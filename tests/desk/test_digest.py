@@ -308,8 +308,8 @@ def test_a_request_is_told_at_once_to_who_asked_for_it_while_nobody_has_it(make,
 
 
 def test_who_does_not_want_to_hear_of_talks_at_once_does_not(make, people, session, moment):
-    def told():
-        return session.scalar(select(func.count(Message.id)).where(Message.kind == "talks.told_chosen"))
+    def told(kind="told_chosen"):
+        return session.scalar(select(func.count(Message.id)).where(Message.kind == f"talks.{kind}"))
 
     def book(hour):
         talks.book(
@@ -326,6 +326,7 @@ def test_who_does_not_want_to_hear_of_talks_at_once_does_not(make, people, sessi
     choose(people.adviser, "talks", at_once=False, in_digest=True)
     book(17)
     assert told() == 1
+    assert told("confirmed") == 2, "the person hears of their talk, whatever the adviser chose"
 
 
 @pytest.mark.parametrize("lang", ["fr", "en"])
