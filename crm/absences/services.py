@@ -10,7 +10,7 @@ from sqlalchemy.orm import joinedload
 
 from crm import clock
 from crm.absences.models import Absence
-from crm.access import CASE_ROLES, Role
+from crm.access import CASE_ROLES, COORDINATING
 from crm.accounts.models import Staff
 from crm.db import db
 from crm.errors import RefusedError
@@ -47,7 +47,7 @@ def coming(staff: Staff | None = None) -> Sequence[Absence]:
 
 def may_change(absence: Absence, actor: Staff) -> bool:
     """Whoever is away, and coordinators."""
-    return absence.staff_id == actor.id or actor.role in {Role.COORDINATOR, Role.ADMIN}
+    return absence.staff_id == actor.id or actor.role in COORDINATING
 
 
 def stands_in(staff: Staff, day: date) -> Staff | None:

@@ -64,7 +64,7 @@ class Person(UserMixin):
 
     @property
     def coordinates(self) -> bool:
-        return self.staff.role in {Role.ADMIN, Role.COORDINATOR}
+        return self.staff.role in access.COORDINATING
 
 
 def me() -> Staff:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 from sqlalchemy import bindparam, delete, or_, select
 from werkzeug.datastructures import MultiDict
 
-from crm.access import Role
+from crm.access import COORDINATING
 from crm.accounts.models import Staff
 from crm.cases.filters import Filter
 from crm.cases.listing import Look
@@ -77,7 +77,7 @@ def find(number: int, staff: Staff) -> SavedView | None:
 
 def may_change(view: SavedView, staff: Staff) -> bool:
     """Its owner; a coordinator too, once it is the team's."""
-    return view.owner_id == staff.id or (view.shared and staff.role in {Role.COORDINATOR, Role.ADMIN})
+    return view.owner_id == staff.id or (view.shared and staff.role in COORDINATING)
 
 
 def _must_be_theirs(view: SavedView, actor: Staff) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from crm import clock
-from crm.access import Role
+from crm.access import COORDINATING, Role
 from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.business_days import add_business_days
@@ -379,7 +379,7 @@ def advance(
     who = SYSTEM if by_itself else by(actor)
     if seen_stage is not None and seen_stage is not case.stage:
         raise RefusedError(_told(Refusal("moved_meanwhile", {"stage": f"cases.stage.{case.stage}"})))
-    if forced and (actor is None or actor.role not in {Role.COORDINATOR, Role.ADMIN}):
+    if forced and (actor is None or actor.role not in COORDINATING):
         raise RefusedError(_told(Refusal("only_coordinators_force")))
     move = asked(
         case,

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from crm import clock
 from crm.cases.queries import forgotten
 from crm.operations.queries import job_states, mail_state
 
@@ -48,12 +47,11 @@ def _families() -> "Iterator[GaugeMetricFamily]":
     yield of_jobs("last_failure_timestamp_seconds", "When the job last failed.", failed)
     yield of_jobs("late", "1 when the job missed three of its turns.", {job.name: float(job.late) for job in jobs})
     mail = mail_state()
-    waits = (clock.now() - mail.oldest_due_at).total_seconds() if mail.oldest_due_at else 0.0
     for name, help_text, value in (
         ("mail_waiting", "Messages that wait to leave.", float(mail.waiting)),
         ("mail_in_trouble", "Messages given up that nobody saw to.", float(mail.in_trouble)),
-        ("mail_wait_seconds", "How long the first message that is due waits.", max(waits, 0.0)),
-        ("mail_paused", "1 while the mail server refuses us.", float(mail.paused_since is not None)),
+        ("mail_wait_seconds", "How long the first message that is due waits.", mail.waits),
+        ("mail_paused", "1 while the mail server refuses us.", float(mail.pause is not None)),
         ("files_without_next_step", "Open files that nothing holds: 0, or a fault.", float(len(forgotten()))),
     ):
         yield GaugeMetricFamily(f"passerelle_{name}", help_text, value=value)

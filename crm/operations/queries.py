@@ -9,6 +9,7 @@ from crm import clock
 from crm.db import counted, db
 from crm.jobs import LATE_AFTER, Heartbeat, Job, all_jobs
 from crm.outbox.models import IN_TROUBLE, WAITING, MailPause, Message
+from crm.outbox.queries import pause
 
 COUNTED = 10_000  # rows are counted up to this
 
@@ -35,12 +36,13 @@ class JobState:
 
 @dataclass(frozen=True)
 class MailState:
-    """What waits to leave, each counted to COUNTED; `oldest_due_at` is since when the first of what is due waits."""
+    """What waits to leave, each counted to COUNTED; `oldest_due_at` is since when the first of what is due waits, `waits` how many seconds."""
 
     waiting: int
     in_trouble: int
     oldest_due_at: datetime | None
-    paused_since: datetime | None
+    waits: float
+    pause: MailPause | None
 
 
 def job_states() -> list[JobState]:
@@ -76,9 +78,11 @@ def mail_state() -> MailState:
         ),
         {"at_most": COUNTED},
     ).one()
+    oldest = db.session.scalar(select(func.min(Message.due_at)).where(*due))
     return MailState(
         waiting=waiting,
         in_trouble=trouble,
-        oldest_due_at=db.session.scalar(select(func.min(Message.due_at)).where(*due)),
-        paused_since=db.session.scalar(select(MailPause.since)),
+        oldest_due_at=oldest,
+        waits=(now - oldest).total_seconds() if oldest else 0.0,
+        pause=pause(),
     )

@@ -14,7 +14,7 @@ from crm.config import Settings
 from crm.jobs import worker_is_late
 from crm.operations import metrics
 from crm.operations.queries import COUNTED, job_states, mail_state
-from crm.outbox.queries import mail_trouble, pause
+from crm.outbox.queries import mail_trouble
 
 bp = Blueprint("operations", __name__)
 
@@ -25,13 +25,12 @@ def healthz() -> tuple[Response, int]:
     """For a monitor: 200 when the database answers and the worker works, 503 otherwise. It says which jobs are late, never why."""
     db.db.session.execute(sql("SELECT 1"))
     mail, late = mail_state(), worker_is_late()
-    waits = (clock.now() - mail.oldest_due_at).total_seconds() if mail.oldest_due_at else 0
     about: dict[str, Any] = {
         "database": db.db.engine.dialect.name,
         "worker": "late" if late else "ok",
         "late_jobs": [job.name for job in job_states() if job.late],
-        "mail": "paused" if mail.paused_since else "ok",
-        "mail_waits_seconds": round(waits),
+        "mail": "paused" if mail.pause else "ok",
+        "mail_waits_seconds": round(mail.waits),
     }
     if db.db.engine.dialect.name == "sqlite":
         about["sqlite"] = db.SQLITE_VERSION
@@ -62,7 +61,6 @@ def worker() -> str:
         late=worker_is_late(),
         mail=mail_state(),
         counted=COUNTED,
-        pause=pause(),
         forgotten=forgotten(me()),
         now=clock.now(),
         trouble=mail_trouble(),

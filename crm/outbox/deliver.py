@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from functools import partial
 
 from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -106,39 +107,34 @@ def _claim_one(me: str, now: datetime, lease: timedelta) -> int | None:
 
 
 def _send_one(message_id: int, me: str, out: Transport, lease: timedelta) -> int:
+    became = _tried(message_id, out, lease)
+    _note(message_id, me, lease, became)
+    return int(became.func is _took)
+
+
+def _tried(message_id: int, out: Transport, lease: timedelta) -> "partial[None]":
+    """Hand a message over, unless it is no longer true; gives what is to be written of it."""
     try:
         with writing(allowed=False):  # many senders read together; only their notes wait for each other
-            mail, body, why = _prepared(db.session.get_one(Message, message_id))
+            mail, text, why = _prepared(db.session.get_one(Message, message_id))
             db.session.rollback()  # no transaction stays open while the server answers
+        if mail is None:
+            return partial(_end, status=Status.DROPPED, why=why)
+        return partial(_took, answer=out.send(mail), text=text)
+    except RecipientRefusedError as error:
+        return partial(_end, status=Status.FAILED, error=str(error))
+    except RefusesUsError as error:
+        return partial(_pause, said=str(error))
+    except NoAnswerError as error:
+        return partial(_unknown, error=str(error), lease=lease)
+    except (LaterError, OSError) as error:  # of files in the data folder too, whose disk may be full
+        return partial(_later, error=str(error))
     except OperationalError:
         raise  # the database's trouble, not the message's: it is taken up again when its lease is over
     except Exception as error:  # a poisoned row must not block the others
         log.exception("message %s cannot be prepared", message_id)
         db.session.rollback()
-        said = f"{type(error).__name__}: {error}"
-        return _note(message_id, me, lease, lambda one: _end(one, Status.FAILED, said))
-    if mail is None:
-        return _note(message_id, me, lease, lambda one: _end(one, Status.DROPPED, why=why))
-    try:
-        answer = out.send(mail)
-    except RecipientRefusedError as error:
-        said = str(error)
-        return _note(message_id, me, lease, lambda one: _end(one, Status.FAILED, said))
-    except RefusesUsError as error:
-        said = str(error)
-        return _note(message_id, me, lease, lambda one: _pause(one, said))
-    except NoAnswerError as error:
-        said = str(error)
-        return _note(message_id, me, lease, lambda one: _unknown(one, said, lease))
-    except (LaterError, OSError) as error:  # of files in the data folder too, whose disk may be full
-        said = str(error)
-        return _note(message_id, me, lease, lambda one: _later(one, said))
-    except Exception as error:  # nor may what cannot be handed over
-        log.exception("message %s cannot be handed over", message_id)
-        said = f"{type(error).__name__}: {error}"
-        return _note(message_id, me, lease, lambda one: _end(one, Status.FAILED, said))
-    _note(message_id, me, lease, lambda one: _took(one, answer, body))
-    return 1
+        return partial(_end, status=Status.FAILED, error=f"{type(error).__name__}: {error}")
 
 
 def _prepared(message: Message) -> tuple[EmailMessage | None, str, Why | None]:
@@ -154,7 +150,7 @@ def _prepared(message: Message) -> tuple[EmailMessage | None, str, Why | None]:
     return compose(message, body, settings(), kind.attachment(message)), text, None
 
 
-def _note(message_id: int, me: str, lease: timedelta, change: Callable[[Message], None]) -> int:
+def _note(message_id: int, me: str, lease: timedelta, became: Callable[[Message], None]) -> None:
     """Write what became of a message, unless its lease ended and somebody else has it.
 
     A database that is busy or away is asked again until the lease ends: a message that a server took must not leave a second time for
@@ -165,7 +161,7 @@ def _note(message_id: int, me: str, lease: timedelta, change: Callable[[Message]
         try:
             message = db.session.get_one(Message, message_id)
             if message.claimed_by == me and message.status is Status.CLAIMED:
-                change(message)
+                became(message)
             db.session.commit()
         except (
             OperationalError,
@@ -177,7 +173,7 @@ def _note(message_id: int, me: str, lease: timedelta, change: Callable[[Message]
             log.warning("message %s: the database does not take what became of it; asked again", message_id)
             time.sleep(BUSY_WAIT)
         else:
-            return 0
+            return
 
 
 def _took(message: Message, answer: str, text: str) -> None:

@@ -16,6 +16,10 @@ from crm.outbox.models import WAITING, MailPause, Message, Status, Why
 from crm.texts import fill, pair
 from crm.texts.facts import programme
 
+COPIED = (  # what a further copy has of the message it is one of
+    "kind", "case_id", "link_id", "subject_ids", "language", "to_address", "to_name", "subject", "body", "staff_id",
+)  # fmt: skip
+
 
 def settings() -> Settings:
     found: Settings = current_app.extensions["settings"]
@@ -54,7 +58,8 @@ def queue(
         earlier.status, earlier.attempts, earlier.final_at, earlier.why = Status.QUEUED, 0, None, None
         earlier.due_at = earlier.first_due_at = due_at or now
         return earlier
-    message = Message(
+    return _begin(
+        due_at or now,
         kind=kind,
         dedupe_key=dedupe_key,
         case_id=case_id,
@@ -65,13 +70,15 @@ def queue(
         to_name=" ".join(to[1].split()),
         subject=subject,
         body=body,
-        status=Status.QUEUED,
-        created_at=now,
-        first_due_at=due_at or now,
-        due_at=due_at or now,
-        attempts=0,
-        unknowns=0,
         staff_id=staff_id,
+    )
+
+
+def _begin(due_at: datetime, **given: Any) -> Message:
+    """A message that waits for its time."""
+    now = clock.now()
+    message = Message(
+        status=Status.QUEUED, created_at=now, first_due_at=due_at, due_at=due_at, attempts=0, unknowns=0, **given
     )
     db.session.add(message)
     return message
@@ -143,30 +150,14 @@ def send_again(message: Message, by_id: int | None = None) -> Message:
     if earlier is not None and earlier.status in {Status.QUEUED, Status.CLAIMED}:
         return earlier  # pressed twice, or by two people
     number = db.session.scalar(select(func.count(Message.id)).where(Message.again_of_id == first))
-    copy = Message(
-        kind=message.kind,
+    return _begin(
+        now,
         dedupe_key=f"again:{first}:{number}",
-        case_id=message.case_id,
-        link_id=message.link_id,
-        subject_ids=message.subject_ids,
-        language=message.language,
-        to_address=message.to_address,
-        to_name=message.to_name,
-        subject=message.subject,
-        body=message.body,
-        status=Status.QUEUED,
-        created_at=now,
-        first_due_at=now,
-        due_at=now,
-        attempts=0,
-        unknowns=0,
-        staff_id=message.staff_id,
         again_of_id=first,
         again_at=now,
         again_by_id=by_id,
+        **{name: getattr(message, name) for name in COPIED},
     )
-    db.session.add(copy)
-    return copy
 
 
 def settle(message: Message, by_id: int) -> None:
