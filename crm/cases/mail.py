@@ -44,11 +44,13 @@ def may_read(message: Message) -> bool:
 
 
 def _which(shown: str) -> ColumnElement[bool]:
-    delayed = Message.id.in_(select(Message.id).where(WAITING, Message.last_error.is_not(None)))
-    in_trouble = Message.id.in_(select(Message.id).where(IN_TROUBLE))
+    """Which messages a list holds. The few among all are named by their numbers, which their own indexes give: in the order of the list, the
+    whole ledger would be walked for them.
+    """
+    waiting, in_trouble = select(Message.id).where(WAITING), select(Message.id).where(IN_TROUBLE)
     return {
-        "trouble": or_(delayed, in_trouble),
-        "waiting": WAITING,
+        "trouble": Message.id.in_(waiting.where(Message.last_error.is_not(None)).union_all(in_trouble)),
+        "waiting": Message.id.in_(waiting),
         "sent": Message.status == Status.SENT,
         "dropped": DROPPED,
     }[shown]
