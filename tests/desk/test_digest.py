@@ -33,20 +33,11 @@ def moment(session):
 
 
 @pytest.fixture
-def step(moment, make, people, session):
+def step(moment, make, people):
     """`step(due)` gives a file of the adviser's whose only open step, typed by a person, is due on a day of November 2026."""
 
     def go(due=24, owner=None, name="Outilthèque de Rosemont"):
-        owner = owner or people.adviser
-        case = make.case(owner=owner, name=name)
-        by_rule = reminders.open_ones(case)
-        follow_up = reminders.plan_by_hand(
-            case, title="Appeler Nadia", reason="Statuts", due_on=date(2026, 11, due), owner=owner, actor=owner
-        )
-        for one in by_rule:
-            reminders.cancel(one, case, owner)
-        session.commit()
-        return case, follow_up
+        return make.only_step(owner or people.adviser, date(2026, 11, due), "Appeler Nadia", name=name)
 
     return go
 

@@ -35,22 +35,9 @@ def moment():
 
 
 @pytest.fixture
-def plan(moment, make, people, session):
+def plan(moment, make, people):
     """`plan(owner)` gives a file of the owner's, and its only open step, due on Tuesday."""
-
-    def go(owner=None, due_on=TUESDAY):
-        owner = owner or people.adviser
-        case = make.case(owner=owner)
-        by_rule = reminders.open_ones(case)
-        follow_up = reminders.plan_by_hand(
-            case, title="Appeler la notaire", reason="Statuts", due_on=due_on, owner=owner, actor=owner
-        )
-        for one in by_rule:
-            reminders.cancel(one, case, owner)
-        session.commit()
-        return case, follow_up
-
-    return go
+    return lambda owner=None, due_on=TUESDAY: make.only_step(owner or people.adviser, due_on, "Appeler la notaire")
 
 
 @pytest.fixture

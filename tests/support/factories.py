@@ -19,6 +19,7 @@ from crm.cases.vocabulary import (
 from crm.partners.queries import by_code
 from crm.permissions.models import How
 from crm.referrals import services as referrals
+from crm.reminders import services as reminders
 from crm.timeline.models import ActorKind
 
 ANSWERS = {
@@ -81,6 +82,16 @@ class Make:
             cases.assign(case, owner, owner)
         self.session.commit()
         return case
+
+    def only_step(self, owner, due_on, title, **file):
+        """A file of somebody's and its only open step, typed by them and due on a day."""
+        case = self.case(owner=owner, **file)
+        by_rule = reminders.open_ones(case)
+        follow_up = reminders.plan_by_hand(case, title=title, reason="Statuts", due_on=due_on, owner=owner, actor=owner)
+        for one in by_rule:
+            reminders.cancel(one, case, owner)
+        self.session.commit()
+        return case, follow_up
 
     def exchange(self, case, actor, happened_at=None, result=ExchangeResult.TWO_WAY):
         cases.record_exchange(
