@@ -24,8 +24,8 @@ PAGE = 50
 SHOWN: dict[str, Any] = {
     "trouble": lazy("Needs attention"),
     "waiting": lazy("To be sent"),
-    "sent": lazy("Sent"),
-    "dropped": lazy("Cancelled"),
+    "sent": lazy("Sent messages"),
+    "dropped": lazy("Cancelled messages"),
 }
 
 
