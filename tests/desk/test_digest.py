@@ -298,6 +298,21 @@ def test_a_request_is_told_at_once_to_who_asked_for_it_while_nobody_has_it(make,
     assert {one.status for one in found} == {Status.DROPPED}
 
 
+def test_a_follow_up_sends_no_message_of_its_own_unless_whoever_reads_it_asked(step, people, moment, session):
+    def told():
+        reminders.queue_due()
+        session.commit()
+        return list(session.scalars(select(Message.to_address).where(Message.kind == "reminders.due")))
+
+    _, quiet = step(24)
+    plan_absence(people.coordinator, date(2026, 11, 24), date(2026, 11, 27), people.other_adviser)
+    choose(people.other_adviser, "follow_ups", at_once=True, in_digest=False)
+    step(24, owner=people.coordinator)
+    moment.move_to(TUESDAY_AT_EIGHT)
+    assert told() == [people.other_adviser.email], "the deputy reads it, and the deputy asked"
+    assert quiet.reminded_on == quiet.due_on, "it is not looked at again every half minute"
+
+
 def test_who_does_not_want_to_hear_of_talks_at_once_does_not(make, people, session, moment):
     def told(kind="told_chosen"):
         return session.scalar(select(func.count(Message.id)).where(Message.kind == f"talks.{kind}"))

@@ -49,7 +49,7 @@ class Scripted:
     def __init__(self, **says):
         self.says = {"greeting": "220 hello", "EHLO": "250 hello", "MAIL": "250 ok", "RCPT": "250 ok", "DATA": "354 go"}
         self.says |= {"dot": "250 2.0.0 taken as 7", "QUIT": "221 bye", "RSET": "250 ok"} | says
-        self.texts = []
+        self.texts, self.dripped = [], 0
         self.over = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.smtp = Smtp("127.0.0.1", self.listener.getsockname()[1], None, None, implicit_tls=False)
@@ -84,6 +84,7 @@ class Scripted:
         if said.startswith("drip:"):
             for byte in said.removeprefix("drip:").encode():
                 connection.sendall(bytes([byte]))
+                self.dripped += 1
                 if self.over.wait(0.02):
                     return False
             return False
@@ -163,13 +164,14 @@ STEPS = ["greeting", "EHLO", "MAIL", "RCPT", "DATA", "dot"]
 @pytest.mark.parametrize("step", STEPS)
 def test_a_server_that_falls_silent_is_left(server, step):
     silent = server(**{step: None})
-    assert outcome(silent, connect=0.2, idle=0.2) is (NoAnswerError if step == "dot" else LaterError)
+    assert outcome(silent, connect=0.2, idle=0.2, whole=10_000) is (NoAnswerError if step == "dot" else LaterError)
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_server_that_says_one_byte_at_a_time_is_left_when_the_whole_takes_too_long(server, step):
     slow = server(**{step: "drip:" + "x" * 2000})
     assert outcome(slow, whole=0.4) is (NoAnswerError if step == "dot" else LaterError)
+    assert 0 < slow.dripped < 2000, "it was heard to the end"
 
 
 def test_all_that_may_take_time_is_over_before_a_claim_is():
