@@ -23,20 +23,25 @@ from crm.db import db, writing
 log = logging.getLogger(__name__)
 LISTED = 500
 KNOWN = 20_000
-_noted: set[tuple[Any, int, int, date]] = set()  # what this process noted already: it would add nothing
 
 
 def noted(answer: Response, case_id: int, staff_id: int) -> Response:
     """The page of a file for somebody; that they opened it today is kept once it has left."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - no other way out of a request
-    key = (db.engine.url, case_id, staff_id, clock.today())
-    if key not in _noted:
+    key = (case_id, staff_id, clock.today())
+    if key not in known(app):
         answer.call_on_close(lambda: _note(app, key))
     return answer
 
 
-def _note(app: Flask, key: tuple[Any, int, int, date]) -> None:
-    _url, case_id, staff_id, day = key
+def known(app: Flask) -> set[tuple[int, int, date]]:
+    """What this process noted already: (file, account, day), to note again would add nothing."""
+    found: set[tuple[int, int, date]] = app.extensions.setdefault("readings", set())
+    return found
+
+
+def _note(app: Flask, key: tuple[int, int, date]) -> None:
+    case_id, staff_id, day = key
     with app.app_context(), writing():
         try:
             values = {"case_id": case_id, "staff_id": staff_id, "day": day, "first_at": clock.now()}
@@ -46,9 +51,9 @@ def _note(app: Flask, key: tuple[Any, int, int, date]) -> None:
             db.session.rollback()
             log.exception("file %s was opened by account %s; the database could not take it", case_id, staff_id)
             return
-    if len(_noted) >= KNOWN:
-        _noted.clear()
-    _noted.add(key)
+    if len(known(app)) >= KNOWN:
+        known(app).clear()
+    known(app).add(key)
 
 
 @cache

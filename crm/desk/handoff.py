@@ -20,7 +20,7 @@ from crm.db import db
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
 from crm.reminders.models import FollowUp, State
-from crm.reminders.services import title_of
+from crm.reminders.words import title_of
 from crm.talks.models import Talk, TalkState
 from crm.timeline.models import Event
 

@@ -48,6 +48,7 @@ from crm.imports.fields import Reading
 from crm.imports.models import ImportKey
 from crm.reminders import rules
 from crm.reminders.models import FollowUp, State
+from crm.reminders.plans import in_force
 from crm.search import services as search
 from crm.search.models import SearchFile, SearchText
 from crm.tags import services as tags
@@ -245,7 +246,7 @@ def _steps(case: Case, values: Mapping[str, Any], setting: Setting) -> list[Foll
         }
         planned = [(next_business_day(due_on), typed)]
     else:
-        made = rules.plan(case.stage, setting.today, reply_due_on=case.reply_due_on)
+        made = rules.plan(case.stage, setting.today, reply_due_on=case.reply_due_on, steps=in_force())
         planned = [(one.due_on, {"rule": one.rule}) for one in made]
     return [
         FollowUp(

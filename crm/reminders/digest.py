@@ -15,8 +15,8 @@ from crm.cases.models import Case, Project
 from crm.cases.queries import visible_to
 from crm.db import db
 from crm.feature import Line, Section
-from crm.i18n import format_date
 from crm.reminders.models import FollowUp, State
+from crm.reminders.words import when
 from crm.texts import label, text
 
 SHOWN, COUNTED = 20, 100  # lines of a section; what is beyond is counted up to this
@@ -46,7 +46,7 @@ def instead(owner_id: int, whose: Reading) -> str:
 
 def _line(row: Any, whose: Reading) -> Line:
     what = label("reminders.rule", row.rule) if row.rule else text("reminders.digest.typed")
-    return Line(row.reference, row.project, what + instead(row.owner_id, whose), format_date(row.due_on))
+    return Line(row.reference, row.project, what + instead(row.owner_id, whose), when(row))
 
 
 def _due(name: str, whose: Reading, day: date) -> Sequence[Any]:
@@ -56,11 +56,18 @@ def _due(name: str, whose: Reading, day: date) -> Sequence[Any]:
         "week": and_(FollowUp.due_on > day, FollowUp.due_on <= day + timedelta(days=7)),
     }[name]
     return db.session.execute(
-        select(FollowUp.rule, FollowUp.due_on, FollowUp.owner_id, Case.reference, Project.name.label("project"))
+        select(
+            FollowUp.rule,
+            FollowUp.due_on,
+            FollowUp.due_minute,
+            FollowUp.owner_id,
+            Case.reference,
+            Project.name.label("project"),
+        )
         .join(Case, Case.id == FollowUp.case_id)
         .join(Project, Project.id == Case.project_id)
         .where(FollowUp.owner_id.in_([whose.reader.id, *whose.absent]), FollowUp.state == State.TODO, days)
         .where(Case.quarantined.is_(False), told_of(whose))
-        .order_by(FollowUp.due_on, FollowUp.id)
+        .order_by(FollowUp.due_on, FollowUp.due_minute, FollowUp.id)
         .limit(COUNTED)
     ).all()

@@ -20,17 +20,20 @@ from crm.feature import Feature, MailPart, MergePart, Panel, TodayPart
 from crm.i18n import gettext, lazy
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
-from crm.reminders import bulk, digest, services, today
+from crm.reminders import bulk, digest, services, today, words
 from crm.reminders.forms import DoneForm, FollowUpForm, SnoozeForm
 from crm.reminders.list_views import bp as list_bp
-from crm.reminders.models import FollowUp
+from crm.reminders.models import FollowUp, State
+from crm.reminders.plan_views import bp as plan_bp
+from crm.reminders.replanning import apply_waiting
+from crm.reminders.rules import Repeat
 from crm.search.services import Searched
 from crm.timeline.sentences import Sentence
 
 bp = Blueprint("reminders", __name__, url_prefix="/staff/cases/<reference>/follow-ups")
 
 
-BLANK_DONE, BLANK_SNOOZE = DoneForm(), SnoozeForm()  # read for their words only
+BLANK_DONE = DoneForm()  # read for its words only
 
 
 def load(case: Case, staff: Staff) -> dict[str, Any]:
@@ -38,10 +41,11 @@ def load(case: Case, staff: Staff) -> dict[str, Any]:
     people = active_case_team()
     return {
         "follow_ups": services.open_ones(case),
-        "title_of": services.title_of,
+        "title_of": words.title_of,
         "follow_up_form": FollowUpForm.blank(people=people, owner=str(case.owner_id or staff.id)),
-        "done_form": BLANK_DONE,
-        "snooze_form": BLANK_SNOOZE,
+        "when": words.when,
+        "blank_done": BLANK_DONE,
+        "blank_snooze": SnoozeForm(people=people),
     }
 
 
@@ -68,6 +72,8 @@ def plan(reference: str) -> BaseResponse:
         owner=db.session.get_one(Staff, int(form.owner.data)),
         actor=me(),
         waiting_on=Turn(form.waiting_on.data) if form.waiting_on.data else None,
+        due_minute=form.due_minute,
+        repeat=Repeat(form.repeat.data) if form.repeat.data else None,
     )
     db.session.commit()
     return back_to(case, gettext("The follow-up was planned."))
@@ -80,8 +86,25 @@ def done(reference: str, number: int) -> Response | BaseResponse:
     form = DoneForm(request.form)
     if not form.validate():
         return case_page(case, 422, number=number, done_form=form)
-    services.complete(follow_up, case, me(), form.outcome.data or "")
+    services.check_open(follow_up)
+    if form.goes_on():
+        services.plan_by_hand(
+            case,
+            title=form.next_title.data,
+            reason=form.next_reason.data,
+            due_on=form.next_on.day or clock.today(),
+            owner=me(),
+            actor=me(),
+        )
+    if follow_up.state is not State.DONE:  # what was to be decided is done by deciding
+        left_bare = services.complete(follow_up, case, me(), form.outcome.data or "")
+        if left_bare and follow_up.rule == "decide":
+            db.session.rollback()
+            form.next_title.errors = [gettext("Say what is to be done")]
+            return case_page(case_or_404(reference), 422, number=number, done_form=form)
     db.session.commit()
+    if follow_up.rule != "decide" and services.decides(case):
+        return back_to(case, gettext("Done. Nothing else is planned on this file: what comes next?"))
     return back_to(case, gettext("Done. Check that the next step below is the right one."))
 
 
@@ -89,10 +112,17 @@ def done(reference: str, number: int) -> Response | BaseResponse:
 @case_team
 def snooze(reference: str, number: int) -> Response | BaseResponse:
     case, follow_up = _loaded(reference, number)
-    form = SnoozeForm(request.form)
+    form = SnoozeForm(request.form, people=active_case_team())
     if not form.validate():
         return case_page(case, 422, number=number, snooze_form=form)
-    services.snooze(follow_up, case, form.until.day or clock.today(), me())
+    services.snooze(
+        follow_up,
+        case,
+        form.until.day or clock.today(),
+        me(),
+        wakes_on=Turn(form.wakes_on.data) if form.wakes_on.data else None,
+        owner=db.session.get_one(Staff, int(form.owner.data)) if form.owner.data else None,
+    )
     db.session.commit()
     return back_to(case, gettext("The follow-up was snoozed."))
 
@@ -123,11 +153,12 @@ def _sentence(kind: str, text: str, tone: str = "internal", body: str | None = N
 
 feature = Feature(
     name="reminders",
-    blueprints=(bp, list_bp),
+    blueprints=(bp, list_bp, plan_bp),
     panels=(Panel("side", "reminders/panel.html", load),),
     jobs=(
         Job("remind", services.queue_due, every=30),
         Job("repair", services.repair_forgotten, every=300),
+        Job("replan", apply_waiting, every=15),
     ),
     bulk=bulk.ACTIONS,
     event_sentences=(
@@ -135,6 +166,9 @@ feature = Feature(
         _sentence("follow_up.done", "done", "internal", "outcome"),
         _sentence("follow_up.cancelled", "cancelled", "internal"),
         _sentence("follow_up.snoozed", "snoozed", "internal", None, "due_on"),
+        _sentence("follow_up.woken", "woken", "internal", None, "due_on"),
+        _sentence("follow_up.handed", "handed", "internal"),
+        Sentence("plan.changed", "reminders.event.plan_changed"),
         _sentence("reminder.sent", "sent", "reminder", None, "follow_up", "message"),
         _sentence("reminder.failed", "failed", "failed", None, "follow_up", "message"),
     ),

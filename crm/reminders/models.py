@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from crm.accounts.models import Staff
 from crm.cases.vocabulary import Turn
 from crm.db import Base, code, one_of
-from crm.reminders.rules import THEY_ACTED
+from crm.reminders.rules import ANY_TIME, THEY_ACTED, Repeat
 
 _TODO = text("state = 'todo'")
 _TO_REMIND = text("state = 'todo' AND reminded_on IS NULL")
@@ -25,13 +25,16 @@ class State(StrEnum):
 class FollowUp(Base):
     """`rule` names the rule that made it, and is empty when a person typed it: rules never touch those.
 
-    `reason` is why, as a person typed it; on a rule's own, what it is about (a body's name).
+    `reason` is why, as a person typed it; on a rule's own, what it is about (a body's name). `due_minute` is the minute of the local
+    day, ANY_TIME for none. What repeats counts from `series_on`, the day first typed. `wakes_on` says whose answer brings it back before its day.
     """
 
     __tablename__ = "follow_up"
     __table_args__ = (
         one_of("state", State),
         one_of("waiting_on", Turn),
+        one_of("wakes_on", Turn),
+        one_of("repeat", Repeat),
         Index("ix_follow_up_case", "case_id", "state"),
         Index("ix_follow_up_owner", "owner_id", "due_on", postgresql_where=_TODO, sqlite_where=_TODO),
         # Few among all: what somebody did that waits for us.
@@ -54,7 +57,11 @@ class FollowUp(Base):
     reason: Mapped[str] = mapped_column(Text, default="")
     waiting_on: Mapped[Turn | None] = mapped_column(code(Turn))  # who has something to do meanwhile; none: we do
     due_on: Mapped[date]
+    due_minute: Mapped[int] = mapped_column(default=ANY_TIME, server_default=text(str(ANY_TIME)))
     first_due_on: Mapped[date]
+    repeat: Mapped[Repeat | None] = mapped_column(code(Repeat))
+    series_on: Mapped[date | None]
+    wakes_on: Mapped[Turn | None] = mapped_column(code(Turn))
     state: Mapped[State] = mapped_column(code(State), default=State.TODO)
     reminded_on: Mapped[date | None]  # the due date for which it was said, or not wanted, that it came due
     created_at: Mapped[datetime]
@@ -64,6 +71,26 @@ class FollowUp(Base):
     outcome: Mapped[str] = mapped_column(Text, default="")
 
     owner: Mapped[Staff | None] = relationship(foreign_keys=[owner_id])
+
+
+class PlanChange(Base):
+    """A plan that coordinators changed, being applied to the files that were open, file by file: `reached` is the last one looked at.
+
+    `before` and `after` are plans as `rules.write_steps` writes them.
+    """
+
+    __tablename__ = "plan_change"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    before: Mapped[str] = mapped_column(Text)
+    after: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime]
+    made_by_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    reached: Mapped[int] = mapped_column(default=0)
+    moved: Mapped[int] = mapped_column(default=0)
+    cancelled: Mapped[int] = mapped_column(default=0)
+    created: Mapped[int] = mapped_column(default=0)
+    done_at: Mapped[datetime | None]
 
 
 # Written as the index of these few writes it, so that the database sees that it serves.

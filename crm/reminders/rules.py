@@ -1,16 +1,114 @@
-"""The default plan: what comes due by itself when a file enters a stage. Pure. Domain reference, section 14.1."""
+"""The default plan: what comes due by itself when a file enters a stage, and when what repeats comes due again. Pure.
 
+Domain reference, sections 14.1 and 14.6. The plan is a list of steps that coordinators may change (`plans`).
+"""
+
+import calendar
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from enum import StrEnum
 
 from crm.business_days import add_business_days, next_business_day
-from crm.cases.vocabulary import Stage
+from crm.cases.vocabulary import Stage, Turn
 
 # What another party did, and waits for us to act on.
 THEY_ACTED = ("answered", "answer_person", "call_person", "permission_back", "confirm_correction")
 THE_PERSON_ACTED = frozenset({"answer_person", "call_person", "confirm_correction"})
+
+
+def who_acted(rule: str) -> Turn | None:
+    """Who did what a rule makes us act on: the person or a body; None for a rule of our own."""
+    return Turn.PERSON if rule in THE_PERSON_ACTED else Turn.BODY if rule in THEY_ACTED else None
+
+
 # What a move to another stage does not cancel: what somebody typed or asked for, and these.
 OUTLIVE_A_STAGE = ("", "chase", *THEY_ACTED)
+
+
+ANY_TIME = 24 * 60  # a minute of the day after all others: no hour was said
+
+
+class Unit(StrEnum):
+    """What the delay of a step is counted in, or what its day hangs on."""
+
+    BUSINESS = "business"
+    DAYS = "days"
+    MONTHS = "months"
+    PROMISED = "promised"  # the day promised for the first reply
+    RETURN = "return"  # the day a pause ends
+
+
+COUNTED = (Unit.BUSINESS, Unit.DAYS, Unit.MONTHS)
+LONGEST = {Unit.BUSINESS: 500, Unit.DAYS: 730, Unit.MONTHS: 24}  # two years, as far ahead as a person may plan
+MOST_STEPS = 12  # of one stage
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the plan: on entering `stage`, `rule` comes due `after` so many of `unit`. `key` tells steps of one plan apart, and
+    follows a step from one version of the plan to the next.
+    """
+
+    key: str
+    stage: Stage
+    rule: str
+    after: int
+    unit: Unit
+
+    def due(self, entered_on: date, *, reply_due_on: date, return_on: date | None) -> date:
+        """The day it comes due for a file that entered its stage on a day; always a business day."""
+        match self.unit:
+            case Unit.BUSINESS:
+                return add_business_days(entered_on, self.after)
+            case Unit.DAYS:
+                return next_business_day(entered_on + timedelta(days=self.after))
+            case Unit.MONTHS:
+                return next_business_day(months_after(entered_on, self.after))
+            case Unit.PROMISED:
+                return max(reply_due_on, next_business_day(entered_on))
+            case Unit.RETURN:
+                return next_business_day(return_on or entered_on + timedelta(days=30))
+
+
+# Sections 14.1 and 14.6, in the form in which a changed plan is kept.
+SHIPPED = """
+new assign assign 1 business
+contact reach reach 0 promised
+contact reach_again reach_again 5 business
+contact reach_last reach_last 10 business
+discovery record record 10 business
+planning suggest suggest 5 business
+referred check_answer check_answer 5 business
+referred check_in_referred check_in 15 business
+assistance check_in_assistance check_in 60 days
+financing check_in_financing check_in 30 days
+launched launch_3 launch_check 3 months
+launched launch_6 launch_check 6 months
+launched launch_12 launch_check 12 months
+paused resume resume 0 return
+"""
+
+
+def read_steps(written: str) -> tuple[Step, ...]:
+    """A plan from the text in which it is kept. Raises ValueError for what is no plan."""
+    steps = []
+    for line in written.strip().splitlines():
+        stage, key, rule, after, unit = line.split()
+        steps.append(Step(key, Stage(stage), rule, int(after), Unit(unit)))
+    if len({step.key for step in steps}) < len(steps):
+        raise ValueError("two steps have one key")
+    return tuple(steps)
+
+
+def write_steps(steps: Iterable[Step]) -> str:
+    """A plan as the text in which it is kept, `read_steps` the other way."""
+    return "\n".join(f"{step.stage} {step.key} {step.rule} {step.after} {step.unit}" for step in steps)
+
+
+DEFAULT = read_steps(SHIPPED)
+OWN = re.compile(r"own_\d{1,6}")  # a step that coordinators named
 
 
 @dataclass(frozen=True)
@@ -21,41 +119,55 @@ class Planned:
     due_on: date
 
 
-def plan(stage: Stage, entered_on: date, *, reply_due_on: date, return_on: date | None = None) -> list[Planned]:
-    """What is planned on entering a stage on a day."""
+def plan(
+    stage: Stage,
+    entered_on: date,
+    *,
+    reply_due_on: date,
+    return_on: date | None = None,
+    steps: Sequence[Step] = DEFAULT,
+) -> list[Planned]:
+    """What is planned on entering a stage on a day, by a plan."""
+    return [
+        Planned(step.rule, step.due(entered_on, reply_due_on=reply_due_on, return_on=return_on))
+        for step in steps
+        if step.stage is stage
+    ]
 
-    def after(days: int) -> date:
-        return add_business_days(entered_on, days)
 
-    def in_days(days: int) -> date:
-        return next_business_day(entered_on + timedelta(days=days))
+class Repeat(StrEnum):
+    """How often a follow-up comes back once it is done."""
 
-    match stage:
-        case Stage.NEW:
-            return [Planned("assign", after(1))]
-        case Stage.CONTACT:
-            first = max(reply_due_on, next_business_day(entered_on))
-            return [
-                Planned("reach", first),
-                Planned("reach_again", after(5)),
-                Planned("reach_last", after(10)),
-            ]
-        case Stage.DISCOVERY:
-            return [Planned("record", after(10))]
-        case Stage.PLANNING:
-            return [Planned("suggest", after(5))]
-        case Stage.REFERRED:
-            return [Planned("check_answer", after(5)), Planned("check_in", after(15))]
-        case Stage.ASSISTANCE:
-            return [Planned("check_in", in_days(60))]
-        case Stage.FINANCING:
-            return [Planned("check_in", in_days(30))]
-        case Stage.LAUNCHED:
-            return [Planned("launch_check", in_days(days)) for days in (91, 182, 365)]
-        case Stage.PAUSED:
-            return [Planned("resume", next_business_day(return_on or entered_on + timedelta(days=30)))]
-        case Stage.CLOSED:
-            return []
+    WEEK = "week"
+    TWO_WEEKS = "two_weeks"
+    MONTH = "month"
+    QUARTER = "quarter"
+    HALF_YEAR = "half_year"
+    YEAR = "year"
+
+
+_WEEKS = {Repeat.WEEK: 1, Repeat.TWO_WEEKS: 2}
+_MONTHS = {Repeat.MONTH: 1, Repeat.QUARTER: 3, Repeat.HALF_YEAR: 6, Repeat.YEAR: 12}
+
+
+def following(begun_on: date, repeat: Repeat, last: date) -> date:
+    """The first day after `last` of a series that began on a day. The day of the month is kept from the first: a series begun on the
+    31st falls on the last day of shorter months and on the 31st of the others.
+    """
+    if repeat in _WEEKS:
+        every = 7 * _WEEKS[repeat]
+        return begun_on + timedelta(days=every * max(1, (last - begun_on).days // every + 1))
+    every, gone = _MONTHS[repeat], (last.year - begun_on.year) * 12 + last.month - begun_on.month
+    count = max(1, gone // every)
+    while (day := months_after(begun_on, every * count)) <= last:
+        count += 1
+    return day
+
+
+def months_after(day: date, months: int) -> date:
+    """The same day of a later month, or its last where it is shorter."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 def may_be_due(due_on: date, today: date) -> bool:

@@ -41,24 +41,19 @@ from crm.cases.queries import is_held, may_see
 from crm.cases.vocabulary import Stage, Turn
 from crm.db import db, touch
 from crm.errors import RefusedError
-from crm.i18n import format_date, speaking
+from crm.i18n import speaking
 from crm.outbox.models import Message, Status
 from crm.outbox.services import queue
 from crm.reminders import rules
 from crm.reminders.models import THEY_WAIT, FollowUp, State
+from crm.reminders.plans import in_force
+from crm.reminders.rules import Repeat
+from crm.reminders.words import title_of, when
 from crm.texts import label, text
 from crm.timeline.services import SYSTEM, record
 
 REMIND_AT_HOUR = 8  # local time on the due date
 MAIL = "follow_ups"  # the kind of mail that people choose about
-
-
-def title_of(follow_up: FollowUp) -> str:
-    """What is to be done, in the language spoken now for what a rule made, as typed otherwise."""
-    if follow_up.title:
-        return follow_up.title
-    named = label("reminders.rule", follow_up.rule)
-    return f"{named} ({follow_up.reason})" if follow_up.reason else named
 
 
 def holds(case: Any, at: datetime) -> ColumnElement[bool]:
@@ -128,24 +123,47 @@ def plan_by_hand(
     owner: Staff,
     actor: Staff,
     waiting_on: Turn | None = None,
+    due_minute: int = rules.ANY_TIME,
+    repeat: Repeat | None = None,
 ) -> FollowUp:
     """A follow-up a person types. Its due date moves to the next business day.
 
-    `waiting_on` says whose turn it is meanwhile; when it comes due, the turn is ours again.
+    `waiting_on` says whose turn it is meanwhile; when it comes due, the turn is ours again. `due_minute` is the minute of that day in
+    Montréal. One that repeats comes back when it is done, counted from the day typed here.
     """
     if case.stage is Stage.CLOSED:
         raise RefusedError(text("cases.refusal.closed_file"))
-    due_on = next_business_day(due_on)
-    follow_up = _make(case, due_on=due_on, owner=owner, title=title, reason=reason, actor=actor, waiting_on=waiting_on)
-    record(
-        "follow_up.planned",
-        case_id=case.id,
-        actor=by(actor),
-        codes={"due_on": due_on.isoformat()},
-        detail={"title": title},
+    follow_up = _make(
+        case,
+        due_on=next_business_day(due_on),
+        owner=owner,
+        title=title,
+        reason=reason,
+        actor=actor,
+        waiting_on=waiting_on,
+        due_minute=due_minute,
+        repeat=repeat,
+        series_on=due_on if repeat else None,
     )
+    _planned(follow_up, case, actor)
+    _decided(case, actor)
     _refresh(case)
     return follow_up
+
+
+def _decided(case: Case, actor: Staff) -> None:
+    """What comes next was to be decided, and was."""
+    db.session.execute(
+        update(FollowUp)
+        .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.rule == "decide")
+        .values(state=State.DONE, ended_at=clock.now(), ended_by_id=actor.id)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def _planned(follow_up: FollowUp, case: Case, actor: Staff | None) -> None:
+    codes = {"due_on": follow_up.due_on.isoformat()}
+    record("follow_up.planned", case_id=case.id, actor=by(actor), codes=codes, detail={"title": follow_up.title})
 
 
 def plan_by_rule(case: Case, rule: str, due_on: date, about: str = "") -> FollowUp:
@@ -155,8 +173,7 @@ def plan_by_rule(case: Case, rule: str, due_on: date, about: str = "") -> Follow
     """
     if case.stage is Stage.CLOSED:
         raise RefusedError(text("cases.refusal.closed_file"))
-    if rule in rules.THE_PERSON_ACTED:
-        _wait_no_longer(case)
+    _wait_no_longer(case, rule)
     follow_up = _make(case, due_on=due_on, owner=case.owner or duty_person(), rule=rule, reason=about)
     _refresh(case)
     return follow_up
@@ -176,21 +193,33 @@ def plan_once(case: Case, rule: str, due_on: date) -> bool:
     """What a rule plans, unless it is planned and open already; whether it was planned now."""
     there = select(FollowUp.id).where(FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.rule == rule)
     if db.session.scalar(there.limit(1)) is not None:
-        if rule in rules.THE_PERSON_ACTED:
-            _wait_no_longer(case)
+        _wait_no_longer(case, rule)
         return False
     plan_by_rule(case, rule, due_on)
     return True
 
 
-def _wait_no_longer(case: Case) -> None:
-    """The person did something: what waited on them waits no longer, and stays planned."""
-    db.session.execute(
-        update(FollowUp)
-        .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.waiting_on == Turn.PERSON)
-        .values(waiting_on=None)
-        .execution_options(synchronize_session="fetch")
-    )
+def _wait_no_longer(case: Case, rule: str) -> None:
+    """Somebody did something: what waited on the person waits no longer and stays planned; what was to come back at an answer is due at once."""
+    who = rules.who_acted(rule)
+    if who is None:
+        return
+    here = FollowUp.case_id == case.id, FollowUp.state == State.TODO
+    today = next_business_day(clock.today())
+    for follow_up in db.session.scalars(select(FollowUp).where(*here, FollowUp.wakes_on == who)):
+        follow_up.wakes_on = None
+        if follow_up.due_on > today:
+            follow_up.due_on, follow_up.reminded_on, follow_up.due_minute = today, None, rules.ANY_TIME
+            codes, detail = _told(follow_up)
+            codes["due_on"] = today.isoformat()
+            record("follow_up.woken", case_id=case.id, actor=SYSTEM, codes=codes, detail=detail)
+    if who is Turn.PERSON:
+        db.session.execute(
+            update(FollowUp)
+            .where(*here, FollowUp.waiting_on == Turn.PERSON)
+            .values(waiting_on=None)
+            .execution_options(synchronize_session="fetch")
+        )
 
 
 def set_rule_date(case: Case, rule: str, due_on: date) -> None:
@@ -216,6 +245,9 @@ def _make(
     reason: str = "",
     actor: Staff | None = None,
     waiting_on: Turn | None = None,
+    due_minute: int = rules.ANY_TIME,
+    repeat: Repeat | None = None,
+    series_on: date | None = None,
 ) -> FollowUp:
     follow_up = FollowUp(
         case_id=case.id,
@@ -225,7 +257,10 @@ def _make(
         reason=reason,
         waiting_on=waiting_on,
         due_on=due_on,
+        due_minute=due_minute,
         first_due_on=due_on,
+        repeat=repeat,
+        series_on=series_on,
         state=State.TODO,
         created_at=clock.now(),
         created_by_id=actor.id if actor else None,
@@ -235,9 +270,11 @@ def _make(
     return follow_up
 
 
-def complete(follow_up: FollowUp, case: Case, actor: Staff | None, outcome: str = "") -> None:
-    """Mark as done; without an actor, it is the entrepreneur's own doing. When nothing else holds the file, somebody gets a step to decide what comes next."""
-    _end(follow_up, case, State.DONE, actor, outcome)
+def complete(follow_up: FollowUp, case: Case, actor: Staff | None, outcome: str = "") -> bool:
+    """Mark as done; without an actor, it is the entrepreneur's own doing. One that repeats comes back. When nothing else holds the file, somebody gets a
+    step to decide what comes next, and this is true: a caller who knows better plans it before.
+    """
+    return _end(follow_up, case, State.DONE, actor, outcome)
 
 
 def cancel(follow_up: FollowUp, case: Case, actor: Staff) -> None:
@@ -245,9 +282,14 @@ def cancel(follow_up: FollowUp, case: Case, actor: Staff) -> None:
     _end(follow_up, case, State.CANCELLED, actor, "")
 
 
-def _end(follow_up: FollowUp, case: Case, state: State, actor: Staff | None, outcome: str) -> None:
+def check_open(follow_up: FollowUp) -> None:
+    """Raises RefusedError for one that was completed or cancelled meanwhile."""
     if follow_up.state is not State.TODO:
         raise RefusedError(text("reminders.refusal.already_ended"))
+
+
+def _end(follow_up: FollowUp, case: Case, state: State, actor: Staff | None, outcome: str) -> bool:
+    check_open(follow_up)
     follow_up.state = state
     follow_up.ended_at = clock.now()
     follow_up.ended_by_id = actor.id if actor else None
@@ -256,7 +298,26 @@ def _end(follow_up: FollowUp, case: Case, state: State, actor: Staff | None, out
     if outcome:
         detail["outcome"] = outcome
     record(f"follow_up.{state}", case_id=case.id, actor=by(actor), codes=codes, detail=detail)
-    keep_from_being_forgotten(case)
+    if state is State.DONE and follow_up.repeat is not None:
+        _planned(_comes_back(follow_up, case), case, actor)
+    return keep_from_being_forgotten(case)
+
+
+def _comes_back(follow_up: FollowUp, case: Case) -> FollowUp:
+    """The next of what repeats: the first day of its series that is after today and after the day it was for."""
+    begun_on, repeat = follow_up.series_on or follow_up.first_due_on, follow_up.repeat
+    assert repeat is not None  # noqa: S101 - the caller looked
+    return _make(
+        case,
+        due_on=next_business_day(rules.following(begun_on, repeat, max(clock.today(), follow_up.first_due_on))),
+        owner=follow_up.owner or case.owner or duty_person(),
+        title=follow_up.title,
+        reason=follow_up.reason,
+        waiting_on=None,
+        due_minute=follow_up.due_minute,
+        repeat=repeat,
+        series_on=begun_on,
+    )
 
 
 def _told(follow_up: FollowUp) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -264,15 +325,31 @@ def _told(follow_up: FollowUp) -> tuple[dict[str, Any], dict[str, Any]]:
     return ({}, {"title": follow_up.title}) if follow_up.title else ({"rule": follow_up.rule}, {})
 
 
-def snooze(follow_up: FollowUp, case: Case, until: date, actor: Staff) -> None:
-    """Move the due date; the first one is kept for the indicator, and the reminder will leave on the new one."""
-    if follow_up.state is not State.TODO:
-        raise RefusedError(text("reminders.refusal.already_ended"))
-    follow_up.due_on = next_business_day(until)
-    follow_up.reminded_on = None
+def snooze(
+    follow_up: FollowUp,
+    case: Case,
+    until: date,
+    actor: Staff,
+    *,
+    wakes_on: Turn | None = None,
+    owner: Staff | None = None,
+) -> None:
+    """Move the due date; the first one is kept for the indicator, and the reminder will leave on the new one.
+
+    `wakes_on` brings it back as soon as the person, or a body, answers; until then it is the person's turn. `owner` hands it to somebody.
+    """
+    check_open(follow_up)
+    follow_up.due_on, follow_up.reminded_on, follow_up.wakes_on = next_business_day(until), None, wakes_on
+    follow_up.waiting_on = Turn.PERSON if wakes_on is Turn.PERSON else None
     codes, detail = _told(follow_up)
     codes["due_on"] = follow_up.due_on.isoformat()
     record("follow_up.snoozed", case_id=case.id, actor=by(actor), codes=codes, detail=detail)
+    if owner is not None and owner.id != follow_up.owner_id:
+        follow_up.owner_id = owner.id
+        codes, detail = _told(follow_up)
+        record(
+            "follow_up.handed", case_id=case.id, actor=by(actor), codes=codes, detail=detail | {"to_name": owner.name}
+        )
     _refresh(case)
 
 
@@ -286,6 +363,11 @@ def keep_from_being_forgotten(case: Case) -> bool:
         _make(case, due_on=add_business_days(clock.today(), 1), owner=case.owner or duty_person(), rule="decide")
     _refresh(case)
     return bool(needed)
+
+
+def decides(case: Case) -> bool:
+    """Whether all that is planned on a file is to decide what comes next."""
+    return {one.rule for one in open_ones(case)} == {"decide"}
 
 
 def _refresh(case: Case) -> None:
@@ -321,7 +403,9 @@ def moved(case: Case, move: Move, _actor: Staff | None) -> None:
             .values(state=State.CANCELLED, ended_at=clock.now())
             .execution_options(synchronize_session="fetch")
         )
-    planned = rules.plan(move.to, move.today, reply_due_on=case.reply_due_on, return_on=move.return_on)
+    planned = rules.plan(
+        move.to, move.today, reply_due_on=case.reply_due_on, return_on=move.return_on, steps=in_force()
+    )
     owner = (case.owner or duty_person()) if planned else None
     for one in planned:
         _make(case, due_on=one.due_on, owner=owner, rule=one.rule)
@@ -352,8 +436,9 @@ def _start_reaching(case: Case, owner: Staff) -> None:
         .execution_options(synchronize_session="fetch")
     )
     if assigned.rowcount:  # type: ignore[attr-defined]
-        first = rules.plan(Stage.CONTACT, clock.today(), reply_due_on=case.reply_due_on)[0]
-        _make(case, due_on=first.due_on, owner=owner, rule=first.rule)
+        planned = rules.plan(Stage.CONTACT, clock.today(), reply_due_on=case.reply_due_on, steps=in_force())
+        for first in planned[:1]:
+            _make(case, due_on=first.due_on, owner=owner, rule=first.rule)
     _refresh(case)
 
 
@@ -452,7 +537,7 @@ def _queue_one(follow_up: FollowUp, owner: Staff, deputy: Staff | None, now: dat
             "instead": "" if to is owner else text("reminders.instead", name=owner.name),
             "reference": case.reference,
             "project": f" – {case.project.name}" if case.project.name else "",
-            "due_on": format_date(follow_up.due_on),
+            "due_on": when(follow_up),
             "address_of_file": address_of_file(case),
         }
     queue(

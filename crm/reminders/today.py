@@ -15,9 +15,10 @@ from crm.cases.queries import hidden_from, named, visible_to
 from crm.db import counted, db
 from crm.reminders.models import THEY_WAIT, FollowUp, State
 from crm.reminders.rules import THE_PERSON_ACTED
-from crm.reminders.services import title_of
+from crm.reminders.words import hour_of, title_of
 
 SHOWN, PAGE, COUNTED = 12, 50, 100
+IN_CALENDARS = 1000
 WHEN = ("late", "today", "week", "all")
 
 
@@ -29,11 +30,13 @@ class Due:
     today: int
 
 
-def mine(staff: Staff, when: str = "all", after: tuple[date, int] | None = None, limit: int = PAGE) -> Sequence[Any]:
-    """My open follow-ups, the earliest first: `when` is one of WHEN. `after` is the due day and number of the last one seen."""
+def mine(
+    staff: Staff, when: str = "all", after: tuple[date, int, int] | None = None, limit: int = PAGE
+) -> Sequence[Any]:
+    """My open follow-ups, the earliest first: `when` is one of WHEN. `after` is the due day, minute and number of the last one seen."""
     asked: dict[str, Any] = {"staff_id": staff.id, "at_most": limit} | _days(when)
     if after is not None:
-        asked |= {"day": after[0], "number": after[1]}
+        asked |= {"day": after[0], "minute": after[1], "number": after[2]}
     return db.session.execute(_mine(when, on=after is not None), asked).all()
 
 
@@ -60,12 +63,27 @@ def _mine(when: str, *, on: bool) -> Any:
         named(select(FollowUp, Case.reference, Case.stage).join(Case, Case.id == FollowUp.case_id))
         .where(FollowUp.owner_id == bindparam("staff_id"), FollowUp.state == State.TODO, *_due(when))
         .where(visible_to(bindparam("staff_id")))
-        .order_by(FollowUp.due_on, FollowUp.id)
+        .order_by(FollowUp.due_on, FollowUp.due_minute, FollowUp.id)
         .limit(bindparam("at_most", type_=Integer))
     )
     day, number = bindparam("day", type_=Date), bindparam("number", type_=Integer)
-    beyond = and_(FollowUp.due_on >= day, or_(FollowUp.due_on > day, FollowUp.id > number))
+    minute = bindparam("minute", type_=Integer)
+    later = or_(FollowUp.due_minute > minute, and_(FollowUp.due_minute == minute, FollowUp.id > number))
+    beyond = and_(FollowUp.due_on >= day, or_(FollowUp.due_on > day, later))
     return statement.where(beyond) if on else statement
+
+
+def in_calendars(staff: Staff) -> list[tuple[FollowUp, Case]]:
+    """My open follow-ups with their files, as my own calendar shows them: late ones of the last three months, and what is ahead."""
+    rows = db.session.execute(
+        select(FollowUp, Case)
+        .join(Case, Case.id == FollowUp.case_id)
+        .where(FollowUp.owner_id == staff.id, FollowUp.state == State.TODO, visible_to(staff.id))
+        .where(FollowUp.due_on > clock.today() - timedelta(days=90), Case.quarantined.is_(False))
+        .order_by(FollowUp.due_on, FollowUp.id)
+        .limit(IN_CALENDARS)
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def due(staff: Staff) -> Due:
@@ -88,6 +106,7 @@ def load(staff: Staff) -> dict[str, Any]:
         "my_counted": COUNTED,
         "my_follow_ups": mine(staff, "due", limit=SHOWN),
         "title_of": title_of,
+        "hour_of": hour_of,
     }
 
 

@@ -10,6 +10,8 @@ from crm.cases.addresses import address_of_file
 from crm.cases.models import Case
 from crm.i18n import speaking
 from crm.outbox.services import settings
+from crm.reminders.models import FollowUp
+from crm.reminders.rules import ANY_TIME
 from crm.talks.models import Talk, TalkState
 from crm.texts import label, text
 from crm.texts.facts import programme
@@ -52,8 +54,12 @@ def file_of(talk: Talk, case: Case, *, where: str, cancelled: bool, language: st
     return _written(calendar)
 
 
-def feed(talks: Iterable[tuple[Talk, Case]], *, language: str, name: str) -> bytes:
-    """An adviser's booked talks. References and addresses of files only: a feed is read by machines far away."""
+def feed(
+    talks: Iterable[tuple[Talk, Case]], follow_ups: Iterable[tuple[FollowUp, Case]], *, language: str, name: str
+) -> bytes:
+    """An adviser's booked talks and open follow-ups. References and addresses of files only, and what rules say is to be done, not what people
+    typed: a feed is read by machines far away.
+    """
     from icalendar import vText  # noqa: PLC0415 - see above
 
     calendar = _calendar("PUBLISH")
@@ -64,7 +70,30 @@ def feed(talks: Iterable[tuple[Talk, Case]], *, language: str, name: str) -> byt
             event.add("url", address_of_file(case))
             event["status"] = vText("CANCELLED" if talk.state is TalkState.CANCELLED else "CONFIRMED")
             calendar.add_component(event)
+        for follow_up, case in follow_ups:
+            calendar.add_component(_to_do(follow_up, case))
     return _written(calendar)
+
+
+def _to_do(follow_up: FollowUp, case: Case) -> "Event":
+    """A follow-up as calendars show it: the whole day without taking it, or half an hour at its hour. Few of them read tasks."""
+    from icalendar import Event, vText  # noqa: PLC0415 - see above
+
+    event = Event()
+    event.add("uid", f"follow-up-{follow_up.id}@{urlsplit(settings().base_url).hostname}")
+    event.add("dtstamp", clock.now())
+    if follow_up.due_minute == ANY_TIME:
+        event.add("dtstart", follow_up.due_on)
+        event.add("dtend", follow_up.due_on + timedelta(days=1))
+    else:
+        start = clock.at_local(follow_up.due_on, *divmod(follow_up.due_minute, 60))
+        event.add("dtstart", start.astimezone(clock.ZONE))
+        event.add("dtend", (start + timedelta(minutes=30)).astimezone(clock.ZONE))
+    event["transp"] = vText("TRANSPARENT")
+    what = label("reminders.rule", follow_up.rule) if follow_up.rule else text("reminders.digest.typed")
+    event.add("summary", f"{what} {case.reference}")
+    event.add("url", address_of_file(case))
+    return event
 
 
 def _calendar(method: str) -> "Calendar":

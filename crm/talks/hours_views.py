@@ -23,6 +23,7 @@ from crm.links.services import issue, opened, revoke
 from crm.links.services import token as token_of
 from crm.outbox.services import settings
 from crm.reminders.forms import DueDay
+from crm.reminders.today import in_calendars
 from crm.talks import calendars, hours
 from crm.talks.models import Mode, Talk, TalkRules, TalkState
 from crm.talks.slots import Span, read_spans, write_spans
@@ -228,7 +229,7 @@ def no_feed() -> BaseResponse:
 @in_both_languages(feed_bp, "/fr/agenda/<token>", "/en/calendar/<token>")
 @by_link
 def feed(lang: str, token: str) -> Response:
-    """An adviser's talks, for Outlook, Google and Apple calendars. Reading it changes nothing."""
+    """An adviser's talks and follow-ups, or with `only=talks` the first alone, for Outlook, Google and Apple calendars. Reading it changes nothing."""
     link = opened(token, Purpose.FEED)
     staff = db.session.get(Staff, link.object_id) if link else None
     if staff is None or not staff.active or staff.role not in CASE_ROLES:
@@ -241,7 +242,8 @@ def feed(lang: str, token: str) -> Response:
         .order_by(Talk.starts_at)
         .limit(1000)
     )
-    content = calendars.feed([(row[0], row[1]) for row in rows], language=lang, name=staff.name)
+    to_do = [] if request.args.get("only") == "talks" else in_calendars(staff)
+    content = calendars.feed([(row[0], row[1]) for row in rows], to_do, language=lang, name=staff.name)
     response = Response(content, content_type="text/calendar; charset=utf-8")
     response.headers["Content-Disposition"] = f'inline; filename="{text("talks.calendar.file")}"'
     response.headers["Content-Language"] = LOCALES[lang]

@@ -23,7 +23,8 @@ from crm.permissions.models import How, Permission
 from crm.referrals import services as referrals
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import DeclineReason, Status
-from crm.reminders.services import open_ones, title_of
+from crm.reminders.services import open_ones
+from crm.reminders.words import title_of
 from crm.timeline.models import Event
 from tests.support.pages import Pages, words
 from tests.support.typed import form_with

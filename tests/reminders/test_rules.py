@@ -26,7 +26,7 @@ PLANNED = {
     "referred": [("check_answer", "2026-11-30"), ("check_in", "2026-12-14")],  # +5, +15
     "assistance": [("check_in", "2027-01-22")],  # 60 days on: a Friday
     "financing": [("check_in", "2026-12-23")],  # 30 days on: a Wednesday
-    "launched": [("launch_check", "2027-02-22"), ("launch_check", "2027-05-25"), ("launch_check", "2027-11-23")],
+    "launched": [("launch_check", "2027-02-23"), ("launch_check", "2027-05-25"), ("launch_check", "2027-11-23")],
     "paused": [("resume", "2027-02-01")],  # the return date
     "closed": [],
 }
@@ -82,3 +82,57 @@ def test_a_person_plans_from_today_to_two_years_ahead(days, may):
 
 def test_a_follow_up_is_to_do_done_or_cancelled():
     assert {state.value for state in State} == {"todo", "done", "cancelled"}
+
+
+# --- what repeats ----------------------------------------------------------------------------------------------------
+
+DAYS = st.dates(date(2026, 1, 1), date(2031, 12, 31))
+
+
+@given(DAYS, st.sampled_from(rules.Repeat), st.integers(0, 1500))
+def test_what_repeats_comes_back_on_the_first_day_of_its_series_that_is_still_ahead(begun_on, repeat, later):
+    last = begun_on + timedelta(days=later)
+    found = rules.following(begun_on, repeat, last)
+    assert found > last
+    before = begun_on
+    while (following := rules.following(begun_on, repeat, before)) <= last:
+        assert following > before
+        before = following
+    assert following == found
+    assert before <= last
+
+
+@pytest.mark.parametrize(
+    ("begun_on", "repeat", "last", "back_on"),
+    [
+        ("2026-01-31", "month", "2026-02-01", "2026-02-28"),
+        ("2026-01-31", "month", "2026-02-28", "2026-03-31"),  # the 31st again
+        ("2024-02-29", "year", "2027-03-01", "2028-02-29"),
+        ("2026-11-23", "two_weeks", "2026-12-07", "2026-12-21"),
+        ("2026-11-23", "quarter", "2026-11-24", "2027-02-23"),
+        ("2026-11-23", "half_year", "2027-05-23", "2027-11-23"),
+    ],
+)
+def test_the_day_of_the_month_is_kept_from_the_first(begun_on, repeat, last, back_on):
+    day = date.fromisoformat
+    assert rules.following(day(begun_on), rules.Repeat(repeat), day(last)) == day(back_on)
+
+
+# --- the plan as it is kept ------------------------------------------------------------------------------------------
+
+
+def test_a_plan_is_kept_as_text_and_read_back():
+    assert rules.read_steps(rules.write_steps(rules.DEFAULT)) == rules.DEFAULT
+
+
+@pytest.mark.parametrize(
+    "written", ["new a assign x business", "no a assign 1 business", "new a assign 1", "new a assign 1 weeks"]
+)
+def test_what_is_no_plan_is_refused(written):
+    with pytest.raises(ValueError, match=".*"):
+        rules.read_steps(written)
+
+
+def test_two_steps_with_one_key_are_refused():
+    with pytest.raises(ValueError, match="one key"):
+        rules.read_steps("new a assign 1 business\nnew a assign 2 business")

@@ -17,6 +17,7 @@ from crm.app import FEATURES
 from crm.config import LANGUAGES, ROOT
 from crm.outbox.services import programme_values
 from crm.referrals.services import FIELDS
+from crm.reminders.rules import DEFAULT
 from crm.timeline.sentences import tell
 from tests.rules.sources import calls, imported_from, modules, name_of, patterns, where
 from tools import catalogue, french
@@ -365,6 +366,8 @@ VOCABULARIES = {
     "crm.bulk.models.ItemState": None,
     "crm.imports.models.ImportState": "imports.state",
     "crm.imports.models.RowState": "imports.row",
+    "crm.reminders.rules.Repeat": "reminders.repeat",
+    "crm.reminders.rules.Unit": "reminders.unit",
     "crm.cases.vocabulary.Stage": "cases.stage",
     "crm.cases.vocabulary.Turn": "cases.turn",
     "crm.cases.vocabulary.ClosingReason": "cases.closing_reason",
@@ -452,20 +455,24 @@ def test_each_field_that_may_be_shared_is_named_to_the_person_to_staff_and_to_th
 
 
 def test_every_follow_up_that_a_rule_plans_has_its_words():
-    planned = {
-        key
-        for file, tree in modules().items()
-        for call in calls(tree, "Planned", "plan_by_rule", "plan_once")
-        for key in patterns(call.args[0 if name_of(call) == "Planned" else 1], tree)
-        if key != "*"  # passed on by `set_rule_date`, whose own calls name it
-        if file.parent.name in {"reminders", "talks", "referrals", "portal"}
-    } | {
-        keyword.value.value
-        for tree in modules().values()
-        for call in calls(tree, "_make")
-        for keyword in call.keywords
-        if keyword.arg == "rule" and isinstance(keyword.value, ast.Constant)
-    }
+    planned = (
+        {
+            key
+            for file, tree in modules().items()
+            for call in calls(tree, "plan_by_rule", "plan_once")
+            for key in patterns(call.args[1], tree)
+            if key != "*"  # passed on by `set_rule_date`, whose own calls name it, or a step of the plan
+            if file.parent.name in {"reminders", "talks", "referrals", "portal"}
+        }
+        | {step.rule for step in DEFAULT}
+        | {
+            keyword.value.value
+            for tree in modules().values()
+            for call in calls(tree, "_make")
+            for keyword in call.keywords
+            if keyword.arg == "rule" and isinstance(keyword.value, ast.Constant)
+        }
+    )
     assert len(planned) > 10
     assert planned == set(texts.group("reminders.rule"))
 

@@ -1,0 +1,28 @@
+"""Follow-ups in words: what is to be done, and when."""
+
+from typing import Any
+
+from crm import clock
+from crm.i18n import format_date, format_time, format_weekday_date
+from crm.reminders.models import FollowUp
+from crm.reminders.rules import ANY_TIME
+from crm.texts import label
+
+
+def title_of(follow_up: FollowUp) -> str:
+    """What is to be done, in the language spoken now for what a rule made, as typed otherwise."""
+    if follow_up.title:
+        return follow_up.title
+    named = label("reminders.rule", follow_up.rule)
+    return f"{named} ({follow_up.reason})" if follow_up.reason else named
+
+
+def when(follow_up: Any, *, weekday: bool = False) -> str:
+    """The day it is due, by its name too if asked, and, where there is one, the hour, in the language spoken now."""
+    day = format_weekday_date(follow_up.due_on) if weekday else format_date(follow_up.due_on)
+    return day if follow_up.due_minute == ANY_TIME else f"{day}, {hour_of(follow_up)}"
+
+
+def hour_of(follow_up: Any) -> str:
+    """The hour of one that has one, in the language spoken now."""
+    return format_time(clock.at_local(follow_up.due_on, *divmod(follow_up.due_minute, 60)))
