@@ -195,6 +195,19 @@ class AtMost:
             )
 
 
+class WholeNumber:
+    """A whole number between two; blank is none of its business."""
+
+    def __init__(self, least: int, most: int) -> None:
+        self.least, self.most = least, most
+
+    def __call__(self, form: wtforms.Form, field: Field) -> None:
+        typed = field.data or ""
+        number = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 7 else -1
+        if typed and not self.least <= number <= self.most:
+            raise StopValidation(gettext("Write a whole number from %(min)s to %(max)s", min=self.least, max=self.most))
+
+
 YEARS = range(1990, 2200)
 
 

@@ -198,7 +198,16 @@ def _contacts(today: date) -> None:
     for body in db.session.scalars(select(Body).where(Body.code.in_(contacts), Body.contact_email == "")):
         name, email, lang = contacts[body.code]
         verified = today - timedelta(days=20 + 7 * body.id)
-        change_contact(body, seen_version=body.version, name=name, email=email, language=lang, verified_on=verified)
+        change_contact(
+            body,
+            seen_version=body.version,
+            name=name,
+            email=email,
+            language=lang,
+            answer_days=None,
+            chase_days=body.chase_days,
+            verified_on=verified,
+        )
 
 
 def _bodies() -> tuple[Partner, ...]:

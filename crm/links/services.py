@@ -16,6 +16,11 @@ from crm.links.models import Link, Purpose
 PLACE = "[link]"
 
 
+def place_of(number: int) -> str:
+    """The same for one link of a message that carries several, which it names in `subject_ids["links"]`."""
+    return f"[link:{number}]"
+
+
 def issue(purpose: Purpose, object_id: int, *, days: int, replacing: bool = True) -> Link:
     """A new link to one object for one purpose, for `days` days. Earlier ones for the same are revoked when `replacing`."""
     if replacing:

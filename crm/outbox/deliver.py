@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from crm import clock
 from crm.db import db, is_busy, writing
 from crm.links.models import Link
-from crm.links.services import PLACE, is_live, token
+from crm.links.services import PLACE, is_live, place_of, token
 from crm.outbox import kinds
 from crm.outbox.models import WAITING, MailPause, Message, Status, Why
 from crm.outbox.services import settings
@@ -147,6 +147,8 @@ def _prepared(message: Message) -> tuple[EmailMessage | None, str, Why | None]:
     if text is None:
         return None, "", Why.NOT_TRUE
     body = text.replace(PLACE, token(link)) if link is not None else text
+    for number in message.subject_ids.get("links", ()):
+        body = body.replace(place_of(number), token(db.session.get_one(Link, number)))
     return compose(message, body, settings(), kind.attachment(message)), text, None
 
 

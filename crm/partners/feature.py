@@ -10,7 +10,7 @@ from crm.access import case_team, coordinators
 from crm.db import db
 from crm.feature import Feature
 from crm.formats import read_email
-from crm.forms import AtMost, Chosen, Filled
+from crm.forms import AtMost, Chosen, Filled, WholeNumber
 from crm.i18n import gettext, lazy
 from crm.partners import queries
 from crm.partners.models import Body
@@ -27,6 +27,20 @@ class ContactForm(forms.Form):
         lazy("Work email"), [Filled(lazy("Enter an email address")), AtMost(254)], render_kw={"type": "email"}
     )
     language = forms.Radio(lazy("Language we write in"), [Chosen(lazy("Choose a language"))])
+    answer_days = wtforms.StringField(
+        lazy("Answers within how many business days?"),
+        [WholeNumber(1, 90)],
+        render_kw={"inputmode": "numeric", "short": True, "optional": True},
+        description=lazy("Its answer is checked then, instead of when the plan says."),
+    )
+    chase_days = wtforms.StringField(
+        lazy("Silent for how many business days before we write again?"),
+        [Filled(lazy("Write 0 for never")), WholeNumber(0, 90)],
+        render_kw={"inputmode": "numeric", "short": True},
+        description=lazy(
+            "One email for all the files that wait, twice at most; then it becomes a task for each adviser. 0: never."
+        ),
+    )
     verified = wtforms.BooleanField(lazy("I verified this entry with the organization today"))
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -73,6 +87,8 @@ def change(code: str) -> Response:
         name=form.name.data,
         email=form.email.data,
         language=form.language.data,
+        answer_days=int(form.answer_days.data) if form.answer_days.data else None,
+        chase_days=int(form.chase_days.data),
         verified_on=clock.today() if form.verified.data else None,
     )
     if not saved:
@@ -92,6 +108,8 @@ def _form(body: Body) -> ContactForm:
             "name": body.contact_name,
             "email": body.contact_email,
             "language": body.contact_language,
+            "answer_days": "" if body.answer_days is None else str(body.answer_days),
+            "chase_days": str(body.chase_days),
         }
     )
 

@@ -3,11 +3,13 @@
 from datetime import date
 from enum import StrEnum
 
-from sqlalchemy import String, Text
+from sqlalchemy import String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm.db import Base, one_of
 from crm.db import code as column_code
+
+CHASED_AFTER = 10
 
 
 class BodyKind(StrEnum):
@@ -38,6 +40,10 @@ class Body(Base):
     contact_email: Mapped[str] = mapped_column(String(254), default="")
     contact_language: Mapped[str] = mapped_column(String(2), default="fr")
     verified_on: Mapped[date | None]
+    # In business days: the delay it promises, by which its answer is checked; how long it may be silent before it is written to again, 0 for never.
+    answer_days: Mapped[int | None]
+    chase_days: Mapped[int] = mapped_column(default=CHASED_AFTER, server_default=text(str(CHASED_AFTER)))
+    chased_on: Mapped[date | None]
     active: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
 

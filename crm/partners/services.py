@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from crm.config import ROOT
 from crm.db import db, save_over
-from crm.partners.models import Body, BodyKind
+from crm.partners.models import CHASED_AFTER, Body, BodyKind
 
 
 def load_directory() -> int:
@@ -30,6 +30,7 @@ def load_directory() -> int:
             contact_email="",
             contact_language="fr",
             active=True,
+            chase_days=CHASED_AFTER,
             version=1,
         )
         for code, facts in shipped.items()
@@ -40,14 +41,24 @@ def load_directory() -> int:
 
 
 def change_contact(
-    body: Body, *, seen_version: int, name: str, email: str, language: str, verified_on: date | None
+    body: Body,
+    *,
+    seen_version: int,
+    name: str,
+    email: str,
+    language: str,
+    answer_days: int | None,
+    chase_days: int,
+    verified_on: date | None,
 ) -> bool:
-    """Save who receives what we send to a body; False when somebody changed it after `seen_version` was shown."""
+    """Save who receives what we send to a body, and its delays in business days; False when somebody changed it after `seen_version` was shown."""
     return save_over(
         body,
         seen_version,
         contact_name=name,
         contact_email=email,
         contact_language=language,
+        answer_days=answer_days,
+        chase_days=chase_days,
         verified_on=verified_on or body.verified_on,
     )

@@ -5,8 +5,9 @@ from crm.cases.listing import ListColumn
 from crm.config import LANGUAGES
 from crm.feature import Feature, MergePart, Panel, TodayPart
 from crm.i18n import lazy
+from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
-from crm.referrals import services
+from crm.referrals import chasing, services
 from crm.referrals.views import bp, load
 from crm.search.services import Searched
 from crm.timeline.sentences import Sentence
@@ -40,6 +41,8 @@ feature = Feature(
         _sentence("accepted", "incoming"),
         _sentence("declined", "incoming"),
         _sentence("withdrawn", "outgoing"),
+        Sentence("referral.chased", "referrals.event.chased", "outgoing", _MAIL, frozenset({"to_name"})),
+        Sentence("referral.chase_failed", "referrals.event.chase_failed", "failed", _MAIL, frozenset({"to_name"})),
         Sentence("referral.mail_sent", "referrals.event.mail_sent", "outgoing", _MAIL, frozenset({"to_name"})),
         Sentence("referral.mail_failed", "referrals.event.mail_failed", "failed", _MAIL, frozenset({"to_name"})),
     ),
@@ -58,7 +61,14 @@ feature = Feature(
         ),
     ),
     search_text=(Searched("referral", services.bodies_of_files, shown=1),),
+    jobs=(Job("chase_bodies", chasing.chase_bodies, every=300),),
     messages=(
+        MessageKind(
+            "referrals.chase",
+            "referrals.mail.chase",
+            written_anew=chasing.written_now,
+            on_final=chasing.note_final,
+        ),
         MessageKind(
             "referrals.invitation",
             "referrals.mail.invitation",

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from crm.cases.models import Case
@@ -51,6 +51,9 @@ class Referral(Base):
     answered_at: Mapped[datetime | None]
     decline_reason: Mapped[DeclineReason | None] = mapped_column(code(DeclineReason))
     answer_note: Mapped[str] = mapped_column(Text, default="")
+    chases: Mapped[int] = mapped_column(
+        default=0, server_default=text("0")
+    )  # mails to the silent body about it, then one for the task
 
     case: Mapped[Case] = relationship(foreign_keys=[case_id])
     body: Mapped[Body] = relationship(foreign_keys=[body_id])

@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased, joinedload
 from crm import clock
 from crm.accounts.models import Staff
 from crm.accounts.services import by
-from crm.business_days import add_business_days, business_days_between
+from crm.business_days import add_business_days, business_days_between, next_business_day
 from crm.cases import pipeline
 from crm.cases.filters import IS_OPEN
 from crm.cases.listing import gathered
@@ -46,7 +46,8 @@ from crm.referrals.outcomes import (
     Status,
     may_become,
 )
-from crm.reminders.services import plan_by_rule
+from crm.reminders.plans import in_force
+from crm.reminders.services import plan_by_rule, set_rule_date, settle
 from crm.texts import fill, label, pair, text, told
 from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM, record
@@ -68,6 +69,9 @@ FIELDS = (
 MAY_REFER_FROM = frozenset(
     {Stage.DISCOVERY, Stage.PLANNING, Stage.REFERRED, Stage.ASSISTANCE, Stage.FINANCING, Stage.LAUNCHED}
 )
+
+
+WAITS_FOR_AN_ANSWER = ("check_answer", "call_body")
 
 
 def refused(key: str, **values: str) -> RefusedError:
@@ -290,6 +294,8 @@ def send(referral: Referral, case: Case, actor: Staff) -> None:
         subject_ids={"referral": referral.id},
     )
     _tell("sent", case, referral, body, by(actor))
+    if case.stage is Stage.REFERRED and (due_on := _check_by(referral, case)) is not None:
+        plan_by_rule(case, "check_answer", due_on, about=body.short(case.owner.language if case.owner else "fr"))
 
 
 def opened_by(token_or_id: str | int) -> Referral | None:
@@ -347,6 +353,27 @@ def _answer(referral: Referral, status: Status, note: str, reason: DeclineReason
     if case.stage is not Stage.CLOSED:
         lang = case.owner.language if case.owner else "fr"
         plan_by_rule(case, "answered", add_business_days(clock.today(), 1), about=referral.body.short(lang))
+        _no_longer_awaited(referral, case)
+
+
+def _no_longer_awaited(referral: Referral, case: Case) -> None:
+    """Checking for an answer, or calling for one, is done: that of this body, and the plan's own when none is awaited any more."""
+    names = [referral.body.short(lang) for lang in LANGUAGES]
+    others = select(Referral.id).where(
+        Referral.case_id == case.id, Referral.status == Status.SENT, Referral.id != referral.id
+    )
+    if db.session.scalar(others.limit(1)) is None:
+        names.append("")
+    settle(case, WAITS_FOR_AN_ANSWER, names)
+
+
+def _check_by(referral: Referral, case: Case) -> date | None:
+    """By when a body's answer is checked: the delay it promises or, of one that promises none, what the plan says; None when the plan says nothing."""
+    sent_on = clock.local_date(referral.sent_at) if referral.sent_at else clock.today()
+    if (days := referral.body.answer_days) is not None:
+        return max(add_business_days(sent_on, days), next_business_day(clock.today()))
+    steps = (step for step in in_force() if step.stage is Stage.REFERRED and step.rule == "check_answer")
+    return next((step.due(sent_on, reply_due_on=case.reply_due_on, return_on=None) for step in steps), None)
 
 
 def withdraw(referral: Referral, case: Case, actor: Staff | None) -> None:
@@ -446,7 +473,16 @@ def _assistance_accepted(case: Case) -> bool:
 
 
 def moved(case: Case, move: Move, actor: Staff | None) -> None:
-    """A closing that settles everything withdraws what still waited, and tells the bodies."""
+    """A closing that settles everything withdraws what still waited, and tells the bodies. The answer of a body that says when it answers is checked then."""
+    if move.to is Stage.REFERRED:
+        sent = db.session.scalars(
+            select(Referral)
+            .where(Referral.case_id == case.id, Referral.status == Status.SENT)
+            .options(joinedload(Referral.body))
+        )
+        days = [day for one in sent if one.body.answer_days is not None and (day := _check_by(one, case)) is not None]
+        if days:
+            set_rule_date(case, "check_answer", min(days))
     if move.to is not Stage.CLOSED:
         return
     unsettled = select(Referral).where(Referral.case_id == case.id, Referral.status.in_(UNSETTLED))

@@ -24,7 +24,7 @@ def who_acted(rule: str) -> Turn | None:
 
 
 # What a move to another stage does not cancel: what somebody typed or asked for, and these.
-OUTLIVE_A_STAGE = ("", "chase", *THEY_ACTED)
+OUTLIVE_A_STAGE = ("", "chase", "call_body", *THEY_ACTED)
 
 
 ANY_TIME = 24 * 60  # a minute of the day after all others: no hour was said

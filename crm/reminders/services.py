@@ -4,7 +4,7 @@ Truth 1: an open file always has a dated next step with an owner. Every verb her
 `keep_from_being_forgotten`, which gives the file a step rather than leave it with none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from functools import cache
 from typing import Any
@@ -227,11 +227,23 @@ def set_rule_date(case: Case, rule: str, due_on: date) -> None:
     moved_along = db.session.execute(
         update(FollowUp)
         .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.rule == rule)
-        .values(due_on=due_on, reminded_on=None)
+        .values(due_on=due_on, first_due_on=due_on, reminded_on=None)
         .execution_options(synchronize_session="fetch")
     )
     if not moved_along.rowcount:  # type: ignore[attr-defined]
         plan_by_rule(case, rule, due_on)
+    _refresh(case)
+
+
+def settle(case: Case, planned: Collection[str], about: Collection[str]) -> None:
+    """What some rules planned about something (a body's name, or nothing) is done by what happened."""
+    db.session.execute(
+        update(FollowUp)
+        .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO)
+        .where(FollowUp.rule.in_(planned), FollowUp.reason.in_(about))
+        .values(state=State.DONE, ended_at=clock.now())
+        .execution_options(synchronize_session="fetch")
+    )
     _refresh(case)
 
 

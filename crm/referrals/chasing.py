@@ -1,0 +1,211 @@
+"""Bodies that are silent are written to again: one mail for all the files that wait for one body, at the interval of that body, with a link to
+each. After the second in vain, it becomes a task for the adviser of each file. Nobody is chased who answered meanwhile.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import date
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
+
+from crm import clock
+from crm.business_days import add_business_days, business_days_between, is_business_day
+from crm.cases.models import Case
+from crm.cases.vocabulary import Stage
+from crm.db import db
+from crm.i18n import format_date, format_number
+from crm.links.models import Link, Purpose
+from crm.links.services import is_live, place_of, standing
+from crm.outbox.models import Message
+from crm.outbox.models import Status as MailStatus
+from crm.outbox.services import programme_values, queue, settings, written
+from crm.partners.models import Body
+from crm.permissions import services as permissions
+from crm.permissions.models import Permission
+from crm.referrals.models import Referral
+from crm.referrals.outcomes import Status
+from crm.reminders.services import plan_by_rule
+from crm.texts import fill, pair
+from crm.timeline.services import SYSTEM, record
+
+log = logging.getLogger(__name__)
+AT_HOUR = 8  # local time on business days
+MOST = 2  # mails about one file before a person takes over
+LISTED = 200  # files of one mail
+
+
+def silent_for(sent_on: date, today: date) -> int:
+    """For how many business days a body has not answered."""
+    return business_days_between(sent_on, today)
+
+
+def chase_bodies() -> int:
+    """Job: one mail to each body that is silent beyond its interval. Returns how many bodies were looked after; each is a transaction of its own."""
+    now = clock.now()
+    day = clock.local_date(now)
+    if not is_business_day(day) or clock.local(now).hour < AT_HOUR:
+        return 0
+    done = 0
+    for body_id in _waited_for(day):
+        try:
+            done += _one(body_id, day)
+            db.session.commit()
+        except Exception:
+            db.session.rollback()
+            log.exception("body %s cannot be chased", body_id)
+    return done
+
+
+def _waited_for(day: date) -> Sequence[int]:
+    """Bodies that some file waits for and that were not written to for their interval."""
+    oldest = (
+        select(Referral.body_id, func.min(Referral.sent_at).label("sent_at"))
+        .where(Referral.status == Status.SENT, Referral.chases <= MOST)
+        .group_by(Referral.body_id)
+        .subquery()
+    )
+    rows = db.session.execute(
+        select(Body.id, Body.chase_days, Body.chased_on, oldest.c.sent_at)
+        .join(oldest, oldest.c.body_id == Body.id)
+        .where(Body.active.is_(True), Body.chase_days > 0)
+        .order_by(Body.id)
+    ).all()
+    return [row.id for row in rows if _is_time(row.chase_days, row.chased_on, clock.local_date(row.sent_at), day)]
+
+
+def _is_time(interval: int, chased_on: date | None, sent_on: date, day: date) -> bool:
+    return all(silent_for(since, day) >= interval for since in (sent_on, chased_on) if since is not None)
+
+
+def _one(body_id: int, day: date) -> int:
+    body = db.session.get_one(Body, body_id, with_for_update=True)
+    if body.chased_on is not None and silent_for(body.chased_on, day) < body.chase_days:
+        return 0  # another worker was quicker
+    waiting = _waiting(body)
+    late = [one for one in waiting if silent_for(_sent_on(one), day) >= body.chase_days and one.chases <= MOST]
+    if not late:
+        return 0
+    body.chased_on = day
+    asked = [one for one in waiting if one.chases < MOST] if body.contact_email else []
+    for one in late:
+        if one.chases < MOST and asked:
+            one.chases += 1
+        else:
+            one.chases = MOST + 1
+            _becomes_a_task(one, body, day)
+    if any(one.chases <= MOST for one in late):
+        _write(body, asked, day)
+    return 1
+
+
+def _sent_on(referral: Referral) -> date:
+    return clock.local_date(referral.sent_at or referral.created_at)
+
+
+def _waiting(body: Body) -> list[Referral]:
+    """What the body has not answered and may still read, the longest silent first."""
+    found = db.session.scalars(
+        select(Referral)
+        .join(Permission, Permission.id == Referral.permission_id)
+        .join(Case, Case.id == Referral.case_id)
+        .where(Referral.body_id == body.id, Referral.status == Status.SENT, Case.stage != Stage.CLOSED)
+        .options(joinedload(Referral.permission), joinedload(Referral.case))
+        .order_by(Referral.sent_at, Referral.id)
+        .limit(LISTED)
+    )
+    return [one for one in found if one.permission is not None and permissions.live(one.permission)]
+
+
+def _becomes_a_task(referral: Referral, body: Body, day: date) -> None:
+    case = db.session.get_one(Case, referral.case_id, with_for_update={"key_share": True})
+    lang = case.owner.language if case.owner else "fr"
+    plan_by_rule(case, "call_body", add_business_days(day, 1), about=body.short(lang))
+
+
+def _write(body: Body, asked: Sequence[Referral], day: date) -> None:
+    links = {}
+    for one in asked:
+        assert one.permission is not None  # noqa: S101 - `_waiting` looked
+        left = max((one.permission.expires_on - day).days, 1)
+        links[one.id] = standing(Purpose.REFERRAL, one.id, days=left).id
+    queue(
+        "referrals.chase",
+        dedupe_key=f"chase:{body.id}:{day}",
+        to=(body.contact_email, body.contact_name),
+        language=body.contact_language,
+        values=_values(body, [(one, links[one.id]) for one in asked], day),
+        subject_ids={
+            "body": body.id,
+            "day": day.isoformat(),
+            "referrals": [one.id for one in asked],
+            "links": [links[one.id] for one in asked],
+        },
+    )
+
+
+def _values(body: Body, files: Sequence[tuple[Referral, int]], day: date) -> dict[str, object]:
+    lang = body.contact_language
+    slug = "mise-en-relation" if lang == "fr" else "referral"
+    line = pair("referrals.chase.line")[lang]
+    listed = [
+        fill(
+            line,
+            {
+                "reference": one.case.reference,
+                "purpose": one.purpose,
+                "sent_on": format_date(_sent_on(one), lang),
+                "days": format_number(silent_for(_sent_on(one), day)),
+                "address": f"{settings().base_url}/{lang}/{slug}/{place_of(link)}",
+            },
+        )
+        for one, link in files
+    ]
+    return {
+        "name": body.contact_name,
+        "body": body.short(lang),
+        "count": format_number(len(files)),
+        "files": "\n\n".join(listed),
+        "organisation_sentence": fill(pair("referrals.link.organisation_sentence")[lang], programme_values(lang)),
+    }
+
+
+def _still(message: Message) -> list[tuple[Referral, int]]:
+    """What a mail is about that waits still, with the link to each."""
+    body = db.session.get(Body, message.subject_ids["body"])
+    if body is None or not body.active or body.contact_email != message.to_address:
+        return []
+    links = dict(zip(message.subject_ids["referrals"], message.subject_ids["links"], strict=True))
+    found = []
+    for one in _waiting(body):
+        link = db.session.get(Link, links[one.id]) if one.id in links else None
+        if link is not None and is_live(link):
+            found.append((one, link.id))
+    return found
+
+
+def written_now(message: Message) -> str | None:
+    """The text that leaves: only what waits still, or nothing."""
+    files = _still(message)
+    if not files:
+        return None
+    body = files[0][0].body
+    values = _values(body, files, date.fromisoformat(message.subject_ids["day"]))
+    return written("referrals.chase", message.language, values)[1]
+
+
+def note_final(message: Message) -> None:
+    """The history of each file that the mail names says that the body was asked again, or could not be."""
+    if message.status not in {MailStatus.SENT, MailStatus.FAILED}:
+        return
+    rows = db.session.execute(
+        select(Referral.id, Referral.case_id).where(Referral.id.in_(message.subject_ids["referrals"]))
+    )
+    for referral_id, case_id in rows:
+        record(
+            "referral.chased" if message.status is MailStatus.SENT else "referral.chase_failed",
+            case_id=case_id,
+            actor=SYSTEM,
+            codes={"referral": referral_id, "message": message.id},
+            detail={"to_name": message.to_name},
+        )
