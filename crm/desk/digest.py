@@ -24,8 +24,18 @@ from crm.texts import text
 
 log = logging.getLogger(__name__)
 AT_HOUR = 8  # local time on business days
-SECTIONS = ("late", "today", "week", "talks", "requests")  # in the order in which they are told
+SECTIONS = (
+    "promise_late",
+    "late",
+    "promise_soon",
+    "today",
+    "week",
+    "talks",
+    "requests",
+)  # in the order in which they are told
 LIST_OF = {
+    "promise_late": "/staff/cases?late=reply",
+    "promise_soon": "/staff/today",
     "late": "/staff/follow-ups?when=late",
     "today": "/staff/follow-ups?when=today",
     "week": "/staff/follow-ups?when=week",

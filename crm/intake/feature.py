@@ -1,7 +1,7 @@
 """Plugs the public pages, the destruction of drafts, and what the history says of requests."""
 
 from crm.feature import Feature, MailPart, MergePart, Panel, TodayPart
-from crm.intake import brief, desk, documents, drafts, introductions, services
+from crm.intake import brief, desk, documents, drafts, introductions, promise, services
 from crm.intake.introduction_views import bp as introductions_bp
 from crm.intake.panel import load, rows, shown
 from crm.intake.views import bp
@@ -38,7 +38,10 @@ feature = Feature(
     merge=(MergePart("arrangements", services.move_arrangements, services.return_arrangements),),
     case_moved=(services.moved,),
     today=(TodayPart("requests", "intake/today.html", desk.load_today),),
-    digest=(MailPart(services.MAIL, at_once=False, in_digest=True, sections=desk.digest),),
+    digest=(
+        MailPart(services.MAIL, at_once=False, in_digest=True, sections=desk.digest),
+        MailPart(promise.MAIL, in_digest=True, sections=promise.sections),
+    ),
     messages=(
         MessageKind("intake.received", "intake.mail.received", on_final=services.note_acknowledged),
         MessageKind("intake.told", "intake.mail.told", still_true=services.still_nobodys),

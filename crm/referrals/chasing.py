@@ -153,7 +153,6 @@ def _values(body: Body, files: Sequence[tuple[Referral, int]], day: date) -> dic
             line,
             {
                 "reference": one.case.reference,
-                "purpose": one.purpose,
                 "sent_on": format_date(_sent_on(one), lang),
                 "days": format_number(silent_for(_sent_on(one), day)),
                 "address": f"{settings().base_url}/{lang}/{slug}/{place_of(link)}",

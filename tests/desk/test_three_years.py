@@ -41,6 +41,7 @@ def test_one_digest_on_each_business_day_of_three_years(zone, make, people, sess
         for person in (people.admin, people.coordinator, people.adviser, people.other_adviser):
             person.created_at = clock.now()
         case = make.case(owner=people.adviser)
+        case.first_reply_at = clock.now()  # nothing else to say to anybody
         for one in reminders.open_ones(case):
             one.due_on = date(2025, 12, 30)  # late for ever: there is something to say every day
         session.commit()
