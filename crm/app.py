@@ -31,6 +31,7 @@ from crm.referrals.feature import feature as referrals
 from crm.reminders.feature import feature as reminders
 from crm.static_files import address_of
 from crm.summaries.feature import feature as summaries
+from crm.surveys.feature import feature as surveys
 from crm.tags.feature import feature as tags
 from crm.talks.feature import feature as talks
 from crm.texts import feature as texts
@@ -57,6 +58,7 @@ FEATURES: tuple[Feature, ...] = (
     intake,
     summaries,
     portal,
+    surveys,
     desk,
     operations,
 )

@@ -124,6 +124,16 @@ def save_progress(
             record("milestone.set", case_id=case.id, actor=by(actor), codes={"what": what}, detail={"change": change})
 
 
+def note_check(case: Case, on: date, found: CheckResult) -> None:
+    """What the check twelve months after the launch found, as the person themselves says; one noted before stays unless it reached nobody."""
+    project = case.project
+    if project.check_result not in {None, CheckResult.UNREACHED}:
+        return
+    change = f"{_said(project.checked_on, project.check_result)} → {_said(on, found)}"
+    project.checked_on, project.check_result, project.version = on, found, project.version + 1
+    record("milestone.set", case_id=case.id, actor=by(None), codes={"what": "checked"}, detail={"change": change})
+
+
 def _said(day: date | None, found: CheckResult | None) -> str:
     if day is None:
         return "–"

@@ -21,8 +21,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "request": ("intake.introduction.", "intake.form.", "intake.question.", "intake.check.", "intake.later.", "intake.resume.", "intake.received.",
                 "intake.section.", "intake.documents.", "cases.sector.", "cases.need.", "cases.project_stage.", "cases.contact_role.", "cases.heard."),
     "notice": ("intake.notice.", "intake.consent.", "permissions.shown", "permissions.script", "permissions.unsubscribe."),
-    "person": ("portal.page.", "portal.documents.", "portal.correct.", "portal.copy.", "portal.turn.", "portal.stage.", "portal.times.", "portal.landing.", "portal.lost.", "portal.said."),
-    "mail": ("activities.mail.", "intake.mail.", "portal.mail.", "talks.mail.", "referrals.mail.", "reminders.mail."),
+    "person": ("portal.page.", "portal.documents.", "portal.correct.", "portal.copy.", "portal.turn.", "portal.stage.", "portal.times.", "portal.landing.", "portal.lost.", "portal.said.",
+               "surveys.page.", "surveys.going."),
+    "mail": ("activities.mail.", "intake.mail.", "portal.mail.", "talks.mail.", "referrals.mail.", "reminders.mail.", "surveys.mail."),
 }  # fmt: skip
 # Filled in wherever they stand in a page or a message.
 FACTS_OF_TEXTS = frozenset(

@@ -13,6 +13,7 @@ class Purpose(StrEnum):
     REFERRAL = "referral"
     RESUME = "resume"  # an unfinished request, on another device
     CASE = "case"  # the person's own page
+    SURVEY = "survey"  # what became of a project
     FEED = "feed"  # an adviser's calendar
 
 

@@ -149,7 +149,12 @@ def _prepared(message: Message) -> tuple[EmailMessage | None, str, Why | None]:
     body = text.replace(PLACE, token(link)) if link is not None else text
     for number in message.subject_ids.get("links", ()):
         body = body.replace(place_of(number), token(db.session.get_one(Link, number)))
-    return compose(message, body, settings(), kind.attachment(message)), text, None
+    mail = compose(message, body, settings(), kind.attachment(message))
+    if kind.way_out is not None:
+        address = kind.way_out(message)
+        mail["List-Unsubscribe"] = f"<{address.replace(PLACE, token(link)) if link is not None else address}>"
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return mail, text, None
 
 
 def _note(message_id: int, me: str, lease: timedelta, became: Callable[[Message], None]) -> None:

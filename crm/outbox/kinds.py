@@ -39,7 +39,8 @@ def _nothing(_message: "Message") -> None:
 @dataclass(frozen=True)
 class MessageKind:
     """`texts` is the prefix of the subject and body pairs; `still_true` is asked just before sending; `on_final` runs
-    in the transaction that marks the message sent, failed or dropped; `attachment` makes the file that goes along. `written_anew` gives the
+    in the transaction that marks the message sent, failed or dropped; `attachment` makes the file that goes along. `way_out` is where a mail program
+    takes the person off such mail in one press, where they may be taken off (RFC 8058). `written_anew` gives the
     text that leaves, for what must say how things are then, or None when there is nothing left to say. What is asked before sending only reads.
     """
 
@@ -49,6 +50,7 @@ class MessageKind:
     written_anew: "Callable[[Message], str | None]" = _as_queued
     on_final: "Callable[[Message], None]" = _nothing
     attachment: "Callable[[Message], Attachment | None]" = _no_attachment
+    way_out: "Callable[[Message], str] | None" = None
 
 
 def find(kind: str) -> MessageKind:

@@ -5,7 +5,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "notes": ("note.", "import.note"),
     "contacts": ("exchange.",),
     "talks": ("talk.",),
-    "messages": ("message.", "person.", "request.", "introduction."),
+    "messages": ("message.", "person.", "request.", "introduction.", "survey."),
     "moves": ("case.", "duplicate.", "import."),
     "facts": ("case.assessed", "case.corrected", "correction.", "founder.", "tag.", "need.", "milestone."),
     "referrals": ("referral.",),

@@ -366,6 +366,7 @@ VOCABULARIES = {
     "crm.bulk.models.ItemState": None,
     "crm.imports.models.ImportState": "imports.state",
     "crm.imports.models.RowState": "imports.row",
+    "crm.surveys.models.Going": "surveys.going",
     "crm.reminders.rules.Repeat": "reminders.repeat",
     "crm.reminders.rules.Unit": "reminders.unit",
     "crm.cases.vocabulary.Stage": "cases.stage",
