@@ -114,6 +114,7 @@ class Feature:
     case_facets: "tuple[Facet, ...]" = ()  # cases: what lists are narrowed by
     case_columns: "tuple[ListColumn, ...]" = ()  # cases: what lists show
     bulk: "tuple[BulkAction, ...]" = ()  # bulk: what can be asked of many files at once
+    samples: "tuple[Callable[[Staff, str], dict[str, str]], ...]" = ()  # content: what a text that is being written is tried with
     search_text: "tuple[Searched, ...]" = ()  # search: what of files is found
     today: tuple[TodayPart, ...] = ()  # desk: the start page
     digest: tuple[MailPart, ...] = ()  # accounts: the mail that people choose, and the morning's digest

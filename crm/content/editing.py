@@ -1,5 +1,6 @@
 """Which texts coordinators may change, and the verbs that do."""
 
+import secrets
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -7,8 +8,12 @@ from sqlalchemy import func, select
 from crm import clock
 from crm.accounts.models import Staff
 from crm.accounts.services import by
+from crm.config import LANGUAGES
 from crm.db import db
-from crm.texts import PLACEHOLDER, everything, pair
+from crm.feature import plugged
+from crm.i18n import speaking
+from crm.outbox.services import programme_values, queue
+from crm.texts import PLACEHOLDER, everything, fill, pair, words
 from crm.texts.facts import PREFIX, Fact, Kind, programme
 from crm.texts.models import Publication, TextDraft
 from crm.texts.published import publish
@@ -40,6 +45,11 @@ def group_of(key: str) -> str | None:
 
 def is_editable(key: str) -> bool:
     return group_of(key) is not None
+
+
+def is_mail(key: str) -> bool:
+    """Whether a text is the subject or the body of a message."""
+    return ".mail." in key
 
 
 def is_body(key: str) -> bool:
@@ -88,6 +98,31 @@ def listed(group: str, lang: str) -> list[Row]:
         )
         for key in keys
     ]
+
+
+def sample(staff: Staff, lang: str) -> dict[str, object]:
+    """What stands for each placeholder of a text that is being written: the programme's facts, a real file's, and an example of the others."""
+    with speaking(lang):
+        found: dict[str, object] = dict(words("content.sample")) | programme_values(lang)
+        for offered in plugged("samples"):
+            found |= offered(staff, lang)
+    return found
+
+
+def send_test(key: str, typed: dict[str, str], actor: Staff) -> None:
+    """Mail a text that is being written to who writes it, in both languages, with the other half of the message as it stands."""
+    whole, _, part = key.rpartition(".")
+    for lang in LANGUAGES:
+        values = sample(actor, lang)
+        halves = {name: pair(f"{whole}.{name}")[lang] for name in ("subject", "body")} | {part: typed[lang]}
+        queue(
+            "content.test",
+            dedupe_key=f"test:{actor.id}:{lang}:{secrets.token_urlsafe(12)}",
+            to=(actor.email, actor.name),
+            language=lang,
+            values={name: fill(words_of, values) for name, words_of in halves.items()},
+            staff_id=actor.id,
+        )
 
 
 def newest_fact() -> int:

@@ -9,6 +9,7 @@ import wtforms
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask_babel.speaklater import LazyString
 from sqlalchemy.exc import IntegrityError
+from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response as BaseResponse
 
 from crm import clock, forms
@@ -22,6 +23,7 @@ from crm.formats import read_email
 from crm.forms import AtMost, Filled
 from crm.i18n import View, gettext, language, lazy, speaking
 from crm.outbox.services import programme_values
+from crm.security import too_often
 from crm.texts import everything, fill, pair, text
 from crm.texts.facts import FACTS, Fact, Kind, facts_before, missing, programme
 from crm.texts.models import Publication
@@ -35,6 +37,7 @@ SLUGS = {
 }
 KEPT_VERSIONS = ("privacy",)  # earlier versions stay readable by everybody (P-39.1, s. 8.2)
 LONGEST_TEXT = 40_000
+TESTS = 20  # mails of trial in an hour
 
 
 # --- what everybody reads --------------------------------------------------------------------------------------------
@@ -267,6 +270,7 @@ def _text_page(
     preview: bool = False,
     theirs: bool = False,
     theirs_draft: bool = False,
+    tested: bool = False,
 ) -> str:
     return render_template(
         "content/text.html",
@@ -282,6 +286,8 @@ def _text_page(
         versions=versions(key),
         ships=everything()[key],
         is_page=editing.is_body(key),
+        is_mail=editing.is_mail(key),
+        tested=tested,
     )
 
 
@@ -291,7 +297,7 @@ def _preview(key: str, form: TextForm) -> Sequence[tuple[str, Any]]:
     for lang, typed in (("fr", form.fr.data or ""), ("en", form.en.data or "")):
         with speaking(lang):
             is_page = editing.is_body(key)
-            values = programme_values(lang)
+            values = programme_values(lang) if is_page else editing.sample(me(), lang)
             words = fill(typed, quoted(values) if is_page else values)
         found.append((lang, drawn(words) if is_page else words))
     return found
@@ -311,6 +317,12 @@ def save(key: str) -> BaseResponse | tuple[str, int] | str:
         return _text_page(key, form, now), 422
     if request.form.get("_preview"):
         return _text_page(key, form, now, preview=True)
+    if request.form.get("_test") and editing.is_mail(key):
+        if too_often("test-mail", str(me().id), limit=TESTS, seconds=3600):
+            raise TooManyRequests
+        editing.send_test(key, {"fr": form.fr.data, "en": form.en.data or ""}, me())
+        db.session.commit()
+        return _text_page(key, form, now, preview=True, tested=True)
     if form.seen.data != str(now.number):
         form.seen.data = str(now.number)
         return _text_page(key, form, now, theirs=True), 409

@@ -20,7 +20,7 @@ from crm.feature import Feature, MailPart, MergePart, Panel, TodayPart
 from crm.i18n import gettext, lazy
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
-from crm.reminders import bulk, digest, services, today, words
+from crm.reminders import bulk, digest, nudging, services, today, words
 from crm.reminders.forms import DoneForm, FollowUpForm, SnoozeForm
 from crm.reminders.list_views import bp as list_bp
 from crm.reminders.models import FollowUp, State
@@ -156,6 +156,7 @@ feature = Feature(
     blueprints=(bp, list_bp, plan_bp),
     panels=(Panel("side", "reminders/panel.html", load),),
     jobs=(
+        Job("nudge", nudging.nudge_silent, every=300),
         Job("remind", services.queue_due, every=30),
         Job("repair", services.repair_forgotten, every=300),
         Job("replan", apply_waiting, every=15),
@@ -168,6 +169,9 @@ feature = Feature(
         _sentence("follow_up.snoozed", "snoozed", "internal", None, "due_on"),
         _sentence("follow_up.woken", "woken", "internal", None, "due_on"),
         _sentence("follow_up.handed", "handed", "internal"),
+        Sentence(
+            "follow_up.nudged", "reminders.event.nudged", "outgoing", frozenset({"message"}), frozenset({"to_name"})
+        ),
         Sentence("plan.changed", "reminders.event.plan_changed"),
         _sentence("reminder.sent", "sent", "reminder", None, "follow_up", "message"),
         _sentence("reminder.failed", "failed", "failed", None, "follow_up", "message"),
@@ -186,6 +190,9 @@ feature = Feature(
     digest=(MailPart(services.MAIL, at_once=False, in_digest=True, sections=digest.sections),),
     case_turns=(services.turns_of_ours, services.turns_waited),
     messages=(
+        MessageKind(
+            "reminders.nudge", "reminders.mail.nudge", still_true=nudging.still_silent, on_final=nudging.note_final
+        ),
         MessageKind("reminders.due", "reminders.mail.due", still_true=services.still_due, on_final=services.note_final),
     ),
 )

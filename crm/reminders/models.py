@@ -15,6 +15,8 @@ _TODO = text("state = 'todo'")
 _TO_REMIND = text("state = 'todo' AND reminded_on IS NULL")
 _ACTED = text(f"state = 'todo' AND rule IN ({', '.join(repr(rule) for rule in THEY_ACTED)})")
 
+_SILENT = text("state = 'todo' AND waiting_on = 'person' AND nudged_on IS NULL")
+
 
 class State(StrEnum):
     TODO = "todo"
@@ -46,6 +48,7 @@ class FollowUp(Base):
             postgresql_where=_ACTED,
             sqlite_where=_ACTED,
         ),
+        Index("ix_follow_up_silent", "due_on", postgresql_where=_SILENT, sqlite_where=_SILENT),
         Index("ix_follow_up_to_remind", "due_on", postgresql_where=_TO_REMIND, sqlite_where=_TO_REMIND),
     )
 
@@ -62,6 +65,7 @@ class FollowUp(Base):
     repeat: Mapped[Repeat | None] = mapped_column(code(Repeat))
     series_on: Mapped[date | None]
     wakes_on: Mapped[Turn | None] = mapped_column(code(Turn))
+    nudged_on: Mapped[date | None]  # when the silent person was written to by itself
     state: Mapped[State] = mapped_column(code(State), default=State.TODO)
     reminded_on: Mapped[date | None]  # the due date for which it was said, or not wanted, that it came due
     created_at: Mapped[datetime]
@@ -93,6 +97,11 @@ class PlanChange(Base):
     done_at: Mapped[datetime | None]
 
 
+WAITS_ON_PERSON: ColumnElement[bool] = and_(
+    FollowUp.state == literal_column("'todo'"),
+    FollowUp.waiting_on == literal_column("'person'"),
+    FollowUp.nudged_on.is_(None),
+)
 # Written as the index of these few writes it, so that the database sees that it serves.
 THEY_WAIT: ColumnElement[bool] = and_(
     FollowUp.state == literal_column("'todo'"), FollowUp.rule.in_([literal_column(repr(rule)) for rule in THEY_ACTED])

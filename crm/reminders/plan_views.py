@@ -16,7 +16,7 @@ from crm.db import db
 from crm.forms import AtMost
 from crm.i18n import gettext, lazy
 from crm.reminders import plans, replanning
-from crm.reminders.rules import COUNTED, LONGEST, MOST_STEPS, Step, Unit, write_steps
+from crm.reminders.rules import COUNTED, LONGEST, MOST_STEPS, NUDGE, Step, Unit, write_steps
 from crm.texts import choices
 from crm.texts.published import forget, standing
 from crm.texts.typography import mend
@@ -80,7 +80,7 @@ class Typed:
             if row.removed and not row.kept:
                 continue
             if row.counted:
-                after, row.error = _delay(row.after, row.unit)
+                after, row.error = _delay(row.after, row.unit, least=0 if row.step.rule == NUDGE else 1)
                 if row.error:
                     self.errors.append((f"#after-{row.step.key}", row.error))
                 unit = row.step.unit if row.error else Unit(row.unit)
@@ -89,7 +89,7 @@ class Typed:
                 found.append(row.step)
         self._add_new(found)
         for stage in STAGES:
-            count = sum(step.stage is stage for step in found)
+            count = sum(step.stage is stage and step.rule != NUDGE for step in found)
             named = dict(choices("cases.stage"))[stage]
             if not count:
                 self.errors.append((f"#stage-{stage}", gettext("Leave at least one step in “%(stage)s”", stage=named)))
@@ -120,13 +120,13 @@ class Typed:
         found.append(Step(code, Stage(new.stage.data), code, after, Unit(new.unit.data)))
 
 
-def _delay(typed: str, unit: str) -> tuple[int, str]:
+def _delay(typed: str, unit: str, *, least: int = 1) -> tuple[int, str]:
     """The number of a delay, and what is wrong with it."""
     longest = LONGEST.get(Unit(unit) if unit in COUNTED else Unit.DAYS, 0)
     if unit not in COUNTED or not (
-        typed.isascii() and typed.isdigit() and len(typed) < 6 and 1 <= int(typed) <= longest
+        typed.isascii() and typed.isdigit() and len(typed) < 6 and least <= int(typed) <= longest
     ):
-        return 1, gettext("Write a whole number from 1 to %(max)s", max=longest)
+        return 1, gettext("Write a whole number from %(min)s to %(max)s", min=least, max=longest)
     return int(typed), ""
 
 

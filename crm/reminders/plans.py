@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from crm.cases.vocabulary import Stage
-from crm.reminders.rules import DEFAULT, OWN, Step, read_steps
+from crm.reminders.rules import DEFAULT, NUDGE, OWN, Step, read_steps
 from crm.texts import book
 
 KEY = "reminders.plan"
 NAMES = "reminders.rule"
 # What the code itself plans or looks for: their delay may change, but they are not taken away.
-KEPT_RULES = frozenset({"assign", "reach", "record", "resume"})
+KEPT_RULES = frozenset({"assign", "reach", "record", "resume", NUDGE})
 
 
 def in_force() -> tuple[Step, ...]:
@@ -69,8 +69,8 @@ def changes(
     due already is left out, or comes due today when it was there.
     """
     asked = {"reply_due_on": reply_due_on, "return_on": None}
-    was = {step.key: step for step in before if step.stage is stage}
-    will = {step.key: step for step in after if step.stage is stage}
+    was = {step.key: step for step in before if step.stage is stage and step.rule != NUDGE}
+    will = {step.key: step for step in after if step.stage is stage and step.rule != NUDGE}
     due_was = {key: step.due(entered_on, **asked) for key, step in was.items()}  # type: ignore[arg-type]
     found, taken = Changes(), set()
     for one in standing:

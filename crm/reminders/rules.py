@@ -78,15 +78,22 @@ new assign assign 1 business
 contact reach reach 0 promised
 contact reach_again reach_again 5 business
 contact reach_last reach_last 10 business
+contact nudge_contact nudge 0 business
 discovery record record 10 business
+discovery nudge_discovery nudge 5 business
 planning suggest suggest 5 business
+planning nudge_planning nudge 5 business
 referred check_answer check_answer 5 business
 referred check_in_referred check_in 15 business
+referred nudge_referred nudge 0 business
 assistance check_in_assistance check_in 60 days
+assistance nudge_assistance nudge 10 business
 financing check_in_financing check_in 30 days
+financing nudge_financing nudge 10 business
 launched launch_3 launch_check 3 months
 launched launch_6 launch_check 6 months
 launched launch_12 launch_check 12 months
+launched nudge_launched nudge 0 business
 paused resume resume 0 return
 """
 
@@ -108,6 +115,8 @@ def write_steps(steps: Iterable[Step]) -> str:
 
 
 DEFAULT = read_steps(SHIPPED)
+# A step that plans nothing: of a person who stays silent in that stage, after how many days more somebody calls them once they were written to; 0 for never.
+NUDGE = "nudge"
 OWN = re.compile(r"own_\d{1,6}")  # a step that coordinators named
 
 
@@ -131,8 +140,13 @@ def plan(
     return [
         Planned(step.rule, step.due(entered_on, reply_due_on=reply_due_on, return_on=return_on))
         for step in steps
-        if step.stage is stage
+        if step.stage is stage and step.rule != NUDGE
     ]
+
+
+def nudged_for(stage: Stage, steps: Sequence[Step]) -> int:
+    """For how many business days a silent person has another chance once they were written to; 0 where nobody is written to."""
+    return next((step.after for step in steps if step.stage is stage and step.rule == NUDGE), 0)
 
 
 class Repeat(StrEnum):

@@ -147,7 +147,7 @@ def plan_by_hand(
     )
     _planned(follow_up, case, actor)
     _decided(case, actor)
-    _refresh(case)
+    refresh(case)
     return follow_up
 
 
@@ -175,7 +175,7 @@ def plan_by_rule(case: Case, rule: str, due_on: date, about: str = "") -> Follow
         raise RefusedError(text("cases.refusal.closed_file"))
     _wait_no_longer(case, rule)
     follow_up = _make(case, due_on=due_on, owner=case.owner or duty_person(), rule=rule, reason=about)
-    _refresh(case)
+    refresh(case)
     return follow_up
 
 
@@ -185,7 +185,7 @@ def chase(case: Case, on: date) -> FollowUp:
         raise RefusedError(text("cases.refusal.closed_file"))
     due_on, owner = next_business_day(on), case.owner or duty_person()
     follow_up = _make(case, due_on=due_on, owner=owner, rule="chase", waiting_on=Turn.PERSON)
-    _refresh(case)
+    refresh(case)
     return follow_up
 
 
@@ -232,7 +232,7 @@ def set_rule_date(case: Case, rule: str, due_on: date) -> None:
     )
     if not moved_along.rowcount:  # type: ignore[attr-defined]
         plan_by_rule(case, rule, due_on)
-    _refresh(case)
+    refresh(case)
 
 
 def settle(case: Case, planned: Collection[str], about: Collection[str]) -> None:
@@ -244,7 +244,7 @@ def settle(case: Case, planned: Collection[str], about: Collection[str]) -> None
         .values(state=State.DONE, ended_at=clock.now())
         .execution_options(synchronize_session="fetch")
     )
-    _refresh(case)
+    refresh(case)
 
 
 def _make(
@@ -362,7 +362,7 @@ def snooze(
         record(
             "follow_up.handed", case_id=case.id, actor=by(actor), codes=codes, detail=detail | {"to_name": owner.name}
         )
-    _refresh(case)
+    refresh(case)
 
 
 def keep_from_being_forgotten(case: Case) -> bool:
@@ -373,7 +373,7 @@ def keep_from_being_forgotten(case: Case) -> bool:
     )
     if needed:
         _make(case, due_on=add_business_days(clock.today(), 1), owner=case.owner or duty_person(), rule="decide")
-    _refresh(case)
+    refresh(case)
     return bool(needed)
 
 
@@ -382,7 +382,7 @@ def decides(case: Case) -> bool:
     return {one.rule for one in open_ones(case)} == {"decide"}
 
 
-def _refresh(case: Case) -> None:
+def refresh(case: Case) -> None:
     """A file's `next_step_on`, as the database sees it; whose turn it is follows from it too."""
     touch(case.id)
     db.session.flush()  # the minimum below is asked of the database
@@ -424,7 +424,7 @@ def moved(case: Case, move: Move, _actor: Staff | None) -> None:
     if opening:  # nothing else is planned yet: no need to ask the database
         case.next_step_on = min((one.due_on for one in planned), default=None)
     else:
-        _refresh(case)
+        refresh(case)
 
 
 def hand_over(case: Case, former_id: int | None, to: Staff) -> None:
@@ -451,7 +451,7 @@ def _start_reaching(case: Case, owner: Staff) -> None:
         planned = rules.plan(Stage.CONTACT, clock.today(), reply_due_on=case.reply_due_on, steps=in_force())
         for first in planned[:1]:
             _make(case, due_on=first.due_on, owner=owner, rule=first.rule)
-    _refresh(case)
+    refresh(case)
 
 
 def move_on(gone: Case, kept: Case) -> dict[str, list[int]]:
@@ -464,7 +464,7 @@ def move_on(gone: Case, kept: Case) -> dict[str, list[int]]:
     )
     planned = list(db.session.scalars(plan))
     moved = move_rows(FollowUp, gone.id, kept.id, FollowUp.id.not_in(planned))
-    _refresh(kept)
+    refresh(kept)
     return {"moved": moved, "planned": planned}
 
 
@@ -478,8 +478,8 @@ def move_back(gone: Case, kept: Case, journal: dict[str, list[int]]) -> None:
             .values(state=State.TODO, ended_at=None, ended_by_id=None, reminded_on=None)
             .execution_options(synchronize_session="fetch")
         )
-    _refresh(gone)
-    _refresh(kept)
+    refresh(gone)
+    refresh(kept)
 
 
 def adopt_from(leaver: Staff, to: Staff | None) -> None:

@@ -32,6 +32,7 @@ ASKED_BY = {
     "panels": "cases",
     "jobs": "jobs",
     "event_sentences": "timeline",
+    "samples": "content",
     "case_guards": "cases",
     "case_moved": "cases",
     "merge": "duplicates",

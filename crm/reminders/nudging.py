@@ -1,0 +1,110 @@
+"""People who stay silent are written to once, when what waits on them comes due; they are left some days more, then it is a task for the adviser.
+
+Who prefers the telephone is not written to: somebody calls them.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from sqlalchemy import select
+
+from crm import clock
+from crm.accounts.queries import duty_person
+from crm.business_days import add_business_days, is_business_day
+from crm.cases.addresses import address_of_page, link_of
+from crm.cases.models import Case, Contact
+from crm.cases.vocabulary import ContactMode, Turn
+from crm.db import db
+from crm.outbox.models import Message, Status
+from crm.outbox.services import queue
+from crm.reminders.models import WAITS_ON_PERSON, FollowUp, State
+from crm.reminders.plans import in_force
+from crm.reminders.rules import NUDGE, nudged_for
+from crm.reminders.services import refresh
+from crm.timeline.services import SYSTEM, record
+
+log = logging.getLogger(__name__)
+AT_HOUR = 8  # local time on business days, as reminders and digests: what waits longer is not announced as due
+AT_ONCE = 200
+LATE = timedelta(days=14)  # what came due longer ago is a task already, and the message would surprise
+
+
+def nudge_silent() -> int:
+    """Job: write to the people who stayed silent. Returns how many; each is a transaction of its own."""
+    now = clock.now()
+    day = clock.local_date(now)
+    if not is_business_day(day) or clock.local(now).hour < AT_HOUR:
+        return 0
+    done = 0
+    for number in _waiting(day):
+        try:
+            done += _one(number, day)
+            db.session.commit()
+        except Exception:
+            db.session.rollback()
+            log.exception("follow-up %s: the person cannot be written to", number)
+    return done
+
+
+def _waiting(day: date) -> Sequence[int]:
+    """Follow-ups that wait on a person, have come due and of which nobody was written to, in the stages where that is done."""
+    stages = [step.stage for step in in_force() if step.rule == NUDGE and step.after > 0]
+    return db.session.scalars(
+        select(FollowUp.id)
+        .join(Case, Case.id == FollowUp.case_id)
+        .join(Contact, Contact.id == Case.contact_id)
+        .where(WAITS_ON_PERSON, FollowUp.due_on <= day, FollowUp.due_on > day - LATE)
+        .where(
+            Case.stage.in_(stages), Case.quarantined.is_(False), Contact.email != "", Contact.mode != ContactMode.PHONE
+        )
+        .order_by(FollowUp.due_on, FollowUp.id)
+        .limit(AT_ONCE)
+    ).all()
+
+
+def _one(number: int, day: date) -> int:
+    case_id = db.session.scalar(select(FollowUp.case_id).where(FollowUp.id == number))
+    case = db.session.get_one(Case, case_id, with_for_update=True)
+    follow_up = db.session.get_one(FollowUp, number, with_for_update=True)
+    days = nudged_for(case.stage, in_force())
+    if follow_up.state is not State.TODO or follow_up.waiting_on is not Turn.PERSON or follow_up.nudged_on or not days:
+        return 0  # they answered, or another worker was quicker
+    follow_up.nudged_on, follow_up.reminded_on = day, None
+    follow_up.due_on = follow_up.first_due_on = add_business_days(day, days)
+    who = case.owner or duty_person()
+    queue(
+        "reminders.nudge",
+        dedupe_key=f"nudge:{follow_up.id}",
+        to=(case.contact.email, case.contact.name),
+        language=case.language,
+        values={
+            "name": case.contact.name,
+            "reference": case.reference,
+            "adviser": who.name if who else "",
+            "address_of_page": address_of_page(case.language),
+        },
+        case_id=case.id,
+        link=link_of(case),
+        subject_ids={"follow_up": follow_up.id},
+    )
+    refresh(case)
+    return 1
+
+
+def still_silent(message: Message) -> bool:
+    """Whether the person is silent still, asked just before the mail leaves."""
+    follow_up = db.session.get(FollowUp, message.subject_ids["follow_up"])
+    return follow_up is not None and follow_up.state is State.TODO and follow_up.waiting_on is Turn.PERSON
+
+
+def note_final(message: Message) -> None:
+    """The file's history says that the person was written to."""
+    if message.status is Status.SENT:
+        record(
+            "follow_up.nudged",
+            case_id=message.case_id,
+            actor=SYSTEM,
+            codes={"message": message.id},
+            detail={"to_name": message.to_name},
+        )
