@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from playwright.sync_api import expect
@@ -20,13 +21,18 @@ from crm.i18n import speaking
 from crm.intake.answers import answers_of, page_of
 from crm.intake.browser import SLUGS as REQUEST_SLUGS
 from crm.intake.forms import PAGES as QUESTIONS
+from crm.links.models import Purpose
+from crm.links.services import issue
 from crm.links.services import token as token_of
 from crm.partners.queries import by_code
+from crm.permissions.models import Purpose as Consented
+from crm.permissions.services import consent
 from crm.portal import corrections
 from crm.portal.conversation import write_to_person
 from crm.referrals.outcomes import DeclineReason
 from crm.summaries import services as summaries
 from crm.summaries.figures import Period
+from crm.surveys.models import Survey
 from crm.tags import services as tags
 from crm.talks import services as talks
 from crm.talks.models import Mode
@@ -129,6 +135,11 @@ def full(migrated, post, tmp_path_factory):
             "aside": aside.reference,
         }
         site.file_token = token_of(link_of(rich))
+        consent(closed, Consented.SURVEY, shown="J’accepte", version="1", language="fr")
+        survey = Survey(occurrence="1", case_id=closed.id, months=6, asked_on=clock.today(), note="")
+        session.add(survey)
+        session.flush()
+        site.survey_token = token_of(issue(Purpose.SURVEY, survey.id, days=60))
         session.commit()
     with site.inside():
         summaries.publish(Period.read("2026-q2"), by_email(coordinator))
@@ -451,6 +462,16 @@ def side_form_refused(summary, button):
     return go
 
 
+def done_half_told(visit):
+    """A follow-up completed with half of what comes next."""
+    visit.go(f"/staff/cases/{visit.site.refs['rich']}")
+    folded = visit.page.locator("details.more", has=visit.page.locator("summary", has_text=visit.w("Complete"))).first
+    folded.locator("summary").click()
+    folded.locator("[name=next_title]").fill("Relire")
+    visit.button(visit.w("Done"), folded).click()
+    assert visit.status == 422
+
+
 def refer_with_errors(visit):
     visit.go(f"/staff/cases/{visit.site.refs[Stage.PLANNING]}/refer")
     press(visit)
@@ -564,6 +585,32 @@ def one_message(visit):
     """The first message about a file: all that is known of it, and its text."""
     at("/staff/mail?file={rich}")(visit)
     visit.page.locator("tbody th a").first.click()
+
+
+def survey(visit, *, then=""):
+    """The page that asks what became of a project: as it opens, sent blank, and answered."""
+    visit.go({"fr": "/fr/nouvelles/", "en": "/en/news/"}[visit.lang] + visit.site.survey_token)
+    if then == "answered":
+        visit.page.locator("input[name=going]").first.check()
+    if then:
+        press(visit)
+    if then == "blank":
+        assert visit.status == 422
+
+
+def plan_looked_at(visit):
+    visit.go("/staff/plan")
+    visit.page.locator("#after-suggest").fill("8")
+    visit.page.locator("button[value=look]").click()
+    expect(visit.page.locator("#effect-title")).to_be_visible()
+
+
+def plan_with_errors(visit):
+    visit.go("/staff/plan")
+    visit.page.locator("#after-suggest").fill("x")
+    visit.page.locator("#new-fr").fill("Appeler")
+    visit.page.locator("button[value=look]").click()
+    assert visit.status == 422
 
 
 PAGES = {
@@ -681,7 +728,8 @@ PAGES = {
     "case-closed": (Role.ADVISER, on_case("closed")),
     "case-note-refused": (Role.ADVISER, on_case("new", "Write a note")),
     "case-conversation-refused": (Role.ADVISER, conversation_refused),
-    "case-snooze-refused": (Role.ADVISER, side_form_refused("Complete or move", "Snooze")),
+    "case-done-refused": (Role.ADVISER, done_half_told),
+    "case-snooze-refused": (Role.ADVISER, side_form_refused("Move or cancel", "Snooze")),
     "case-outcome-refused": (Role.ADVISER, side_form_refused("Record the outcome", "Save")),
     "case-follow-up-refused": (Role.ADVISER, on_case("rich", "Plan a follow-up")),
     "case-talk-refused": (Role.ADVISER, on_case("new", "Book a talk")),
@@ -710,6 +758,14 @@ PAGES = {
     "mail-one": (Role.COORDINATOR, one_message),
     "my-mail": (Role.ADVISER, at("/staff/my-mail")),
     "worker": (Role.COORDINATOR, at("/staff/worker")),
+    "plan": (Role.COORDINATOR, at("/staff/plan")),
+    "plan-looked-at": (Role.COORDINATOR, plan_looked_at),
+    "plan-errors": (Role.COORDINATOR, plan_with_errors),
+    "calendar": (Role.ADVISER, at("/staff/calendar")),
+    "text-of-mail": (Role.COORDINATOR, at("/staff/texts/intake.mail.received.body")),
+    "survey": (None, survey),
+    "survey-errors": (None, partial(survey, then="blank")),
+    "survey-thanks": (None, partial(survey, then="answered")),
     "staff-not-found": (Role.ADVISER, at("/staff/cases/PCC-0000-0000")),
 }
 
