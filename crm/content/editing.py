@@ -100,12 +100,12 @@ def listed(group: str, lang: str) -> list[Row]:
     ]
 
 
-def sample(staff: Staff, lang: str) -> dict[str, object]:
-    """What stands for each placeholder of a text that is being written: the programme's facts, a real file's, and an example of the others."""
+def sample(lang: str, reader: Staff | None = None) -> dict[str, object]:
+    """What stands for each placeholder of a text that is being written: the programme's facts and examples or, for who may read it, what a real file says."""
     with speaking(lang):
         found: dict[str, object] = dict(words("content.sample")) | programme_values(lang)
-        for offered in plugged("samples"):
-            found |= offered(staff, lang)
+        for offered in plugged("samples") if reader is not None else ():
+            found |= offered(reader, lang)
     return found
 
 
@@ -113,14 +113,14 @@ def send_test(key: str, typed: dict[str, str], actor: Staff) -> None:
     """Mail a text that is being written to who writes it, in both languages, with the other half of the message as it stands."""
     whole, _, part = key.rpartition(".")
     for lang in LANGUAGES:
-        values = sample(actor, lang)
+        values = sample(lang)  # mail travels: no person of a file is in it
         halves = {name: pair(f"{whole}.{name}")[lang] for name in ("subject", "body")} | {part: typed[lang]}
         queue(
             "content.test",
             dedupe_key=f"test:{actor.id}:{lang}:{secrets.token_urlsafe(12)}",
             to=(actor.email, actor.name),
             language=lang,
-            values={name: fill(words_of, values) for name, words_of in halves.items()},
+            values={"subject": fill(halves["subject"], values), "body": fill(halves["body"], values)},
             staff_id=actor.id,
         )
 

@@ -297,7 +297,7 @@ def _preview(key: str, form: TextForm) -> Sequence[tuple[str, Any]]:
     for lang, typed in (("fr", form.fr.data or ""), ("en", form.en.data or "")):
         with speaking(lang):
             is_page = editing.is_body(key)
-            values = programme_values(lang) if is_page else editing.sample(me(), lang)
+            values = programme_values(lang) if is_page else editing.sample(lang, me())
             words = fill(typed, quoted(values) if is_page else values)
         found.append((lang, drawn(words) if is_page else words))
     return found

@@ -51,6 +51,7 @@ from crm.reminders.services import plan_by_rule, plan_once
 from crm.talks.models import Talk
 from crm.talks.services import ask_to_be_called
 from crm.texts import label, text
+from crm.timeline.models import Event
 from crm.timeline.services import record
 
 MAIL = "people"  # the kind of mail that people of the team choose about
@@ -257,6 +258,15 @@ def _live_permissions(case: Case) -> list[Permission]:
 # --- a copy ----------------------------------------------------------------------------------------------------------
 
 
+def news_of(case: Case) -> list[dict[str, Any]]:
+    """What the person said became of the project, each time they were asked after the file closed."""
+    said = select(Event).where(Event.case_id == case.id, Event.kind == "survey.answered").order_by(Event.id)
+    return [
+        {"at": one.at.isoformat(), **one.codes, "note": (one.detail.values if one.detail else {}).get("note", "")}
+        for one in db.session.scalars(said)
+    ]
+
+
 def copy_of(case: Case) -> dict[str, Any]:
     """What was collected from the person and what was done with it, to keep or to take elsewhere (P-39.1, s. 27).
 
@@ -312,6 +322,7 @@ def copy_of(case: Case) -> dict[str, Any]:
             }
             for one in db.session.scalars(select(Consent).where(Consent.case_id == case.id).order_by(Consent.id))
         ],
+        "news": news_of(case),
         "permissions": [
             {
                 "organization": one.body.name(case.language),

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import date
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
@@ -21,10 +21,10 @@ from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
 from crm.outbox.services import programme_values, queue, settings, written
 from crm.partners.models import Body
-from crm.permissions import services as permissions
 from crm.permissions.models import Permission
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
+from crm.referrals.services import LINK_DAYS
 from crm.reminders.services import plan_by_rule
 from crm.texts import fill, pair
 from crm.timeline.services import SYSTEM, record
@@ -82,19 +82,21 @@ def _one(body_id: int, day: date) -> int:
     body = db.session.get_one(Body, body_id, with_for_update=True)
     if body.chased_on is not None and silent_for(body.chased_on, day) < body.chase_days:
         return 0  # another worker was quicker
-    waiting = _waiting(body)
-    late = [one for one in waiting if silent_for(_sent_on(one), day) >= body.chase_days and one.chases <= MOST]
+    waiting = _waiting(body, Referral.chases <= MOST)
+    late = [one for one in waiting if silent_for(_sent_on(one), day) >= body.chase_days]
     if not late:
         return 0
     body.chased_on = day
-    asked = [one for one in waiting if one.chases < MOST] if body.contact_email else []
+    # A file that only some may see is not spoken of in a mail that the whole team reads: somebody calls about it.
+    told = [one for one in waiting if one.chases < MOST and not one.case.restricted and body.contact_email]
     for one in late:
-        if one.chases < MOST and asked:
+        if one in told:
             one.chases += 1
         else:
             one.chases = MOST + 1
             _becomes_a_task(one, body, day)
-    if any(one.chases <= MOST for one in late):
+    asked = [one for one in told if silent_for(_sent_on(one), day) >= (body.chase_days + 1) // 2]
+    if asked:
         _write(body, asked, day)
     return 1
 
@@ -103,22 +105,26 @@ def _sent_on(referral: Referral) -> date:
     return clock.local_date(referral.sent_at or referral.created_at)
 
 
-def _waiting(body: Body) -> list[Referral]:
+def _waiting(body: Body, *which: ColumnElement[bool]) -> list[Referral]:
     """What the body has not answered and may still read, the longest silent first."""
     found = db.session.scalars(
         select(Referral)
         .join(Permission, Permission.id == Referral.permission_id)
         .join(Case, Case.id == Referral.case_id)
-        .where(Referral.body_id == body.id, Referral.status == Status.SENT, Case.stage != Stage.CLOSED)
+        .where(Referral.body_id == body.id, Referral.status == Status.SENT, Case.stage != Stage.CLOSED, *which)
+        .where(Permission.withdrawn_at.is_(None), Permission.expires_on >= clock.today())
         .options(joinedload(Referral.permission), joinedload(Referral.case))
         .order_by(Referral.sent_at, Referral.id)
         .limit(LISTED)
     )
-    return [one for one in found if one.permission is not None and permissions.live(one.permission)]
+    return list(found)
 
 
 def _becomes_a_task(referral: Referral, body: Body, day: date) -> None:
     case = db.session.get_one(Case, referral.case_id, with_for_update={"key_share": True})
+    db.session.refresh(referral, ["status"])
+    if referral.status is not Status.SENT or case.stage is Stage.CLOSED:
+        return  # answered since it was read
     lang = case.owner.language if case.owner else "fr"
     plan_by_rule(case, "call_body", add_business_days(day, 1), about=body.short(lang))
 
@@ -128,7 +134,7 @@ def _write(body: Body, asked: Sequence[Referral], day: date) -> None:
     for one in asked:
         assert one.permission is not None  # noqa: S101 - `_waiting` looked
         left = max((one.permission.expires_on - day).days, 1)
-        links[one.id] = standing(Purpose.REFERRAL, one.id, days=left).id
+        links[one.id] = standing(Purpose.REFERRAL, one.id, days=min(LINK_DAYS, left), at_least=min(14, left - 1)).id
     queue(
         "referrals.chase",
         dedupe_key=f"chase:{body.id}:{day}",
@@ -154,11 +160,14 @@ def _values(body: Body, files: Sequence[tuple[Referral, int]], day: date) -> dic
             {
                 "reference": one.case.reference,
                 "sent_on": format_date(_sent_on(one), lang),
-                "days": format_number(silent_for(_sent_on(one), day)),
+                "days": fill(
+                    pair(f"referrals.chase.{'day' if days == 1 else 'days'}")[lang], {"count": format_number(days)}
+                ),
                 "address": f"{settings().base_url}/{lang}/{slug}/{place_of(link)}",
             },
         )
         for one, link in files
+        for days in (silent_for(_sent_on(one), day),)
     ]
     return {
         "name": body.contact_name,
@@ -176,7 +185,7 @@ def _still(message: Message) -> list[tuple[Referral, int]]:
         return []
     links = dict(zip(message.subject_ids["referrals"], message.subject_ids["links"], strict=True))
     found = []
-    for one in _waiting(body):
+    for one in _waiting(body, Referral.id.in_(links)):
         link = db.session.get(Link, links[one.id]) if one.id in links else None
         if link is not None and is_live(link):
             found.append((one, link.id))
@@ -197,9 +206,11 @@ def note_final(message: Message) -> None:
     """The history of each file that the mail names says that the body was asked again, or could not be."""
     if message.status not in {MailStatus.SENT, MailStatus.FAILED}:
         return
-    rows = db.session.execute(
-        select(Referral.id, Referral.case_id).where(Referral.id.in_(message.subject_ids["referrals"]))
-    )
+    links = zip(message.subject_ids["referrals"], message.subject_ids["links"], strict=True)
+    told = [
+        number for number, link in links if place_of(link) in message.body
+    ]  # the others were answered before it left
+    rows = db.session.execute(select(Referral.id, Referral.case_id).where(Referral.id.in_(told)))
     for referral_id, case_id in rows:
         record(
             "referral.chased" if message.status is MailStatus.SENT else "referral.chase_failed",

@@ -47,7 +47,7 @@ from crm.referrals.outcomes import (
     may_become,
 )
 from crm.reminders.plans import in_force
-from crm.reminders.services import plan_by_rule, set_rule_date, settle
+from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, set_rule_date, settle
 from crm.texts import fill, label, pair, text, told
 from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM, record
@@ -382,6 +382,9 @@ def withdraw(referral: Referral, case: Case, actor: Staff | None) -> None:
     _set_status(referral, Status.WITHDRAWN)
     links.revoke(Purpose.REFERRAL, referral.id)
     _tell("withdrawn", case, referral, referral.body, by(actor))
+    if was_sent and case.stage is not Stage.CLOSED:
+        _no_longer_awaited(referral, case)
+        keep_from_being_forgotten(case)
     body = referral.body
     if was_sent and body.contact_email:
         lang = body.contact_language
@@ -479,9 +482,9 @@ def moved(case: Case, move: Move, actor: Staff | None) -> None:
             select(Referral)
             .where(Referral.case_id == case.id, Referral.status == Status.SENT)
             .options(joinedload(Referral.body))
-        )
-        days = [day for one in sent if one.body.answer_days is not None and (day := _check_by(one, case)) is not None]
-        if days:
+        ).all()
+        days = [day for one in sent if (day := _check_by(one, case)) is not None]
+        if days and any(one.body.answer_days is not None for one in sent):
             set_rule_date(case, "check_answer", min(days))
     if move.to is not Stage.CLOSED:
         return

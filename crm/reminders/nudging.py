@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from crm import clock
 from crm.accounts.queries import duty_person
-from crm.business_days import add_business_days, is_business_day
+from crm.business_days import add_business_days, is_business_day, next_business_day
 from crm.cases.addresses import address_of_page, link_of
 from crm.cases.models import Case, Contact
 from crm.cases.vocabulary import ContactMode, Turn
@@ -22,10 +22,14 @@ from crm.reminders.models import WAITS_ON_PERSON, FollowUp, State
 from crm.reminders.plans import in_force
 from crm.reminders.rules import NUDGE, nudged_for
 from crm.reminders.services import refresh
+from crm.texts.facts import programme
 from crm.timeline.services import SYSTEM, record
 
 log = logging.getLogger(__name__)
-AT_HOUR = 8  # local time on business days, as reminders and digests: what waits longer is not announced as due
+AT_HOUR, LEAVES_AT = (
+    7,
+    8,
+)  # local time on business days. Before reminders and digests, which would announce as due what waits longer
 AT_ONCE = 200
 LATE = timedelta(days=14)  # what came due longer ago is a task already, and the message would surprise
 
@@ -65,28 +69,35 @@ def _waiting(day: date) -> Sequence[int]:
 
 def _one(number: int, day: date) -> int:
     case_id = db.session.scalar(select(FollowUp.case_id).where(FollowUp.id == number))
-    case = db.session.get_one(Case, case_id, with_for_update=True)
-    follow_up = db.session.get_one(FollowUp, number, with_for_update=True)
+    case = db.session.get_one(Case, case_id, with_for_update={"key_share": True})
+    follow_up = db.session.get_one(FollowUp, number, with_for_update=True, populate_existing=True)
     days = nudged_for(case.stage, in_force())
     if follow_up.state is not State.TODO or follow_up.waiting_on is not Turn.PERSON or follow_up.nudged_on or not days:
         return 0  # they answered, or another worker was quicker
-    follow_up.nudged_on, follow_up.reminded_on = day, None
+    lately = select(FollowUp.id).where(
+        FollowUp.case_id == case.id, FollowUp.id != number, FollowUp.nudged_on > day - LATE
+    )
+    follow_up.nudged_on = day
+    if db.session.scalar(lately.limit(1)) is not None:
+        return 0  # they were written to about something else: this is a task at once
+    follow_up.reminded_on = None
     follow_up.due_on = follow_up.first_due_on = add_business_days(day, days)
     who = case.owner or duty_person()
     queue(
         "reminders.nudge",
-        dedupe_key=f"nudge:{follow_up.id}",
+        dedupe_key=f"nudge:{case.id}:{day}",
         to=(case.contact.email, case.contact.name),
         language=case.language,
         values={
             "name": case.contact.name,
             "reference": case.reference,
-            "adviser": who.name if who else "",
+            "adviser": who.name if who else programme().name[case.language],
             "address_of_page": address_of_page(case.language),
         },
         case_id=case.id,
         link=link_of(case),
         subject_ids={"follow_up": follow_up.id},
+        due_at=max(clock.now(), clock.at_local(day, LEAVES_AT)),
     )
     refresh(case)
     return 1
@@ -99,7 +110,12 @@ def still_silent(message: Message) -> bool:
 
 
 def note_final(message: Message) -> None:
-    """The file's history says that the person was written to."""
+    """The file's history says that the person was written to. Where the mail could not leave, what waited on them is due at once."""
+    if message.status is Status.FAILED:
+        follow_up = db.session.get_one(FollowUp, message.subject_ids["follow_up"])
+        if still_silent(message):
+            follow_up.due_on = follow_up.first_due_on = next_business_day(clock.today())
+            refresh(db.session.get_one(Case, follow_up.case_id))
     if message.status is Status.SENT:
         record(
             "follow_up.nudged",

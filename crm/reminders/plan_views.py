@@ -12,7 +12,7 @@ from crm import forms
 from crm.access import coordinators
 from crm.accounts.feature import me
 from crm.cases.vocabulary import Stage
-from crm.db import db
+from crm.db import db, writing
 from crm.forms import AtMost
 from crm.i18n import gettext, lazy
 from crm.reminders import plans, replanning
@@ -103,7 +103,8 @@ class Typed:
         new = self.new
         if not (new.stage.data or new.fr.data or new.en.data or new.after.data):
             return
-        if not new.stage.data:
+        new.validate()
+        if new.stage.data not in STAGES:
             new.stage.errors = [gettext("Choose a stage")]
         if not new.fr.data:
             new.fr.errors = [gettext("Write the French")]
@@ -187,7 +188,10 @@ def change() -> BaseResponse | tuple[str, int]:
         flash(gettext("Nothing had changed."))
         return redirect(url_for("plan.table"), 303)
     if request.form.get("do") != "save" or request.form.get("shown") != write_steps(steps):
-        return _page(typed, seen, effects=replanning.effects(steps), shown=write_steps(steps)), 200
+        db.session.rollback()
+        with writing(allowed=False):  # a stage may hold many files: nobody waits for the counting to write
+            effects = replanning.effects(steps)
+        return _page(typed, seen, effects=effects, shown=write_steps(steps)), 200
     apply = request.form.get("apply") == "open"
     try:
         replanning.save(steps, typed.names, me(), apply=apply)

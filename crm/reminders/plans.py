@@ -81,9 +81,11 @@ def changes(
         if key is None or one.due_on != one.first_due_on:
             continue
         taken.add(key)
+        if one.due_on < today:
+            continue
         if key not in will:
             found.cancelled.append(one.number)
-        elif one.due_on >= today and (due_on := max(today, will[key].due(entered_on, **asked))) != one.due_on:  # type: ignore[arg-type]
+        elif (due_on := max(today, will[key].due(entered_on, **asked))) != one.due_on:  # type: ignore[arg-type]
             found.moved[one.number] = due_on
     for key, step in will.items():
         if key not in was and (due_on := step.due(entered_on, **asked)) >= today:  # type: ignore[arg-type]

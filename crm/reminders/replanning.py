@@ -1,10 +1,11 @@
 """Changing the plan: what a change would do to the files that are open, saving it, and doing it, file by file."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from crm import clock
 from crm.accounts.models import Staff
@@ -21,6 +22,7 @@ from crm.texts.published import publish
 from crm.timeline.services import record
 
 AT_ONCE = 200  # files looked at in one transaction
+AT_WORK = 5.0  # seconds of one round
 
 
 @dataclass
@@ -117,14 +119,9 @@ def save(after: Sequence[Step], names: dict[str, tuple[str, str]], actor: Staff,
 
 
 def waiting() -> PlanChange | None:
-    """The change being applied, the oldest first."""
-    return db.session.scalar(
-        select(PlanChange)
-        .where(PlanChange.done_at.is_(None))
-        .order_by(PlanChange.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    """The change being applied, which is the oldest: while another worker has it, nothing, for the next one follows from it."""
+    oldest = select(func.min(PlanChange.id)).where(PlanChange.done_at.is_(None)).scalar_subquery()
+    return db.session.scalar(select(PlanChange).where(PlanChange.id == oldest).with_for_update(skip_locked=True))
 
 
 def last() -> PlanChange | None:
@@ -133,7 +130,15 @@ def last() -> PlanChange | None:
 
 
 def apply_waiting() -> int:
-    """Job: apply a saved plan to some more of the files that are open. Returns how many were looked at."""
+    """Job: apply a saved plan to the files that are open, for some seconds, in parts that each are a transaction. Returns how many were looked at."""
+    looked, until = 0, time.monotonic() + AT_WORK
+    while (part := _apply_part()) and time.monotonic() < until:
+        looked += part
+        db.session.commit()
+    return looked + part
+
+
+def _apply_part() -> int:
     change = waiting()
     if change is None:
         return 0
@@ -150,7 +155,7 @@ def apply_waiting() -> int:
     for case_id, found in of_files:
         looked, change.reached = looked + 1, case_id
         if found:
-            _apply(case_id, found)
+            _apply(case_id, found, entered_by=change.made_at)
             change.moved += len(found.moved)
             change.cancelled += len(found.cancelled)
             change.created += len(found.created)
@@ -159,8 +164,10 @@ def apply_waiting() -> int:
     return looked
 
 
-def _apply(case_id: int, found: Changes) -> None:
-    case = db.session.get_one(Case, case_id, with_for_update=True)
+def _apply(case_id: int, found: Changes, *, entered_by: datetime) -> None:
+    case = db.session.get_one(Case, case_id, with_for_update={"key_share": True}, populate_existing=True)
+    if case.stage is Stage.CLOSED or case.stage_since > entered_by:
+        return  # it moved since it was read: the new plan planned it
     todo = (FollowUp.case_id == case_id, FollowUp.state == State.TODO)  # somebody may have acted since it was read
     for number, due_on in found.moved.items():
         db.session.execute(

@@ -325,7 +325,7 @@ def _comes_back(follow_up: FollowUp, case: Case) -> FollowUp:
         owner=follow_up.owner or case.owner or duty_person(),
         title=follow_up.title,
         reason=follow_up.reason,
-        waiting_on=None,
+        waiting_on=follow_up.waiting_on,
         due_minute=follow_up.due_minute,
         repeat=repeat,
         series_on=begun_on,
@@ -352,7 +352,8 @@ def snooze(
     """
     check_open(follow_up)
     follow_up.due_on, follow_up.reminded_on, follow_up.wakes_on = next_business_day(until), None, wakes_on
-    follow_up.waiting_on = Turn.PERSON if wakes_on is Turn.PERSON else None
+    if wakes_on is Turn.PERSON:
+        follow_up.waiting_on = Turn.PERSON
     codes, detail = _told(follow_up)
     codes["due_on"] = follow_up.due_on.isoformat()
     record("follow_up.snoozed", case_id=case.id, actor=by(actor), codes=codes, detail=detail)

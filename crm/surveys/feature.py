@@ -20,7 +20,7 @@ feature = Feature(
             "survey.answered",
             "surveys.event.answered",
             "incoming",
-            frozenset({"months", "going"}),
+            frozenset({"months", "going", "people"}),
             frozenset({"note"}),
             labels={"going": "surveys.going"},
             body="note",

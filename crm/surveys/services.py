@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from functools import partial
+from zlib import crc32
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
@@ -19,11 +20,12 @@ from crm.i18n import format_date
 from crm.links.models import Link
 from crm.links.models import Purpose as LinkPurpose
 from crm.links.services import PLACE, standing
-from crm.outbox.models import Message
+from crm.outbox.models import Message, Status
 from crm.outbox.services import queue, settings
 from crm.permissions.models import Consent, Purpose
 from crm.permissions.services import withdraw_consent
-from crm.portal.services import new_form_key, write
+from crm.portal.models import PersonMessage
+from crm.portal.services import write
 from crm.reminders.rules import months_after
 from crm.surveys.models import Going, Survey
 from crm.texts import text
@@ -34,7 +36,7 @@ MONTHS = (6, 12)
 AT_HOUR = 9  # local time on business days
 MISSED = timedelta(days=30)  # a worker that slept asks until then, and not later: the question would surprise
 REMIND_AFTER = 10  # business days
-LINK_DAYS = 60
+LINK_DAYS, LINK_LEFT = 90, 60  # the way out of a message works for sixty days after it (CASL, s. 11)
 AT_ONCE = 100  # files of one round
 NOT_ASKED = frozenset(
     {ClosingReason.SPAM, ClosingReason.ERROR, ClosingReason.DUPLICATE, ClosingReason.CONSENT, ClosingReason.WITHDRAWN}
@@ -134,12 +136,13 @@ def _remind(survey_id: int, day: date) -> None:
     if survey.reminded_on is not None:
         return
     survey.reminded_on = day
-    if asks_still(survey):
+    first = select(Message.status).where(Message.dedupe_key == f"surveys.asked:{survey.id}")
+    if asks_still(survey) and survey.case.contact.email and db.session.scalar(first) is Status.SENT:
         _queue("surveys.reminder", survey, survey.case)
 
 
 def _queue(kind: str, survey: Survey, case: Case) -> None:
-    link = standing(LinkPurpose.SURVEY, survey.id, days=LINK_DAYS)
+    link = standing(LinkPurpose.SURVEY, survey.id, days=LINK_DAYS, at_least=LINK_LEFT)
     queue(
         kind,
         dedupe_key=f"{kind}:{survey.id}",
@@ -184,13 +187,13 @@ def agreement(case: Case) -> Consent | None:
     )
 
 
-def of_link(link: Link | None, *, lock: bool = False) -> Survey | None:
-    """The survey that a live link opens. Of a file that was opened again or merged, none: the team speaks with the person."""
+def of_link(link: Link | None, *, lock: bool = False, any_stage: bool = False) -> Survey | None:
+    """The survey that a live link opens. Of a file that was opened again, none, unless for `any_stage`: the team speaks with the person."""
     if link is None:
         return None
     read = select(Survey).where(Survey.id == link.object_id).options(joinedload(Survey.case))
     found = db.session.scalar(read.with_for_update(of=Survey) if lock else read)
-    return found if found is not None and found.case.stage is Stage.CLOSED else None
+    return found if found is not None and (any_stage or found.case.stage is Stage.CLOSED) else None
 
 
 def answer(survey: Survey, *, going: Going, people: int | None, note: str, call: bool) -> None:
@@ -203,17 +206,20 @@ def answer(survey: Survey, *, going: Going, people: int | None, note: str, call:
     survey.going, survey.people, survey.note = going, people, note
     first, survey.answered_at = survey.answered_at is None, clock.now()
     if first or said_before != (going, people, note):
-        codes: dict[str, object] = {"months": survey.months, "going": going}
+        codes: dict[str, object] = {"months": survey.months, "going": going, "people": people}
         record("survey.answered", case_id=case.id, actor=by(None), codes=codes, detail={"note": note} if note else None)
         today, launched_on = clock.today(), case.project.launched_on
         if going in FOUND and launched_on is not None and today >= months_after(launched_on, CHECK_FROM):
             note_check(case, today, FOUND[going])
     if call:
-        write(case, note or text("surveys.call_me"), new_form_key())
+        body = "\n\n".join(part for part in (text("surveys.call_me"), note) if part)
+        key = f"survey-{survey.id}-{crc32(body.encode())}"  # pressed again, it is the same message
+        if db.session.scalar(select(PersonMessage.id).where(PersonMessage.form_key == key)) is None:
+            write(case, body, key)
 
 
 def stop(survey: Survey) -> None:
     """The person is asked no more, as of this transaction; pressing again changes nothing."""
-    given = agreement(survey.case)
-    if given is not None:
+    while (given := agreement(survey.case)) is not None:  # of a file that another was merged into, each of them
         withdraw_consent(given, survey.case)
+        db.session.flush()

@@ -69,13 +69,13 @@ def ask(lang: str, token: str) -> str | Response:
     return _page(survey, token, AnswerForm(data=said))
 
 
-def _page(survey: Survey, token: str, form: AnswerForm, *, stopped: bool = False) -> str:
+def _page(survey: Survey, token: str, form: AnswerForm) -> str:
     return render_template(
         "surveys/page.html",
         survey=survey,
         token=token,
         form=form,
-        stopped=stopped or services.agreement(survey.case) is None,
+        stopped=services.agreement(survey.case) is None,
     )
 
 
@@ -118,17 +118,33 @@ def thanks(lang: str, token: str) -> str | Response:
     return render_template("surveys/thanks.html", survey=survey, token=token)
 
 
+@in_both_languages(bp, *STOP)
+@by_link
+def ask_to_stop(lang: str, token: str) -> str | Response:
+    """Asks for one press; mail scanners that follow links take nobody off."""
+    del lang
+    survey = services.of_link(opened(token, Purpose.SURVEY), any_stage=True)
+    if survey is None:
+        return _dead()
+    return _stop_page(survey, token)
+
+
+def _stop_page(survey: Survey, token: str) -> str:
+    stopped = services.agreement(survey.case) is None
+    return render_template("surveys/stop.html", token=token, stopped=stopped)
+
+
 @in_both_languages(bp, *STOP, ("POST",))
 @by_link
 def stop(lang: str, token: str) -> Response:
     """Asked no more, now. A mail program's press carries no token of ours."""
     del lang
-    survey = services.of_link(_pressed(token), lock=True)
+    survey = services.of_link(_pressed(token), lock=True, any_stage=True)
     if survey is None:
         return _dead()
     services.stop(survey)
     db.session.commit()
-    return make_response(_page(survey, token, AnswerForm(), stopped=True))
+    return make_response(_stop_page(survey, token))
 
 
 csrf.exempt(stop)

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from crm.cases import services as cases
 from crm.cases.models import Case
+from crm.cases.queries import forgotten
 from crm.cases.vocabulary import Stage
 from crm.jobs import Job, run_job
 from crm.outbox.deliver import send_due
@@ -81,12 +82,12 @@ def test_two_mails_ten_business_days_apart_then_a_task(make, session, on, people
 
 def test_one_mail_for_all_its_files_each_with_its_own_link(app, make, session, on, tmp_path):
     older = make.referral()
-    with time_machine.travel("2026-11-12 15:00Z", tick=False):
+    with time_machine.travel("2026-11-06 15:00Z", tick=False):
         newer = make.referral(make.case_at(Stage.PLANNING), older.body)
     (mail,) = on("2026-11-16")
     references = [file_of(session, one).reference for one in (older, newer)]
     assert [reference in mail.body for reference in references] == [True, True]
-    assert [one.chases for one in (older, newer)] == [1, 0], "the second was sent four days ago"
+    assert [one.chases for one in (older, newer)] == [1, 0], "the second was sent six business days ago"
     assert "Nadia" not in mail.body
     left = max((tmp_path / "mail").glob("*.eml"), key=lambda file: int(file.name.partition(".")[0]))
     sent = email.message_from_bytes(left.read_bytes(), policy=email.policy.default).get_body(("plain",)).get_content()
@@ -149,6 +150,57 @@ def test_a_body_without_contact_is_a_task_at_once(make, session, on):
     referral.body.contact_email = ""
     assert on("2026-11-16") == []
     assert tasks(session, file_of(session, referral)) == [("CDRQ", "2026-11-17")]
+
+
+def test_a_file_that_only_some_may_see_is_a_task_and_not_in_the_mail(make, session, on, people):
+    open_one = make.referral()
+    hidden = make.referral(make.case_at(Stage.PLANNING), open_one.body)
+    cases.restrict(file_of(session, hidden), restricted=True, readers=[], actor=people.adviser)
+    (mail,) = on("2026-11-16")
+    assert file_of(session, hidden).reference not in mail.body
+    assert tasks(session, file_of(session, hidden)) == [("CDRQ", "2026-11-17")]
+    assert tasks(session, file_of(session, open_one)) == []
+
+
+def test_a_referral_that_is_withdrawn_leaves_nobody_to_call_and_no_file_forgotten(make, session, on, people):
+    referral = make.referral()
+    case = file_of(session, referral)
+    for day in ("2026-11-16", "2026-11-30", "2026-12-14"):
+        on(day)
+    assert tasks(session, case)
+    for one in reminders.open_ones(case):
+        if one.rule != "call_body":
+            reminders.cancel(one, case, people.adviser)
+    referrals.withdraw(referral, case, people.adviser)
+    session.commit()
+    assert tasks(session, case) == []
+    assert forgotten() == []
+    assert [one.rule for one in reminders.open_ones(case)] == ["decide"]
+
+
+def test_two_hundred_files_that_became_tasks_do_not_hold_the_next(make, session, on, monkeypatch):
+    monkeypatch.setattr(chasing, "LISTED", 1)
+    older = make.referral()
+    for day in ("2026-11-16", "2026-11-30", "2026-12-14"):
+        on(day)
+    newer = make.referral(make.case_at(Stage.PLANNING), older.body)
+    assert [file_of(session, newer).reference in mail.body for mail in on("2027-01-12")] == [True]
+
+
+def test_the_history_names_only_the_files_that_the_mail_named(make, session, on, app, moment, people, signed_in):
+    first = make.referral()
+    second = make.referral(make.case_at(Stage.PLANNING), first.body)
+    session.commit()
+    moment.move_to("2026-11-16 15:00Z")
+    run_job(app, Job("chase_bodies", chasing.chase_bodies), strict=True)
+    session.expire_all()
+    referrals.accept(first, "")
+    on("2026-11-16")
+    told = [
+        "a été relancé" in words(signed_in(people.adviser).get(f"/staff/cases/{file_of(session, one).reference}").text)
+        for one in (first, second)
+    ]
+    assert told == [False, True]
 
 
 def test_a_permission_taken_back_is_not_spoken_of(make, session, on, people):

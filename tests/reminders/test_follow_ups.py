@@ -153,6 +153,15 @@ def test_a_day_that_has_come_is_not_moved_by_an_answer(file, session, people, mo
     assert (follow_up.due_on, follow_up.wakes_on) == (date(2026, 11, 25), None)
 
 
+def test_moving_what_waits_on_the_person_leaves_it_their_turn(make, people, session, signed_in):
+    case = make.case_at(Stage.PLANNING)
+    waits = reminders.chase(case, date(2026, 11, 27))
+    session.commit()
+    acts(signed_in, people, case, waits)("snooze", {"until": "2026-12-04"})
+    session.expire_all()
+    assert (waits.due_on, waits.waiting_on) == (date(2026, 12, 4), Turn.PERSON)
+
+
 def test_a_follow_up_is_handed_to_a_colleague(file, people, session, signed_in):
     case, follow_up = file
     acts(signed_in, people, case, follow_up)("snooze", {"until": "2026-11-26", "owner": str(people.other_adviser.id)})

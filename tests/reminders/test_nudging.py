@@ -110,3 +110,26 @@ def test_the_owner_is_not_told_that_it_is_due_while_the_person_has_another_chanc
         if one.subject_ids["follow_up"] == follow_up.id
     ]
     assert [one.status for one in due if one.subject_ids["due_on"] == "2026-11-27"] == [Status.SENT]
+
+
+def test_two_things_that_wait_on_one_person_make_one_mail(asked, on, session):
+    case, first = asked()
+    second = reminders.chase(case, date(2026, 11, 20))
+    third = reminders.chase(case, date(2026, 11, 24))
+    assert len(on("2026-11-20")) == 1
+    assert on("2026-11-24") == []
+    assert sorted(one.due_on.isoformat() for one in (first, second)) == ["2026-11-20", "2026-11-27"]
+    assert third.due_on == date(2026, 11, 24), "a task at once"
+
+
+def test_a_mail_that_cannot_leave_makes_it_due_at_once(asked, on, session, app, monkeypatch):
+    _case, follow_up = asked()
+    session.commit()
+    message = None
+    with time_machine.travel("2026-11-20 15:00Z", tick=False):
+        run_job(app, Job("nudge", nudging.nudge_silent), strict=True)
+        session.expire_all()
+        message = session.scalar(select(Message).where(Message.kind == "reminders.nudge"))
+        message.status = Status.FAILED
+        nudging.note_final(message)
+        assert follow_up.due_on == date(2026, 11, 20)

@@ -65,6 +65,7 @@ def test_what_is_late_stays_late():
         "referred one check_answer 20 business\nreferred two check_in 15 business", AS_PLANNED, today=date(2026, 12, 2)
     )
     assert not found
+    assert not change("referred two check_in 15 business", AS_PLANNED, today=date(2026, 12, 2)), "nor is it taken away"
 
 
 def test_a_shorter_delay_that_is_past_already_comes_due_today():
@@ -193,6 +194,8 @@ def test_taking_away_all_that_a_file_had_leaves_it_a_step(app, make, people, ses
         ({"unit-suggest": "promised"}, "Inscrivez un nombre entier"),
         ({"remove-suggest": "y"}, "Gardez au moins un suivi à l’étape « Orientation »"),
         ({"new_fr": "Appeler"}, "Choisissez une étape"),
+        ({"new_stage": "closed", "new_fr": "A", "new_en": "B", "new_after": "1"}, "Choisissez une étape"),
+        ({"new_stage": "planning", "new_fr": "A" * 121, "new_en": "B", "new_after": "1"}, "Raccourcissez"),
         (
             {"new_stage": "planning", "new_fr": "Appeler", "new_after": "1", "new_unit": "days"},
             "Écrivez le texte anglais",
@@ -233,6 +236,7 @@ def test_advisers_have_no_such_page(people, signed_in):
 def test_a_change_is_applied_in_parts_and_goes_on_where_it_stopped(app, make, people, session, monkeypatch):
     every = [make.case_at(Stage.PLANNING) for _ in range(5)]
     monkeypatch.setattr(replanning, "AT_ONCE", 2)
+    monkeypatch.setattr(replanning, "AT_WORK", 0)
     after = [
         step if step.key != "suggest" else Step("suggest", Stage.PLANNING, "suggest", 8, Unit.BUSINESS)
         for step in DEFAULT

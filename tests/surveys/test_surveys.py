@@ -17,6 +17,7 @@ from crm.outbox.deliver import send_due
 from crm.permissions.models import Consent, Purpose
 from crm.permissions.services import consent, withdraw_consent
 from crm.portal.models import PersonMessage
+from crm.portal.services import copy_of
 from crm.surveys import services as surveys
 from crm.surveys.models import Going, Survey
 from crm.timeline.models import Event
@@ -183,9 +184,12 @@ def test_a_call_that_is_asked_for_reaches_the_team(closed, on, app, session):
     address = link_in(on("2026-07-30")[0])
     pages = Pages(app)
     pages.get(address)
-    pages.post(address, {"going": "stopped", "call": "y"})
+    for _ in range(2):
+        pages.get(address)
+        pages.post(address, {"going": "stopped", "call": "y", "note": "Rappelez-moi le matin"})
     message = session.scalar(select(PersonMessage).where(PersonMessage.case_id == case.id))
-    assert message.body == "J’aimerais qu’on me téléphone au sujet du projet."
+    assert message.body == "J’aimerais qu’on me téléphone au sujet du projet.\n\nRappelez-moi le matin"
+    assert len(session.scalars(select(PersonMessage)).all()) == 1, "pressed twice"
 
 
 @pytest.mark.parametrize(
@@ -277,3 +281,41 @@ def test_asked_no_more_at_one_press_however_often(closed, on, app, session):
     assert on("2026-08-13") == on("2027-02-01") == []
     assert clock.today() == date(2027, 2, 1)
     assert surveys.agreement(case) is None
+
+
+def test_the_way_out_works_while_the_file_is_open_again_and_takes_back_every_agreement(
+    closed, on, app, session, people
+):
+    case = closed()
+    consent(case, Purpose.SURVEY, shown="J’accepte", version="1", language="fr")  # as after a merge
+    way_out = link_in(on("2026-07-30")[0]).replace("nouvelles", "nouvelles/retrait")
+    cases.advance(case, Stage.DISCOVERY, people.adviser, reason="Elle revient")
+    session.commit()
+    pages = Pages(app)
+    assert "Le reste de votre dossier ne change pas" in words(pages.get(way_out).text)
+    assert surveys.agreement(case) is not None, "opening changes nothing"
+    session.commit()
+    assert "Nous ne vous demanderons plus de nouvelles" in words(pages.post(way_out, {}, status=200).text)
+    session.expire_all()
+    assert surveys.agreement(case) is None
+
+
+def test_the_copy_that_a_person_takes_holds_their_news(closed, on, app, session):
+    case = closed()
+    address = link_in(on("2026-07-30")[0])
+    pages = Pages(app)
+    pages.get(address)
+    pages.post(address, {"going": "active", "people": "12", "note": "Tout roule"})
+    session.expire_all()
+    (news,) = copy_of(case)["news"]
+    assert (news["months"], news["going"], news["people"], news["note"]) == (6, "active", 12, "Tout roule")
+
+
+def test_the_reminder_waits_for_a_first_mail_that_left(closed, on, app, session, moment):
+    case = closed()
+    session.commit()
+    moment.move_to("2026-07-30 15:00Z")
+    run_job(app, Job("surveys", surveys.ask_and_remind), strict=True)
+    session.expire_all()
+    case.contact.email = "autre@exemple.ca"  # the first mail, to the former address, is dropped
+    assert on("2026-07-30") == on("2026-08-13") == []
