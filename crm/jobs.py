@@ -9,20 +9,23 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import FrameType
+from typing import TypeVar
 
 from flask import Flask
 from sqlalchemy import String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm import clock
+from crm.business_days import is_business_day
 from crm.db import Base, count_for_the_planner, db, writing
 from crm.feature import plugged
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 LATE_AFTER = timedelta(minutes=3)
 
 
@@ -33,6 +36,26 @@ class Job:
     name: str
     run: Callable[[], int]
     every: int = 30
+
+
+def working_day(hour: int) -> date | None:
+    """Today, when it is a business day and this hour of Montréal has come; otherwise None: there is nothing to do yet."""
+    now = clock.now()
+    day = clock.local_date(now)
+    return day if is_business_day(day) and clock.local(now).hour >= hour else None
+
+
+def one_by_one(things: Iterable[T], do: Callable[[T], int], trouble: str) -> int:
+    """Do each in a transaction of its own, so that one that fails does not hold the others; `trouble` is what the log then says of it. Returns how much was done."""
+    done = 0
+    for thing in things:
+        try:
+            done += do(thing)
+            db.session.commit()
+        except Exception:
+            db.session.rollback()
+            log.exception(trouble, thing)
+    return done
 
 
 class JobFailedError(Exception):

@@ -3,7 +3,6 @@
 What is due is computed from rows. A worker that slept sends the digest of the day on which it wakes, not those of the days before.
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import date
 
@@ -13,16 +12,15 @@ from crm import clock
 from crm.access import CASE_ROLES
 from crm.accounts.choices import chosen, parts
 from crm.accounts.models import Staff
-from crm.business_days import is_business_day
 from crm.db import db
 from crm.desk.models import DigestDay
 from crm.feature import Line, Section
 from crm.i18n import format_date, format_number, speaking
+from crm.jobs import one_by_one, working_day
 from crm.outbox.models import Message
 from crm.outbox.services import queue, settings, written
 from crm.texts import text
 
-log = logging.getLogger(__name__)
 AT_HOUR = 8  # local time on business days
 SECTIONS = (
     "promise_late",
@@ -46,19 +44,10 @@ LIST_OF = {
 
 def queue_digests() -> int:
     """Job: the digests of today that were not made yet. Returns how many mails were queued; each person is a transaction of its own."""
-    now = clock.now()
-    day = clock.local_date(now)
-    if not is_business_day(day) or clock.local(now).hour < AT_HOUR:
+    day = working_day(AT_HOUR)
+    if day is None:
         return 0
-    queued = 0
-    for staff_id in _to_tell(day):
-        try:
-            queued += _one(staff_id, day)
-            db.session.commit()
-        except Exception:
-            db.session.rollback()
-            log.exception("the digest of account %s cannot be made", staff_id)
-    return queued
+    return one_by_one(_to_tell(day), lambda staff_id: _one(staff_id, day), "the digest of account %s cannot be made")
 
 
 def _to_tell(day: date) -> Sequence[int]:

@@ -18,7 +18,7 @@ from crm.accounts.feature import me
 from crm.accounts.models import Staff
 from crm.accounts.queries import duty_person
 from crm.activities import services as activities
-from crm.business_days import business_days_between, is_business_day
+from crm.business_days import business_days_between
 from crm.cases.models import Case, Contact, Project
 from crm.cases.queries import named, visible
 from crm.cases.services import advance, assign
@@ -33,6 +33,7 @@ from crm.i18n import format_date, gettext, lazy, ngettext, speaking
 from crm.intake import drafts, introductions, services
 from crm.intake.forms import PAGES, QuestionPage, read
 from crm.intake.models import Request
+from crm.jobs import working_day
 from crm.outbox.models import Message
 from crm.outbox.services import queue, settings
 from crm.texts import label, text
@@ -264,9 +265,8 @@ def read_pages(answers: dict[str, list[str]]) -> dict[str, QuestionPage]:
 
 def tell_of_quarantine() -> int:
     """Job: on the morning of a business day, tell the duty person how many requests wait in quarantine, in one mail."""
-    now = clock.now()
-    today = clock.local_date(now)
-    if not is_business_day(today) or clock.local(now).hour < TELL_AT_HOUR:
+    today = working_day(TELL_AT_HOUR)
+    if today is None:
         return 0
     start, _ = clock.day_bounds(today, today)
     old = select(func.count(Case.id)).where(

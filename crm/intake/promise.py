@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal_column, select
+from sqlalchemy import ColumnElement, select
 
 from crm.absences.services import Reading, reading
 from crm.access import COORDINATING
 from crm.accounts.models import Staff
 from crm.business_days import add_business_days
+from crm.cases.filters import IS_OWED
 from crm.cases.models import Case, Project
 from crm.cases.vocabulary import Turn
 from crm.db import db
@@ -23,10 +24,6 @@ from crm.texts import text
 
 MAIL = "promise"  # the kind of mail that people of the team choose about
 SHOWN, COUNTED = 20, 100
-# As the index of the few that are owed a reply writes it.
-_OWED: ColumnElement[bool] = Case.first_reply_at.is_(None) & Case.stage.in_(
-    [literal_column("'new'"), literal_column("'contact'")]
-)
 
 
 def sections(staff: Staff, day: date) -> list[Section]:
@@ -55,7 +52,7 @@ def _owed(when: ColumnElement[bool], whose: Reading, own: ColumnElement[bool] | 
     read = select(Case.reference, Case.reply_due_on, Case.owner_id, Project.name.label("project"))
     found = (
         read.join(Project, Project.id == Case.project_id)
-        .where(_OWED, when, Case.turn == Turn.TEAM, Case.quarantined.is_(False), told_of(whose))
+        .where(IS_OWED, when, Case.turn == Turn.TEAM, Case.quarantined.is_(False), told_of(whose))
         .order_by(Case.reply_due_on, Case.id)
         .limit(COUNTED)
     )

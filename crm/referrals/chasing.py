@@ -2,7 +2,6 @@
 each. After the second in vain, it becomes a task for the adviser of each file. Nobody is chased who answered meanwhile.
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import date
 
@@ -10,11 +9,12 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
-from crm.business_days import add_business_days, business_days_between, is_business_day
+from crm.business_days import add_business_days, business_days_between
 from crm.cases.models import Case
 from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.i18n import format_date, format_number
+from crm.jobs import one_by_one, working_day
 from crm.links.models import Link, Purpose
 from crm.links.services import is_live, place_of, standing
 from crm.outbox.models import Message
@@ -29,7 +29,6 @@ from crm.reminders.services import plan_by_rule
 from crm.texts import fill, pair
 from crm.timeline.services import SYSTEM, record
 
-log = logging.getLogger(__name__)
 AT_HOUR = 8  # local time on business days
 MOST = 2  # mails about one file before a person takes over
 LISTED = 200  # files of one mail
@@ -42,19 +41,10 @@ def silent_for(sent_on: date, today: date) -> int:
 
 def chase_bodies() -> int:
     """Job: one mail to each body that is silent beyond its interval. Returns how many bodies were looked after; each is a transaction of its own."""
-    now = clock.now()
-    day = clock.local_date(now)
-    if not is_business_day(day) or clock.local(now).hour < AT_HOUR:
+    day = working_day(AT_HOUR)
+    if day is None:
         return 0
-    done = 0
-    for body_id in _waited_for(day):
-        try:
-            done += _one(body_id, day)
-            db.session.commit()
-        except Exception:
-            db.session.rollback()
-            log.exception("body %s cannot be chased", body_id)
-    return done
+    return one_by_one(_waited_for(day), lambda body_id: _one(body_id, day), "body %s cannot be chased")
 
 
 def _waited_for(day: date) -> Sequence[int]:
@@ -186,7 +176,7 @@ def _still(message: Message) -> list[tuple[Referral, int]]:
     links = dict(zip(message.subject_ids["referrals"], message.subject_ids["links"], strict=True))
     found = []
     for one in _waiting(body, Referral.id.in_(links)):
-        link = db.session.get(Link, links[one.id]) if one.id in links else None
+        link = db.session.get(Link, links[one.id])
         if link is not None and is_live(link):
             found.append((one, link.id))
     return found

@@ -3,7 +3,6 @@
 Who prefers the telephone is not written to: somebody calls them.
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import date, timedelta
 
@@ -11,11 +10,12 @@ from sqlalchemy import select
 
 from crm import clock
 from crm.accounts.queries import duty_person
-from crm.business_days import add_business_days, is_business_day, next_business_day
+from crm.business_days import add_business_days, next_business_day
 from crm.cases.addresses import address_of_page, link_of
 from crm.cases.models import Case, Contact
 from crm.cases.vocabulary import ContactMode, Turn
 from crm.db import db
+from crm.jobs import one_by_one, working_day
 from crm.outbox.models import Message, Status
 from crm.outbox.services import queue
 from crm.reminders.models import WAITS_ON_PERSON, FollowUp, State
@@ -25,30 +25,19 @@ from crm.reminders.services import refresh
 from crm.texts.facts import programme
 from crm.timeline.services import SYSTEM, record
 
-log = logging.getLogger(__name__)
-AT_HOUR, LEAVES_AT = (
-    7,
-    8,
-)  # local time on business days. Before reminders and digests, which would announce as due what waits longer
+# Local time on business days. It is decided before reminders and digests are made, which would announce as due what waits longer.
+AT_HOUR, LEAVES_AT = 7, 8
 AT_ONCE = 200
 LATE = timedelta(days=14)  # what came due longer ago is a task already, and the message would surprise
 
 
 def nudge_silent() -> int:
     """Job: write to the people who stayed silent. Returns how many; each is a transaction of its own."""
-    now = clock.now()
-    day = clock.local_date(now)
-    if not is_business_day(day) or clock.local(now).hour < AT_HOUR:
+    day = working_day(AT_HOUR)
+    if day is None:
         return 0
-    done = 0
-    for number in _waiting(day):
-        try:
-            done += _one(number, day)
-            db.session.commit()
-        except Exception:
-            db.session.rollback()
-            log.exception("follow-up %s: the person cannot be written to", number)
-    return done
+    trouble = "follow-up %s: the person cannot be written to"
+    return one_by_one(_waiting(day), lambda number: _one(number, day), trouble)
 
 
 def _waiting(day: date) -> Sequence[int]:

@@ -1,9 +1,7 @@
 """Asking what became of a project six and twelve months after its file closed, of those who agreed to be asked: one mail, one reminder, no more."""
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from functools import partial
 from zlib import crc32
 
 from sqlalchemy import Select, select
@@ -11,12 +9,13 @@ from sqlalchemy.orm import joinedload
 
 from crm import clock
 from crm.accounts.services import by
-from crm.business_days import business_days_between, is_business_day
+from crm.business_days import business_days_between
 from crm.cases.models import Case, Contact
 from crm.cases.progress import note_check
 from crm.cases.vocabulary import CheckResult, ClosingReason, Stage
 from crm.db import db
 from crm.i18n import format_date
+from crm.jobs import one_by_one, working_day
 from crm.links.models import Link
 from crm.links.models import Purpose as LinkPurpose
 from crm.links.services import PLACE, standing
@@ -31,7 +30,6 @@ from crm.surveys.models import Going, Survey
 from crm.texts import text
 from crm.timeline.services import SYSTEM, record
 
-log = logging.getLogger(__name__)
 MONTHS = (6, 12)
 AT_HOUR = 9  # local time on business days
 MISSED = timedelta(days=30)  # a worker that slept asks until then, and not later: the question would surprise
@@ -55,22 +53,11 @@ def is_time(closed_on: date, months: int, day: date) -> bool:
 
 def ask_and_remind() -> int:
     """Job: the askings that are due, and the reminders. Returns how many mails were queued; each is a transaction of its own."""
-    now = clock.now()
-    day = clock.local_date(now)
-    if not is_business_day(day) or clock.local(now).hour < AT_HOUR:
+    day = working_day(AT_HOUR)
+    if day is None:
         return 0
-    done = 0
-    work: list[Callable[[], None]] = [partial(_ask, case_id, months, day) for case_id, months in _to_ask(day)]
-    work += [partial(_remind, survey_id, day) for survey_id in _to_remind(day)]
-    for one in work:
-        try:
-            one()
-            db.session.commit()
-            done += 1
-        except Exception:
-            db.session.rollback()
-            log.exception("a survey cannot be asked")
-    return done
+    asked = one_by_one(list(_to_ask(day)), lambda one: _ask(*one, day), "survey %s cannot be asked")
+    return asked + one_by_one(_to_remind(day), lambda number: _remind(number, day), "survey %s cannot be reminded of")
 
 
 def _to_ask(day: date) -> Iterator[tuple[int, int]]:
@@ -109,7 +96,7 @@ def occurrence(case_id: int, closed_on: date, months: int) -> str:
     return f"{case_id}:{closed_on}:{months}"
 
 
-def _ask(case_id: int, months: int, day: date) -> None:
+def _ask(case_id: int, months: int, day: date) -> int:
     case = db.session.get_one(Case, case_id)
     closed_on = clock.local_date(case.closed_at) if case.closed_at else day
     survey = Survey(
@@ -119,6 +106,7 @@ def _ask(case_id: int, months: int, day: date) -> None:
     db.session.flush()  # another worker's is refused here
     _queue("surveys.asked", survey, case)
     record("survey.asked", case_id=case_id, actor=SYSTEM, codes={"months": months})
+    return 1
 
 
 def _to_remind(day: date) -> Sequence[int]:
@@ -131,14 +119,16 @@ def _to_remind(day: date) -> Sequence[int]:
     return [row.id for row in rows if business_days_between(row.asked_on, day) >= REMIND_AFTER][:AT_ONCE]
 
 
-def _remind(survey_id: int, day: date) -> None:
+def _remind(survey_id: int, day: date) -> int:
     survey = db.session.get_one(Survey, survey_id, with_for_update=True)
     if survey.reminded_on is not None:
-        return
+        return 0
     survey.reminded_on = day
     first = select(Message.status).where(Message.dedupe_key == f"surveys.asked:{survey.id}")
-    if asks_still(survey) and survey.case.contact.email and db.session.scalar(first) is Status.SENT:
-        _queue("surveys.reminder", survey, survey.case)
+    if not (asks_still(survey) and survey.case.contact.email and db.session.scalar(first) is Status.SENT):
+        return 0
+    _queue("surveys.reminder", survey, survey.case)
+    return 1
 
 
 def _queue(kind: str, survey: Survey, case: Case) -> None:
