@@ -195,6 +195,20 @@ class AtMost:
             )
 
 
+def whole(typed: str) -> int | None:
+    """The number of plain digits; None for anything else, and for one too long to be meant."""
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 19 else None
+
+
+def read_people(typed: str, most: int) -> int | None:
+    """A number of people, however its thousands are parted; None for nothing. Raises StopValidation for what is no number, or too many."""
+    bare = typed.replace("\u00a0", "").replace("\u202f", "").replace(" ", "")
+    number = whole(bare)
+    if bare and (number is None or number > most):
+        raise StopValidation(gettext("Write a number, like %(example)s", example="25"))
+    return number
+
+
 class WholeNumber:
     """A whole number between two; blank is none of its business."""
 
@@ -202,9 +216,8 @@ class WholeNumber:
         self.least, self.most = least, most
 
     def __call__(self, form: wtforms.Form, field: Field) -> None:
-        typed = field.data or ""
-        number = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 7 else -1
-        if typed and not self.least <= number <= self.most:
+        number = whole(field.data or "")
+        if field.data and (number is None or not self.least <= number <= self.most):
             raise StopValidation(gettext("Write a whole number from %(min)s to %(max)s", min=self.least, max=self.most))
 
 

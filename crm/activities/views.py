@@ -18,7 +18,7 @@ from crm.activities.models import Activity, Audience, Kind, Spoken, State
 from crm.activities.services import Asked
 from crm.db import db
 from crm.formats import read_email
-from crm.forms import AtMost, Chosen, DateField, Filled
+from crm.forms import AtMost, Chosen, DateField, Filled, read_people
 from crm.i18n import format_month, gettext, in_both_languages, lazy
 from crm.security import client_network, counted
 from crm.texts import choices, text
@@ -72,17 +72,7 @@ class AskForm(forms.Form):
             raise StopValidation(gettext("Enter a full email address, like name@example.ca"))
 
     def validate_expected(self, field: wtforms.Field) -> None:
-        self.people = read_people(field.data or "")
-
-
-def read_people(typed: str) -> int | None:
-    """A number of people; None for nothing. Raises StopValidation for what is no number."""
-    bare = typed.replace("\u00a0", "").replace("\u202f", "").replace(" ", "")
-    if not bare:
-        return None
-    if not (bare.isascii() and bare.isdigit()) or int(bare) > LARGEST:
-        raise StopValidation(gettext("Write a number, like %(example)s", example="25"))
-    return int(bare)
+        self.people = read_people(field.data or "", LARGEST)
 
 
 def coming_months(today: date) -> list[tuple[str, str]]:
@@ -192,7 +182,7 @@ class SettleForm(forms.Form):
             raise StopValidation(gettext("An activity that was held has a date in the past"))
 
     def validate_participants(self, field: wtforms.Field) -> None:
-        self.people = read_people(field.data or "")
+        self.people = read_people(field.data or "", LARGEST)
         if self.state.data == State.HELD and self.people is None:
             raise StopValidation(gettext("Write how many people took part"))
 

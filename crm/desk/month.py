@@ -23,8 +23,8 @@ from crm.i18n import format_month, format_time, weekdays
 from crm.outbox.queries import mail_trouble
 from crm.paging import write_key
 from crm.reminders.models import FollowUp, State
-from crm.reminders.rules import ANY_TIME, months_after
-from crm.reminders.words import title_of
+from crm.reminders.rules import months_after
+from crm.reminders.words import hour_of, title_of
 from crm.talks.models import Talk, TalkState
 from crm.texts import label
 
@@ -35,21 +35,15 @@ FIRST, LAST = date(2000, 1, 1), date(2199, 12, 1)
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing of a day: when, what, and of which file. `minute` orders them."""
+    """One thing of a day: when, what, and of which file. `minute` orders them; `at` is the hour in words, nothing for any time of the day."""
 
     minute: int
+    at: str
     words: str
     reference: str
     project: str
     late: bool = False
     talk: bool = False
-
-    @property
-    def at(self) -> str:
-        """The hour in the language spoken now; nothing for any time of the day."""
-        return (
-            "" if self.minute == ANY_TIME else format_time(clock.at_local(date(2026, 1, 1), *divmod(self.minute, 60)))
-        )
 
 
 @dataclass
@@ -89,13 +83,13 @@ def filled(reader: Staff, whose: int, month: date) -> list[list[Day]]:
     days = {day: Day(day, day.month == month.month, not is_business_day(day)) for week in weeks for day in week}
     for row in _talks(reader, whose, first, last):
         at = clock.local(row.starts_at)
-        words = label("talks.mode", row.mode)
-        entry = Entry(at.hour * 60 + at.minute, words, row.reference, row.project, talk=True)
+        how, hour = label("talks.mode", row.mode), format_time(row.starts_at)
+        entry = Entry(at.hour * 60 + at.minute, hour, how, row.reference, row.project, talk=True)
         days[at.date()].entries.append(entry)
     for row in _follow_ups(reader, whose, first, last):
         one, day = row.FollowUp, days[row.FollowUp.due_on]
-        day.more = row.of_day - SHOWN if row.of_day > SHOWN else 0
-        day.entries.append(Entry(one.due_minute, title_of(one), row.reference, row.project, late=one.due_on < today))
+        day.more, late = max(row.of_day - SHOWN, 0), one.due_on < today
+        day.entries.append(Entry(one.due_minute, hour_of(one), title_of(one), row.reference, row.project, late=late))
     for day in days.values():
         day.entries.sort(key=lambda entry: (entry.minute, not entry.talk))
     return [[days[day] for day in week] for week in weeks]

@@ -13,7 +13,7 @@ from crm.access import coordinators
 from crm.accounts.feature import me
 from crm.cases.vocabulary import Stage
 from crm.db import db, writing
-from crm.forms import AtMost
+from crm.forms import AtMost, whole
 from crm.i18n import gettext, lazy
 from crm.reminders import plans, replanning
 from crm.reminders.rules import COUNTED, LONGEST, MOST_STEPS, NUDGE, Step, Unit, write_steps
@@ -123,12 +123,11 @@ class Typed:
 
 def _delay(typed: str, unit: str, *, least: int = 1) -> tuple[int, str]:
     """The number of a delay, and what is wrong with it."""
-    longest = LONGEST.get(Unit(unit) if unit in COUNTED else Unit.DAYS, 0)
-    if unit not in COUNTED or not (
-        typed.isascii() and typed.isdigit() and len(typed) < 6 and least <= int(typed) <= longest
-    ):
+    longest = LONGEST[Unit(unit) if unit in COUNTED else Unit.DAYS]
+    number = whole(typed)
+    if unit not in COUNTED or number is None or not least <= number <= longest:
         return 1, gettext("Write a whole number from %(min)s to %(max)s", min=least, max=longest)
-    return int(typed), ""
+    return number, ""
 
 
 def _rows(steps: Sequence[Step]) -> list[Row]:

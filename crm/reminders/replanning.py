@@ -109,10 +109,7 @@ def save(after: Sequence[Step], names: dict[str, tuple[str, str]], actor: Staff,
     publish(KEY, written, written, by_id=actor.id, both_agree=True)
     record("plan.changed", case_id=None, actor=by(actor))
     if apply:
-        change = PlanChange(
-            before=write_steps(before), after=written, made_at=clock.now(), made_by_id=actor.id,
-            reached=0, moved=0, cancelled=0, created=0,
-        )  # fmt: skip
+        change = PlanChange(before=write_steps(before), after=written, made_at=clock.now(), made_by_id=actor.id)
         db.session.add(change)
     db.session.flush()
     return True

@@ -52,6 +52,7 @@ from crm.reminders.plans import in_force
 from crm.reminders.rules import Repeat
 from crm.reminders.words import title_of, when
 from crm.texts import label, text
+from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM, record
 
 REMIND_AT_HOUR = 8  # local time on the due date
@@ -147,25 +148,9 @@ def plan_by_hand(
         repeat=repeat,
         series_on=due_on if repeat else None,
     )
-    _planned(follow_up, case, actor)
-    _decided(case, actor)
-    refresh(case)
+    _tell("planned", follow_up, by(actor), dated=True)
+    settle(case, ("decide",), ("",), actor)  # what comes next was to be decided, and was
     return follow_up
-
-
-def _decided(case: Case, actor: Staff) -> None:
-    """What comes next was to be decided, and was."""
-    db.session.execute(
-        update(FollowUp)
-        .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.rule == "decide")
-        .values(state=State.DONE, ended_at=clock.now(), ended_by_id=actor.id)
-        .execution_options(synchronize_session="fetch")
-    )
-
-
-def _planned(follow_up: FollowUp, case: Case, actor: Staff | None) -> None:
-    codes = {"due_on": follow_up.due_on.isoformat()}
-    record("follow_up.planned", case_id=case.id, actor=by(actor), codes=codes, detail={"title": follow_up.title})
 
 
 def plan_by_rule(case: Case, rule: str, due_on: date, about: str = "") -> FollowUp:
@@ -212,9 +197,7 @@ def _wait_no_longer(case: Case, rule: str) -> None:
         follow_up.wakes_on = None
         if follow_up.due_on > today:
             follow_up.due_on, follow_up.reminded_on, follow_up.due_minute = today, None, rules.ANY_TIME
-            codes, detail = _told(follow_up)
-            codes["due_on"] = today.isoformat()
-            record("follow_up.woken", case_id=case.id, actor=SYSTEM, codes=codes, detail=detail)
+            _tell("woken", follow_up, SYSTEM, dated=True)
     if who is Turn.PERSON:
         db.session.execute(
             update(FollowUp)
@@ -237,16 +220,17 @@ def set_rule_date(case: Case, rule: str, due_on: date) -> None:
     refresh(case)
 
 
-def settle(case: Case, planned: Collection[str], about: Collection[str]) -> None:
-    """What some rules planned about something (a body's name, or nothing) is done by what happened."""
-    db.session.execute(
+def settle(case: Case, planned: Collection[str], about: Collection[str], actor: Staff | None = None) -> bool:
+    """What some rules planned about something (a body's name, or nothing) is done by what happened, or by what somebody did; whether there was any."""
+    settled = db.session.execute(
         update(FollowUp)
         .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO)
         .where(FollowUp.rule.in_(planned), FollowUp.reason.in_(about))
-        .values(state=State.DONE, ended_at=clock.now())
+        .values(state=State.DONE, ended_at=clock.now(), ended_by_id=actor.id if actor else None)
         .execution_options(synchronize_session="fetch")
     )
     refresh(case)
+    return bool(settled.rowcount)  # type: ignore[attr-defined]
 
 
 def _make(
@@ -308,12 +292,9 @@ def _end(follow_up: FollowUp, case: Case, state: State, actor: Staff | None, out
     follow_up.ended_at = clock.now()
     follow_up.ended_by_id = actor.id if actor else None
     follow_up.outcome = outcome
-    codes, detail = _told(follow_up)
-    if outcome:
-        detail["outcome"] = outcome
-    record(f"follow_up.{state}", case_id=case.id, actor=by(actor), codes=codes, detail=detail)
+    _tell(state, follow_up, by(actor), more={"outcome": outcome} if outcome else None)
     if state is State.DONE and follow_up.repeat is not None:
-        _planned(_comes_back(follow_up, case), case, actor)
+        _tell("planned", _comes_back(follow_up, case), by(actor), dated=True)
     return keep_from_being_forgotten(case)
 
 
@@ -339,6 +320,21 @@ def _told(follow_up: FollowUp) -> tuple[dict[str, Any], dict[str, Any]]:
     return ({}, {"title": follow_up.title}) if follow_up.title else ({"rule": follow_up.rule}, {})
 
 
+def _tell(
+    what: str,
+    follow_up: FollowUp,
+    actor: tuple[ActorKind, int | None],
+    *,
+    dated: bool = False,
+    more: dict[str, str] | None = None,
+) -> None:
+    """The file's history says what became of a follow-up and, where it is dated, for which day it is now."""
+    codes, title = _told(follow_up)
+    if dated:
+        codes["due_on"] = follow_up.due_on.isoformat()
+    record(f"follow_up.{what}", case_id=follow_up.case_id, actor=actor, codes=codes, detail=title | (more or {}))
+
+
 def snooze(
     follow_up: FollowUp,
     case: Case,
@@ -356,15 +352,10 @@ def snooze(
     follow_up.due_on, follow_up.reminded_on, follow_up.wakes_on = next_business_day(until), None, wakes_on
     if wakes_on is Turn.PERSON:
         follow_up.waiting_on = Turn.PERSON
-    codes, detail = _told(follow_up)
-    codes["due_on"] = follow_up.due_on.isoformat()
-    record("follow_up.snoozed", case_id=case.id, actor=by(actor), codes=codes, detail=detail)
+    _tell("snoozed", follow_up, by(actor), dated=True)
     if owner is not None and owner.id != follow_up.owner_id:
         follow_up.owner_id = owner.id
-        codes, detail = _told(follow_up)
-        record(
-            "follow_up.handed", case_id=case.id, actor=by(actor), codes=codes, detail=detail | {"to_name": owner.name}
-        )
+        _tell("handed", follow_up, by(actor), more={"to_name": owner.name})
     refresh(case)
 
 
@@ -444,17 +435,11 @@ def hand_over(case: Case, former_id: int | None, to: Staff) -> None:
 
 def _start_reaching(case: Case, owner: Staff) -> None:
     """A new request that found its owner: assigning it is done, reaching the person by the promised date is next."""
-    assigned = db.session.execute(
-        update(FollowUp)
-        .where(FollowUp.case_id == case.id, FollowUp.state == State.TODO, FollowUp.rule == "assign")
-        .values(state=State.DONE, ended_at=clock.now(), ended_by_id=owner.id)
-        .execution_options(synchronize_session="fetch")
-    )
-    if assigned.rowcount:  # type: ignore[attr-defined]
+    if settle(case, ("assign",), ("",), owner):
         planned = rules.plan(Stage.CONTACT, clock.today(), reply_due_on=case.reply_due_on, steps=in_force())
         for first in planned[:1]:
             _make(case, due_on=first.due_on, owner=owner, rule=first.rule)
-    refresh(case)
+        refresh(case)
 
 
 def move_on(gone: Case, kept: Case) -> dict[str, list[int]]:

@@ -1,5 +1,6 @@
 """Follow-ups in words: what is to be done, and when."""
 
+from datetime import datetime
 from typing import Any
 
 from crm import clock
@@ -20,9 +21,18 @@ def title_of(follow_up: FollowUp) -> str:
 def when(follow_up: Any, *, weekday: bool = False) -> str:
     """The day it is due, by its name too if asked, and, where there is one, the hour, in the language spoken now."""
     day = format_weekday_date(follow_up.due_on) if weekday else format_date(follow_up.due_on)
-    return day if follow_up.due_minute == ANY_TIME else f"{day}, {hour_of(follow_up)}"
+    hour = hour_of(follow_up)
+    return f"{day}, {hour}" if hour else day
 
 
 def hour_of(follow_up: Any) -> str:
-    """The hour of one that has one, in the language spoken now."""
-    return format_time(clock.at_local(follow_up.due_on, *divmod(follow_up.due_minute, 60)))
+    """The hour, in the language spoken now; nothing for one that has none."""
+    at = instant_of(follow_up)
+    return format_time(at) if at else ""
+
+
+def instant_of(follow_up: Any) -> datetime | None:
+    """When it is due, where an hour was said."""
+    if follow_up.due_minute == ANY_TIME:
+        return None
+    return clock.at_local(follow_up.due_on, *divmod(follow_up.due_minute, 60))

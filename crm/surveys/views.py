@@ -5,14 +5,13 @@ from typing import Any
 import wtforms
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
-from wtforms.validators import StopValidation
 
 from crm import forms
 from crm.access import by_link
 from crm.db import db
 from crm.errors import page as error_page
-from crm.forms import AtMost, Chosen
-from crm.i18n import gettext, in_both_languages
+from crm.forms import AtMost, Chosen, read_people
+from crm.i18n import in_both_languages
 from crm.links.cookies import pressed
 from crm.links.models import Link, Purpose
 from crm.links.services import opened
@@ -44,10 +43,7 @@ class AnswerForm(forms.Form):
         Chosen(text("surveys.page.choose"))(self, field)
 
     def validate_people(self, field: wtforms.Field) -> None:
-        bare = (field.data or "").replace("\u00a0", "").replace("\u202f", "").replace(" ", "")
-        if bare and not (bare.isascii() and bare.isdigit() and len(bare) < 7 and int(bare) <= LARGEST):
-            raise StopValidation(gettext("Write a number, like %(example)s", example="25"))
-        self.count = int(bare) if bare else None
+        self.count = read_people(field.data or "", LARGEST)
 
 
 def _dead() -> Response:

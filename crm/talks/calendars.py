@@ -11,7 +11,7 @@ from crm.cases.models import Case
 from crm.i18n import speaking
 from crm.outbox.services import settings
 from crm.reminders.models import FollowUp
-from crm.reminders.rules import ANY_TIME
+from crm.reminders.words import instant_of
 from crm.talks.models import Talk, TalkState
 from crm.texts import label, text
 from crm.texts.facts import programme
@@ -82,11 +82,11 @@ def _to_do(follow_up: FollowUp, case: Case) -> "Event":
     event = Event()
     event.add("uid", f"follow-up-{follow_up.id}@{urlsplit(settings().base_url).hostname}")
     event.add("dtstamp", clock.now())
-    if follow_up.due_minute == ANY_TIME:
+    start = instant_of(follow_up)
+    if start is None:
         event.add("dtstart", follow_up.due_on)
         event.add("dtend", follow_up.due_on + timedelta(days=1))
     else:
-        start = clock.at_local(follow_up.due_on, *divmod(follow_up.due_minute, 60))
         event.add("dtstart", start.astimezone(clock.ZONE))
         event.add("dtend", (start + timedelta(minutes=30)).astimezone(clock.ZONE))
     event["transp"] = vText("TRANSPARENT")
