@@ -16,7 +16,7 @@ from crm.db import db, writing
 from crm.forms import AtMost, whole
 from crm.i18n import gettext, lazy
 from crm.reminders import plans, replanning
-from crm.reminders.rules import COUNTED, LONGEST, MOST_STEPS, NUDGE, Step, Unit, write_steps
+from crm.reminders.rules import COUNTED, LONGEST, MOST_STEPS, NUDGE, Step, Unit, mark_of
 from crm.texts import choices
 from crm.texts.published import forget, standing
 from crm.texts.typography import mend
@@ -186,11 +186,11 @@ def change() -> BaseResponse | tuple[str, int]:
     if steps == plans.in_force():
         flash(gettext("Nothing had changed."))
         return redirect(url_for("plan.table"), 303)
-    if request.form.get("do") != "save" or request.form.get("shown") != write_steps(steps):
+    if request.form.get("do") != "save" or request.form.get("shown") != mark_of(steps):
         db.session.rollback()
         with writing(allowed=False):  # a stage may hold many files: nobody waits for the counting to write
             effects = replanning.effects(steps)
-        return _page(typed, seen, effects=effects, shown=write_steps(steps)), 200
+        return _page(typed, seen, effects=effects, shown=mark_of(steps)), 200
     apply = request.form.get("apply") == "open"
     try:
         replanning.save(steps, typed.names, me(), apply=apply)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from hashlib import sha256
 
 from crm.business_days import add_business_days, next_business_day
 from crm.cases.vocabulary import Stage, Turn
@@ -112,6 +113,11 @@ def read_steps(written: str) -> tuple[Step, ...]:
 def write_steps(steps: Iterable[Step]) -> str:
     """A plan as the text in which it is kept, `read_steps` the other way."""
     return "\n".join(f"{step.stage} {step.key} {step.rule} {step.after} {step.unit}" for step in steps)
+
+
+def mark_of(steps: Iterable[Step]) -> str:
+    """Tells one plan from another, on one line: a browser changes the line ends of what a form carries."""
+    return sha256(write_steps(steps).encode()).hexdigest()[:16]
 
 
 DEFAULT = read_steps(SHIPPED)
