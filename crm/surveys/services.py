@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from typing import Any
 from zlib import crc32
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
@@ -73,7 +74,7 @@ def _to_ask(day: date) -> Iterator[tuple[int, int]]:
             .join(Contact, Contact.id == Case.contact_id)
             .where(Case.closed_at >= start, Case.closed_at < end, Case.stage == Stage.CLOSED)
             .where(Case.closing_reason.not_in(NOT_ASKED), Case.merged_into_id.is_(None), Case.quarantined.is_(False))
-            .where(Contact.email != "", Case.id.in_(_agreed()))
+            .where(Contact.email != "", exists().where(*_agreed(Case.id)))
             .order_by(Case.closed_at, Case.id)
         ).all()
         found = {row.id: clock.local_date(row.closed_at) for row in rows if row.closed_at}
@@ -87,8 +88,9 @@ def _to_ask(day: date) -> Iterator[tuple[int, int]]:
         )
 
 
-def _agreed() -> Select[int]:
-    return select(Consent.case_id).where(Consent.purpose == Purpose.SURVEY, Consent.withdrawn_at.is_(None))
+def _agreed(case_id: Any) -> tuple[ColumnElement[bool], ...]:
+    """The live agreements of a file."""
+    return Consent.case_id == case_id, Consent.purpose == Purpose.SURVEY, Consent.withdrawn_at.is_(None)
 
 
 def occurrence(case_id: int, closed_on: date, months: int) -> str:
@@ -170,11 +172,7 @@ def way_out(message: Message) -> str:
 
 def agreement(case: Case) -> Consent | None:
     """The person's live agreement to be asked, if there is one."""
-    return db.session.scalar(
-        select(Consent)
-        .where(Consent.case_id == case.id, Consent.purpose == Purpose.SURVEY, Consent.withdrawn_at.is_(None))
-        .limit(1)
-    )
+    return db.session.scalar(select(Consent).where(*_agreed(case.id)).limit(1))
 
 
 def of_link(link: Link | None, *, lock: bool = False, any_stage: bool = False) -> Survey | None:
