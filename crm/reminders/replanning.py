@@ -151,8 +151,7 @@ def _apply_part() -> int:
     )
     for case_id, found in of_files:
         looked, change.reached = looked + 1, case_id
-        if found:
-            _apply(case_id, found, entered_by=change.made_at)
+        if found and _apply(case_id, found, entered_by=change.made_at):
             change.moved += len(found.moved)
             change.cancelled += len(found.cancelled)
             change.created += len(found.created)
@@ -161,10 +160,10 @@ def _apply_part() -> int:
     return looked
 
 
-def _apply(case_id: int, found: Changes, *, entered_by: datetime) -> None:
+def _apply(case_id: int, found: Changes, *, entered_by: datetime) -> bool:
     case = db.session.get_one(Case, case_id, with_for_update={"key_share": True}, populate_existing=True)
     if case.stage is Stage.CLOSED or case.stage_since > entered_by:
-        return  # it moved since it was read: the new plan planned it
+        return False  # it moved since it was read: the new plan planned it
     todo = (FollowUp.case_id == case_id, FollowUp.state == State.TODO)  # somebody may have acted since it was read
     for number, due_on in found.moved.items():
         db.session.execute(
@@ -178,3 +177,4 @@ def _apply(case_id: int, found: Changes, *, entered_by: datetime) -> None:
     for rule, due_on in found.created:
         plan_by_rule(case, rule, due_on)
     keep_from_being_forgotten(case)
+    return True

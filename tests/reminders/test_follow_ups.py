@@ -219,6 +219,18 @@ def test_left_blank_the_file_is_asked_about_and_planning_anything_settles_it(fil
     assert forgotten() == []
 
 
+def test_planning_by_the_ordinary_form_settles_what_was_to_be_decided(file, people, session, signed_in):
+    case, follow_up = file
+    browser, here = signed_in(people.adviser), f"/staff/cases/{case.reference}/follow-ups"
+    browser.post(f"{here}/{follow_up.id}/done")
+    (decide,) = todo(session, case)
+    asked = {"title": "Relire", "reason": "Reçu", "due_on": "2026-12-01", "owner": str(people.adviser.id)}
+    browser.post(here, asked)
+    assert [one.title for one in todo(session, case)] == ["Relire"]
+    done = session.get_one(FollowUp, decide.id)
+    assert (done.state, done.ended_by_id) == (State.DONE, people.adviser.id)
+
+
 def test_with_something_else_planned_nothing_is_asked(make, people, session, signed_in):
     case = make.case_at(Stage.PLANNING)
     more = reminders.plan_by_hand(

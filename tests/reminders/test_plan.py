@@ -91,6 +91,16 @@ def test_of_three_steps_of_one_rule_each_follows_its_own():
     assert (found.moved, found.cancelled) == ({9: date(2028, 1, 24)}, [8])
 
 
+def test_what_somebody_moved_to_the_day_of_another_step_is_not_taken_for_it():
+    before = [step for step in DEFAULT if step.stage is Stage.LAUNCHED]
+    standing = [
+        made(7, "launch_check", "2027-05-25", "2027-02-23"),  # by hand
+        made(8, "launch_check", "2027-05-25"),
+    ]
+    found = change("launched launch_3 launch_check 3 months", standing, before=before, stage=Stage.LAUNCHED)
+    assert (found.moved, found.cancelled, found.created) == ({}, [8], [])
+
+
 # --- the page --------------------------------------------------------------------------------------------------------
 
 

@@ -319,3 +319,15 @@ def test_the_reminder_waits_for_a_first_mail_that_left(closed, on, app, session,
     session.expire_all()
     case.contact.email = "autre@exemple.ca"  # the first mail, to the former address, is dropped
     assert on("2026-07-30") == on("2026-08-13") == []
+
+
+def test_who_answers_between_the_reminder_and_its_leaving_does_not_get_it(closed, on, app, session, moment):
+    closed()
+    address = link_in(on("2026-07-30")[0])
+    session.commit()
+    moment.move_to("2026-08-13 15:00Z")
+    run_job(app, Job("surveys", surveys.ask_and_remind), strict=True)
+    pages = Pages(app)
+    pages.get(address)
+    pages.post(address, {"going": "active"})
+    assert on("2026-08-13") == []
