@@ -211,6 +211,7 @@ def test_a_permission_taken_back_is_not_spoken_of(make, session, on, people):
 
 def test_a_worker_that_slept_for_a_month_writes_once(make, session, on):
     make.referral()
+    assert on("2026-12-12") == []  # a Saturday
     assert len(on("2026-12-15")) == 1
     assert on("2026-12-16") == []
 

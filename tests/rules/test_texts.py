@@ -482,19 +482,23 @@ def test_every_follow_up_that_a_rule_plans_has_its_words():
 
 
 def recorded() -> list[tuple[str, str]]:
-    """(where, what the kind can be) of every event that the code records."""
+    """(where, what the kind can be) of every event that the code records; a folder's `_tell` puts its word before what it is given."""
     found = []
     for file, tree in modules().items():
-        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        teller = functions.pop("_tell", None)
+        words = [kind for call in calls(teller, "record") for kind in patterns(call.args[0], teller)] if teller else []
+        for function in functions.values():
             found += [
                 (where(file, call), kind)
                 for call in calls(function, "record")
                 for kind in patterns(call.args[0], function)
             ]
             found += [
-                (where(file, call), f"referral.{kind}")
+                (where(file, call), word.replace("*", kind))
                 for call in calls(function, "_tell")
                 for kind in patterns(call.args[0], function)
+                for word in words
             ]
     return found
 

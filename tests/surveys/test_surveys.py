@@ -87,6 +87,7 @@ def test_six_and_twelve_months_after_closing_with_one_reminder_each(closed, on):
     (reminder,) = on("2026-08-13")
     assert reminder["Subject"] == "Des nouvelles de votre projet?"
     assert on("2026-08-31") == on("2026-09-30") == []
+    assert on("2027-01-30") == []
     assert [mail["Subject"] for mail in on("2027-02-01")] == ["Qu’est devenu votre projet?"]  # the 30th is a Saturday
     assert [mail["Subject"] for mail in on("2027-02-15")] == ["Des nouvelles de votre projet?"]
     assert on("2027-07-30") == on("2028-01-31") == []
