@@ -22,6 +22,7 @@ from crm.files.feature import feature as files
 from crm.files.kinds import ACCEPT, LARGEST, NAMES
 from crm.imports.feature import feature as imports
 from crm.intake.feature import feature as intake
+from crm.mailbox.feature import feature as mailbox
 from crm.operations.feature import feature as operations
 from crm.outbox.feature import feature as outbox
 from crm.partners.feature import feature as partners
@@ -59,6 +60,7 @@ FEATURES: tuple[Feature, ...] = (
     summaries,
     portal,
     surveys,
+    mailbox,
     desk,
     operations,
 )

@@ -38,6 +38,21 @@ class Smtp:
 
 
 @dataclass(frozen=True)
+class Mailbox:
+    """Where answers arrive: a folder read by IMAP, in TLS from the first byte (imaps://) or by STARTTLS (imap://). `address` is what people
+    write to; the server must deliver what is written to it with "+" and a word before its "@".
+    """
+
+    host: str
+    port: int
+    username: str
+    password: str
+    folder: str
+    implicit_tls: bool
+    address: str
+
+
+@dataclass(frozen=True)
 class Programme:
     """Facts about the programme that pages and messages print. Pairs are (French, English)."""
 
@@ -70,6 +85,7 @@ class Settings:
     base_url: str
     smtp: Smtp | None
     mail_from: str
+    mailbox: Mailbox | None
     data_dir: Path
     trusted_proxies: int
     languages: tuple[str, ...]
@@ -105,6 +121,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         base_url=base_url,
         smtp=_smtp(env, problems),
         mail_from=_mail_from(env, problems),
+        mailbox=_mailbox(env, problems),
         data_dir=data_dir,
         trusted_proxies=_trusted_proxies(env, problems),
         languages=_languages(env, problems),
@@ -237,9 +254,47 @@ def _smtp(env: Mapping[str, str], problems: list[str]) -> Smtp | None:
 
 def _mail_from(env: Mapping[str, str], problems: list[str]) -> str:
     value = env.get("CRM_MAIL_FROM") or "passerelle@example.com"
-    if value.count("@") != 1 or value[0] == "@" or value[-1] == "@" or any(c in value for c in "\r\n,;<> "):
+    if not _is_address(value):
         problems.append("CRM_MAIL_FROM: one bare address. Example: CRM_MAIL_FROM=programme@example.ca")
     return value
+
+
+def _is_address(value: str) -> bool:
+    return value.count("@") == 1 and value[0] != "@" and value[-1] != "@" and not any(c in value for c in "\r\n,;<> ")
+
+
+def _mailbox(env: Mapping[str, str], problems: list[str]) -> Mailbox | None:
+    value = env.get("CRM_IMAP_URL", "")
+    if not value:
+        return None
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in {"imap", "imaps"} or not parts.hostname or not parts.username or not parts.password:
+        problems.append(
+            "CRM_IMAP_URL: who signs in, where, and the folder if it is not INBOX. "
+            "Example: CRM_IMAP_URL=imaps://user:password@host:993/INBOX"
+        )
+        return None
+    username = unquote(parts.username)
+    address = env.get("CRM_IMAP_ADDRESS") or username
+    if not _is_address(address) or "+" in address:
+        problems.append(
+            "CRM_IMAP_ADDRESS: the bare address of the mailbox that CRM_IMAP_URL reads, without a +. "
+            "Example: CRM_IMAP_ADDRESS=programme@example.ca"
+        )
+    implicit = parts.scheme == "imaps"
+    return Mailbox(
+        host=parts.hostname,
+        port=port or (993 if implicit else 143),
+        username=username,
+        password=unquote(parts.password),
+        folder=unquote(parts.path.strip("/")) or "INBOX",
+        implicit_tls=implicit,
+        address=address,
+    )
 
 
 def _trusted_proxies(env: Mapping[str, str], problems: list[str]) -> int:

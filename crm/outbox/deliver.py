@@ -23,7 +23,7 @@ from crm.links.models import Link
 from crm.links.services import PLACE, is_live, place_of, token
 from crm.outbox import kinds
 from crm.outbox.models import WAITING, MailPause, Message, Status, Why
-from crm.outbox.services import settings
+from crm.outbox.services import settings, tell_owner
 from crm.outbox.transports import (
     LaterError,
     NoAnswerError,
@@ -31,6 +31,7 @@ from crm.outbox.transports import (
     RefusesUsError,
     Transport,
     compose,
+    returns_to,
     transport,
 )
 
@@ -116,11 +117,13 @@ def _tried(message_id: int, out: Transport, lease: timedelta) -> "partial[None]"
     """Hand a message over, unless it is no longer true; gives what is to be written of it."""
     try:
         with writing(allowed=False):  # many senders read together; only their notes wait for each other
-            mail, text, why = _prepared(db.session.get_one(Message, message_id))
+            message = db.session.get_one(Message, message_id)
+            mail, text, why = _prepared(message)
+            returns = returns_to(message, settings()) if mail is not None else None
             db.session.rollback()  # no transaction stays open while the server answers
         if mail is None:
             return partial(_end, status=Status.DROPPED, why=why)
-        return partial(_took, answer=out.send(mail), text=text)
+        return partial(_took, answer=out.send(mail, returns), text=text)
     except RecipientRefusedError as error:
         return partial(_end, status=Status.FAILED, error=str(error))
     except RefusesUsError as error:
@@ -197,18 +200,7 @@ def _end(message: Message, status: Status, error: str = "", *, why: Why | None =
     message.why = why
     if error or status is Status.SENT:  # what was dropped keeps what was said of it before
         message.last_error = error[:300] or None
-    _tell_owner(message)
-
-
-def _tell_owner(message: Message) -> None:
-    """The feature that queued it hears of the end; when it cannot, the message is final all the same."""
-    try:
-        with db.session.begin_nested():
-            kinds.find(message.kind).on_final(message)
-    except OperationalError:
-        raise
-    except Exception:
-        log.exception("message %s: its end could not be recorded on its file", message.id)
+    tell_owner(message)
 
 
 def _later(message: Message, error: str) -> None:

@@ -91,6 +91,8 @@ class Message(Base):
     claimed_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
     final_at: Mapped[datetime | None]
+    returned_at: Mapped[datetime | None]  # when a server said that what another took could not be delivered
+    auto_replied_at: Mapped[datetime | None]  # when the recipient's mail program answered by itself
     answer: Mapped[str | None] = mapped_column(String(300))  # what the server said when it took it
     last_error: Mapped[str | None] = mapped_column(String(300))
     why: Mapped[Why | None] = mapped_column(code(Why))

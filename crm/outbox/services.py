@@ -1,10 +1,12 @@
 """Queueing messages and sending them again."""
 
+import logging
 from datetime import datetime
 from typing import Any
 
 from flask import current_app
 from sqlalchemy import func, or_, select, update
+from sqlalchemy.exc import OperationalError
 
 from crm import clock
 from crm.config import Programme, Settings
@@ -16,6 +18,7 @@ from crm.outbox.models import WAITING, MailPause, Message, Status, Why
 from crm.texts import fill, pair
 from crm.texts.facts import programme
 
+log = logging.getLogger(__name__)
 COPIED = (  # what a further copy has of the message it is one of
     "kind", "case_id", "link_id", "subject_ids", "language", "to_address", "to_name", "subject", "body", "staff_id",
 )  # fmt: skip
@@ -138,7 +141,7 @@ def send_again(message: Message, by_id: int | None = None) -> Message:
         message.status = Status.QUEUED
         message.attempts = message.unknowns = 0
         message.due_at = now
-        message.final_at = message.settled_at = None
+        message.final_at = message.settled_at = message.returned_at = None
         message.again_at, message.again_by_id = now, by_id
         return message
     if message.status is not Status.SENT:
@@ -158,6 +161,26 @@ def send_again(message: Message, by_id: int | None = None) -> Message:
         again_by_id=by_id,
         **{name: getattr(message, name) for name in COPIED},
     )
+
+
+def tell_owner(message: Message) -> None:
+    """The feature that queued a message hears of its end; when it cannot, the message is final all the same."""
+    try:
+        with db.session.begin_nested():
+            find(message.kind).on_final(message)
+    except OperationalError:
+        raise
+    except Exception:
+        log.exception("message %s: its end could not be recorded on its file", message.id)
+
+
+def came_back(message: Message, said: str) -> bool:
+    """A server reports that it could not deliver what another had taken: not sent after all. Whether that is news."""
+    if message.status not in {Status.SENT, Status.UNKNOWN}:
+        return False
+    message.status, message.returned_at, message.last_error = Status.FAILED, clock.now(), said[:300]
+    tell_owner(message)
+    return True
 
 
 def settle(message: Message, by_id: int) -> None:

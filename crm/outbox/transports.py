@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from crm.config import Settings, Smtp
 from crm.i18n import LOCALES
+from crm.outbox import threads
 from crm.outbox.html import as_html
 from crm.outbox.kinds import Attachment
 from crm.outbox.models import Message
@@ -61,11 +62,13 @@ def compose(message: Message, body: str, settings: Settings, attachment: Attachm
     mail["From"] = Address(_bare(facts.name[message.language]), user, domain)
     to_user, _, to_domain = message.to_address.rpartition("@")
     mail["To"] = Address(_bare(message.to_name), to_user, to_domain)
-    if facts.email:
+    if settings.mailbox and message.staff_id is None:
+        mail["Reply-To"] = threads.address(message.id, settings.mailbox.address)
+    elif facts.email:
         mail["Reply-To"] = facts.email
     mail["Subject"] = message.subject.replace("=?", "= ?")
     mail["Date"] = format_datetime(message.created_at)
-    mail["Message-ID"] = f"<{message.id}.{message.kind}@{urlsplit(settings.base_url).hostname}>"
+    mail["Message-ID"] = threads.message_id(message.id, message.kind, urlsplit(settings.base_url).hostname or "")
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(body, cte="quoted-printable")
     mail.add_alternative(as_html(message.subject, body, message.language), subtype="html", cte="quoted-printable")
@@ -81,11 +84,21 @@ def compose(message: Message, body: str, settings: Settings, attachment: Attachm
     return mail
 
 
+def returns_to(message: Message, settings: Settings) -> str | None:
+    """Where a report that a message could not be delivered is sent: the mailbox that is read, where it is of the domain that mail leaves
+    from; another domain would vouch for the message no more (SPF). None is the address that it leaves from.
+    """
+    sender = programme().sender or settings.mail_from
+    if settings.mailbox is None or settings.mailbox.address.rpartition("@")[2] != sender.rpartition("@")[2]:
+        return None
+    return threads.address(message.id, settings.mailbox.address)
+
+
 class Transport:
     """One connection for one round of sending; `close` when done."""
 
-    def send(self, mail: EmailMessage) -> str:
-        """Hand over one message; returns what the server said when it took it.
+    def send(self, mail: EmailMessage, returns: str | None = None) -> str:
+        """Hand over one message; returns what the server said when it took it. `returns` is where reports of non-delivery go.
 
         Raises RecipientRefusedError, LaterError, RefusesUsError or NoAnswerError.
         """
@@ -101,9 +114,9 @@ class FileTransport(Transport):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def send(self, mail: EmailMessage) -> str:
+    def send(self, mail: EmailMessage, returns: str | None = None) -> str:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = str(mail["Message-ID"]).strip("<>").partition("@")[0]
+        name = str(mail["Message-ID"]).strip("<>").partition("@")[0].rpartition(".")[0]
         temporary = self.folder / f".{name}"
         temporary.write_bytes(bytes(mail))
         os.replace(temporary, self.folder / f"{name}.eml")  # noqa: PTH105 - atomic, and says so
@@ -193,14 +206,14 @@ class SmtpTransport(Transport):
             kind = RefusesUsError if _for_good(error.smtp_code) else LaterError
             raise kind(_said(error.smtp_code, error.smtp_error)) from error
 
-    def send(self, mail: EmailMessage) -> str:
+    def send(self, mail: EmailMessage, returns: str | None = None) -> str:
         with self._watched():
-            return self._send(mail)
+            return self._send(mail, returns)
 
-    def _send(self, mail: EmailMessage) -> str:
+    def _send(self, mail: EmailMessage, returns: str | None) -> str:
         try:
             connection = self.connection or self._open()
-            connection.send_message(mail)
+            connection.send_message(mail, from_addr=returns)
             return _said(250, connection.said)
         except smtplib.SMTPNotSupportedError as error:  # an address that this server cannot carry
             raise RecipientRefusedError(str(error)) from error

@@ -40,6 +40,7 @@ feature = Feature(
     bulk=bulk.ACTIONS,
     event_sentences=(
         Sentence("person.message", "portal.event.message", "incoming", detail=_BODY, body="body"),
+        Sentence("person.mailed", "portal.event.mailed", "incoming", detail=_BODY | {"from"}, body="body"),
         Sentence("person.correction", "portal.event.correction", "incoming", detail=_BODY, body="body"),
         Sentence("correction.confirmed", "portal.event.confirmed", "outgoing", codes=_CORRECTION),
         Sentence(

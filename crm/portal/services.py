@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from crm import clock
@@ -113,15 +113,19 @@ def standing_of(case: Case, talks: Sequence[Talk], referrals: Sequence[Referral]
     )
 
 
-def write(case: Case, body: str, form_key: str) -> None:
-    """The person writes to the team: their adviser, or the duty person, has until the next business day to answer.
+def write(case: Case, body: str, form_key: str, *, mailed_from: str = "") -> None:
+    """The person writes to the team, on their page or by mail from an address: their adviser, or the duty person, has until the next business
+    day to answer.
 
     Raises IntegrityError when this very form was received before.
     """
     message = PersonMessage(case_id=case.id, form_key=form_key, about=About.MESSAGE, body=body, sent_at=clock.now())
     db.session.add(message)
     db.session.flush()
-    record("person.message", case_id=case.id, actor=by(None), detail={"body": body})
+    if mailed_from:
+        record("person.mailed", case_id=case.id, actor=by(None), detail={"body": body, "from": mailed_from})
+    else:
+        record("person.message", case_id=case.id, actor=by(None), detail={"body": body})
     goes_on = db.session.get_one(Case, case.merged_into_id) if case.merged_into_id else case
     if goes_on.stage is not Stage.CLOSED:
         plan_once(goes_on, "answer_person", add_business_days(clock.today(), 1))
@@ -366,19 +370,24 @@ def _iso(one: Consent | Permission) -> str | None:
 # --- the link itself -------------------------------------------------------------------------------------------------
 
 
-def send_link_again(email: str) -> None:
-    """Mail the link of each open file of this address, and say nothing of whether there is one.
+def files_of(email: str) -> Select[Case]:
+    """The files of somebody with this address.
 
     It is looked for whatever its capitals, by the key that files are compared under; one that was not compared yet, as typed, in lower
     case, and with the capital that telephones put: indexes serve both.
     """
     compared = select(MatchKey.case_id).where(MatchKey.key == email_key(email))
     written = select(Case.id).join(Contact).where(Contact.email.in_({email, email.lower(), email.lower().capitalize()}))
-    mine = (
+    return (
         select(Case)
         .join(Contact)
         .where(Case.id.in_(compared.union(written)), func.lower(Contact.email) == email.lower())
     )
+
+
+def send_link_again(email: str) -> None:
+    """Mail the link of each open file of this address, and say nothing of whether there is one."""
+    mine = files_of(email)
     recent = mine.where(Case.quarantined.is_(False), Case.stage != Stage.CLOSED).order_by(Case.received_at.desc())
     for case in db.session.scalars(recent.limit(5).options(joinedload(Case.contact))):
         mail_link(case, link_of(case), "portal.link")

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 from playwright.sync_api import expect
+from sqlalchemy import select
 
 from crm import clock
 from crm.access import Role
@@ -24,6 +25,9 @@ from crm.intake.forms import PAGES as QUESTIONS
 from crm.links.models import Purpose
 from crm.links.services import issue
 from crm.links.services import token as token_of
+from crm.mailbox.models import ReceivedMail
+from crm.mailbox.parsing import Attached, Incoming, Sort
+from crm.mailbox.services import receive
 from crm.partners.queries import by_code
 from crm.permissions.models import Purpose as Consented
 from crm.permissions.services import consent
@@ -140,6 +144,12 @@ def full(migrated, post, tmp_path_factory):
         session.add(survey)
         session.flush()
         site.survey_token = token_of(issue(Purpose.SURVEY, survey.id, days=60))
+        receive(
+            Incoming(Sort.WORDS, "x@exemple.ca", LONG, f"Re: {LONG}", "", WORDS, WORDS, (Attached("a.pdf", b""),)),
+            validity=1,
+            uid=1,
+        )
+        site.refs["received"] = session.scalar(select(ReceivedMail.id))
         session.commit()
     with site.inside():
         summaries.publish(Period.read("2026-q2"), by_email(coordinator))
@@ -758,6 +768,9 @@ PAGES = {
     "summary-draft": (Role.COORDINATOR, at("/staff/summaries/2026-q3")),
     "mail": (Role.COORDINATOR, at("/staff/mail")),
     "mail-sent": (Role.ADVISER, at("/staff/mail?show=sent")),
+    "mailbox": (Role.ADVISER, at("/staff/mailbox")),
+    "mailbox-one": (Role.ADVISER, at("/staff/mailbox/{received}")),
+    "mailbox-one-errors": (Role.ADVISER, sent_blank("/staff/mailbox/{received}", "#reference")),
     "mail-of-file": (Role.COORDINATOR, at("/staff/mail?file={rich}")),
     "mail-one": (Role.COORDINATOR, one_message),
     "my-mail": (Role.ADVISER, at("/staff/my-mail")),

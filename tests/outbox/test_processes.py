@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 
 from crm import clock
 from crm.db import db
+from crm.outbox import threads
 from crm.outbox.models import Message, Status
 from crm.outbox.services import queue
 from tests.support.server import poll
@@ -35,7 +36,7 @@ def owed(session):
 
 
 def id_of(message) -> str:
-    return f"<{message.id}.{message.kind}@127.0.0.1>"
+    return threads.message_id(message.id, message.kind, "127.0.0.1")
 
 
 @pytest.mark.parametrize("senders", [2, 4])

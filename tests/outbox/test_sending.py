@@ -13,7 +13,7 @@ from crm import clock
 from crm.cases import services as cases
 from crm.db import Base
 from crm.i18n import gettext, speaking
-from crm.outbox import deliver
+from crm.outbox import deliver, threads
 from crm.outbox.deliver import GIVE_UP_AFTER, LEASE, PAUSE, WAITS
 from crm.outbox.html import as_html
 from crm.outbox.models import MailPause, Message, Status, Why
@@ -56,7 +56,7 @@ def in_french(message: str) -> str:
 
 
 def message_id(message) -> str:
-    return f"<{message.id}.{message.kind}@127.0.0.1>"
+    return threads.message_id(message.id, message.kind, "127.0.0.1")
 
 
 @pytest.mark.parametrize(

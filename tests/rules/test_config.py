@@ -100,6 +100,11 @@ def test_settings_cannot_be_changed_while_the_product_runs(read):
         ("CRM_MAIL_FROM", "a@example.ca,b@example.ca"),
         ("CRM_MAIL_FROM", "a@b@example.ca"),
         ("CRM_MAIL_FROM", "programme@example.ca\nBcc: x"),
+        ("CRM_IMAP_URL", "mail.example.ca"),
+        ("CRM_IMAP_URL", "https://u:p@mail.example.ca"),
+        ("CRM_IMAP_URL", "imaps://mail.example.ca"),
+        ("CRM_IMAP_URL", "imaps://u@mail.example.ca"),
+        ("CRM_IMAP_URL", "imaps://u:p@mail.example.ca:port"),
         ("CRM_TRUSTED_PROXIES", "6"),
         ("CRM_TRUSTED_PROXIES", "-1"),
         ("CRM_TRUSTED_PROXIES", "one"),
@@ -120,6 +125,13 @@ def test_a_wrong_setting_is_refused_by_its_name_and_with_an_example(read, name, 
     assert re.search(rf"Examples?: .|{name}=|smtps?://user", said), said
 
 
+@pytest.mark.parametrize("address", ["programme", "a@b@example.ca", "programme+x@example.ca", "@example.ca"])
+def test_a_mailbox_has_one_bare_address(read, address):
+    (said,) = problems(read, CRM_IMAP_URL="imaps://u:p@h", CRM_IMAP_ADDRESS=address)
+    assert said.startswith("CRM_IMAP_ADDRESS: ")
+    assert "Example: CRM_IMAP_ADDRESS=" in said
+
+
 def test_every_wrong_setting_is_told_at_once_and_not_only_the_first(read):
     said = problems(read, CRM_BASE_URL="nowhere", CRM_LANGUAGES="en", CRM_TRUSTED_PROXIES="9", CRM_MAIL_FROM="x")
     assert [line.partition(":")[0] for line in said] == [
@@ -128,7 +140,8 @@ def test_every_wrong_setting_is_told_at_once_and_not_only_the_first(read):
 
 
 def test_a_refusal_never_prints_a_secret(read):
-    said = "\n".join(problems(read, CRM_SECRET_KEY="hush-hush", CRM_SMTP_URL="http://user:hush-hush@host"))
+    wrong = {"CRM_SMTP_URL": "http://user:hush-hush@host", "CRM_IMAP_URL": "http://user:hush-hush@host"}
+    said = "\n".join(problems(read, CRM_SECRET_KEY="hush-hush", **wrong))
     assert "hush" not in said
 
 
@@ -150,6 +163,18 @@ def test_a_refusal_never_prints_a_secret(read):
         ("CRM_SMTP_URL", "smtp://mail.example.ca", "smtp", config.Smtp("mail.example.ca", 587, None, None, False)),
         ("CRM_SMTP_URL", "smtp://h:2525", "smtp", config.Smtp("h", 2525, None, None, False)),
         ("CRM_SMTP_URL", "smtps://u%40x:p%2Fw@h", "smtp", config.Smtp("h", 465, "u@x", "p/w", True)),
+        (
+            "CRM_IMAP_URL",
+            "imaps://u%40x:p%2Fw@h",
+            "mailbox",
+            config.Mailbox("h", 993, "u@x", "p/w", "INBOX", True, "u@x"),
+        ),
+        (
+            "CRM_IMAP_URL",
+            "imap://u%40x:p@h:1143/R%C3%A9ponses",
+            "mailbox",
+            config.Mailbox("h", 1143, "u@x", "p", "Réponses", False, "u@x"),
+        ),
     ],
 )
 def test_a_right_setting_is_kept(read, name, value, field, kept):

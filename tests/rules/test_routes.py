@@ -29,6 +29,8 @@ from crm.exports.models import Export
 from crm.files.kinds import Checked, FileKind
 from crm.files.services import keep
 from crm.imports.models import Import, ImportState
+from crm.mailbox.models import ReceivedMail
+from crm.mailbox.models import State as MailState
 from crm.outbox.models import Message
 from crm.portal.models import Correction, MessageTemplate
 from crm.reminders.models import FollowUp
@@ -239,7 +241,20 @@ def arguments(make, session, people):
         made_at=clock.now(),
     )
     stock = MessageTemplate(name="Relance", fr="Bonjour", en="Hello")
-    session.add_all([sheet, stock])
+    mail = ReceivedMail(
+        dedupe_key="x",
+        validity=1,
+        uid=1,
+        received_at=clock.now(),
+        from_address="x@exemple.ca",
+        from_name="X",
+        subject="Bonjour",
+        body="Bonjour",
+        said="Bonjour",
+        attachments=[],
+        state=MailState.TRAY,
+    )
+    session.add_all([sheet, stock, mail])
     session.flush()
     team = {"adviser": people.adviser, "coordinator": people.coordinator, "admin": people.admin}
     drafts = {who: choose_ticked([case.reference], one, "").id for who, one in team.items()}
@@ -263,6 +278,7 @@ def arguments(make, session, people):
         "message-templates": stock.id,
         "imports": sheet.id,
         "absences": away.id,
+        "mailbox": mail.id,
         "documents": keep(Checked("plan.pdf", FileKind.PDF, b"%PDF-"), case.id).id,
     }
     body = ready.body.code

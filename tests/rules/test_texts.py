@@ -367,6 +367,9 @@ VOCABULARIES = {
     "crm.imports.models.ImportState": "imports.state",
     "crm.imports.models.RowState": "imports.row",
     "crm.surveys.models.Going": "surveys.going",
+    "crm.mailbox.models.State": "mailbox.state",
+    "crm.mailbox.models.Why": "mailbox.why",
+    "crm.mailbox.parsing.Sort": None,  # told by what is done with it
     "crm.reminders.rules.Repeat": "reminders.repeat",
     "crm.reminders.rules.Unit": "reminders.unit",
     "crm.cases.vocabulary.Stage": "cases.stage",
@@ -463,7 +466,7 @@ def test_every_follow_up_that_a_rule_plans_has_its_words():
             for call in calls(tree, "plan_by_rule", "plan_once")
             for key in patterns(call.args[1], tree)
             if key != "*"  # passed on by `set_rule_date`, whose own calls name it, or a step of the plan
-            if file.parent.name in {"reminders", "talks", "referrals", "portal"}
+            if file.parent.name in {"reminders", "talks", "referrals", "portal", "mailbox"}
         }
         | {step.rule for step in DEFAULT}
         | {

@@ -1,0 +1,38 @@
+"""What the team reads of received e-mails. Every read goes through `_mine`: an e-mail that concerns a file is seen by who may see the file."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy.orm import aliased, joinedload
+
+from crm.accounts.models import Staff
+from crm.cases.models import Case
+from crm.cases.queries import visible
+from crm.db import db
+from crm.mailbox.models import ReceivedMail, State
+
+COUNTED = 100
+
+
+def _mine(staff: Staff) -> ColumnElement[bool]:
+    file = aliased(Case)
+    concerned = or_(ReceivedMail.case_id == file.id, ReceivedMail.suggested_id == file.id)
+    none: ColumnElement[bool] = and_(ReceivedMail.case_id.is_(None), ReceivedMail.suggested_id.is_(None))
+    return or_(none, exists().where(concerned, visible(staff, file)))
+
+
+def received(staff: Staff) -> Select[ReceivedMail]:
+    """E-mails that somebody may see, with the files they concern."""
+    files = joinedload(ReceivedMail.case), joinedload(ReceivedMail.suggested)
+    return select(ReceivedMail).where(_mine(staff)).options(*files)
+
+
+def in_tray(staff: Staff) -> int:
+    """How many wait for somebody to say where they belong, counted to 100 at most."""
+    some = select(ReceivedMail.id).where(ReceivedMail.state == State.TRAY, _mine(staff)).limit(COUNTED)
+    return db.session.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def of_today(staff: Staff) -> dict[str, Any]:
+    """For the start page: how many e-mails are to be filed."""
+    return {"mails_in_tray": in_tray(staff)}
