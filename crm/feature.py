@@ -64,7 +64,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a digest: its lines, and how many more there are. `name` is a code of `desk.section`."""
+    """A part of a digest: its lines, and how many more there are, which may be all. `name` is a code of `desk.section`."""
 
     name: str
     lines: "Sequence[Line]"

@@ -29,6 +29,7 @@ SECTIONS = (
     "today",
     "week",
     "talks",
+    "mailbox",
     "requests",
 )  # in the order in which they are told
 LIST_OF = {
@@ -38,6 +39,7 @@ LIST_OF = {
     "today": "/staff/follow-ups?when=today",
     "week": "/staff/follow-ups?when=week",
     "talks": "/staff/today",
+    "mailbox": "/staff/mailbox",
     "requests": "/staff/requests",
 }
 
@@ -98,7 +100,7 @@ def told(staff: Staff, day: date) -> dict[str, object] | None:
             for part in parts()
             if part.kind in wanted
             for section in part.sections(staff, day)
-            if section.lines
+            if section.lines or section.more
         }
         if not found:
             return None
@@ -115,8 +117,11 @@ def _section(section: Section) -> str:
     number = len(section.lines) + section.more
     title = text(f"desk.section.{section.name}", count=format_number(number))
     lines = [title, *(f"- {_line(line)}" for line in section.lines)]
-    if section.more:
-        lines.append(f"- {text('desk.digest.more', count=section.more)}\n{settings().base_url}{LIST_OF[section.name]}")
+    address = f"{settings().base_url}{LIST_OF[section.name]}"
+    if section.more and section.lines:
+        lines.append(f"- {text('desk.digest.more', count=section.more)}\n{address}")
+    elif section.more:
+        lines.append(address)
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 """Plugs the mailbox that answers come to into the product. Off until one is set."""
 
 from crm.cases.merging import rows_of
-from crm.feature import Feature, TodayPart
+from crm.feature import Feature, MailPart, TodayPart
 from crm.jobs import Job
 from crm.mailbox import queries, services
 from crm.mailbox.models import ReceivedMail
@@ -24,6 +24,7 @@ feature = Feature(
     blueprints=(bp,),
     jobs=(Job("mailbox", _read_mailbox, every=60),),
     today=(TodayPart("mailbox", "mailbox/today.html", queries.of_today),),
+    digest=(MailPart("mailbox", in_digest=True, sections=queries.digest),),
     merge=(rows_of(ReceivedMail),),
     personal_data=(services.forget_all,),
     event_sentences=(

@@ -91,8 +91,8 @@ def read(mail: "MailMessage") -> Incoming:
 def cleaned(words: str) -> str:
     r"""Words without what databases and pages do not take, their line ends alike.
 
-    >>> cleaned("a\\x00b\\r\\nc")
-    'ab\\nc'
+    >>> cleaned("a\x00b\r\nc")
+    'ab\nc'
     """
     return _UNSEEN.sub("", words.replace("\r\n", "\n").replace("\r", "\n"))
 
@@ -152,12 +152,12 @@ _RULE = re.compile(r"^\s*_{10,}\s*$")
 def new_part(text: str) -> str:
     r"""What somebody wrote above the message they answer; everything where answers stand between its lines, or under it.
 
-    >>> new_part("Oui, mardi.\\n\\nLe 3 mars 2026 à 10:12, Passerelle a écrit :\\n> Bonjour\\n> Texte")
+    >>> new_part("Oui, mardi.\n\nLe 3 mars 2026 à 10:12, Passerelle a écrit :\n> Bonjour\n> Texte")
     'Oui, mardi.'
-    >>> new_part("Yes.\\n\\nFrom: Passerelle\\nSent: Friday\\nSubject: Hello\\n\\nHello")
+    >>> new_part("Yes.\n\nFrom: Passerelle\nSent: Friday\nSubject: Hello\n\nHello")
     'Yes.'
-    >>> new_part("On Friday, Passerelle wrote:\\n> Which day?\\nTuesday")
-    'On Friday, Passerelle wrote:\\n> Which day?\\nTuesday'
+    >>> new_part("On Friday, Passerelle wrote:\n> Which day?\nTuesday")
+    'On Friday, Passerelle wrote:\n> Which day?\nTuesday'
     """
     lines = text.split("\n")
     for number in range(len(lines)):
@@ -242,7 +242,7 @@ def text_of_html(html: str) -> str:
     r"""The words of an e-mail that has no plain text.
 
     >>> text_of_html("<style>p{}</style><p>Bonjour</p><div>Oui &amp; non</div><blockquote>Avant</blockquote>")
-    'Bonjour\\nOui & non\\n> Avant'
+    'Bonjour\nOui & non\n> Avant'
     """
     words = _Words()
     words.feed(html[: 10 * LONGEST])

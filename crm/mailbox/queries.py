@@ -1,14 +1,17 @@
 """What the team reads of received e-mails. Every read goes through `_mine`: an e-mail that concerns a file is seen by who may see the file."""
 
+from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import aliased, joinedload
 
+from crm.absences.services import stands_in
 from crm.accounts.models import Staff
 from crm.cases.models import Case
 from crm.cases.queries import visible
 from crm.db import db
+from crm.feature import Section
 from crm.mailbox.models import ReceivedMail, State
 
 COUNTED = 100
@@ -31,6 +34,12 @@ def in_tray(staff: Staff) -> int:
     """How many wait for somebody to say where they belong, counted to 100 at most."""
     some = select(ReceivedMail.id).where(ReceivedMail.state == State.TRAY, _mine(staff)).limit(COUNTED)
     return db.session.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def digest(staff: Staff, day: date) -> list[Section]:
+    """How many e-mails are to be filed, without a word of them; nothing for who is away."""
+    waiting = 0 if stands_in(staff, day) is not None else in_tray(staff)
+    return [Section("mailbox", (), more=waiting)] if waiting else []
 
 
 def of_today(staff: Staff) -> dict[str, Any]:

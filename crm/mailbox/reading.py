@@ -26,6 +26,8 @@ from crm.timeline.services import SYSTEM, record
 log = logging.getLogger(__name__)
 PATIENCE = 30.0  # seconds for each answer of the server
 BATCH = 50  # e-mails of one round
+# What the libraries that read an e-mail raise over one that no program of good faith wrote.
+WRONGLY_WRITTEN = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 LARGEST = 36 * 1024 * 1024  # bytes of an e-mail: 25 MB of files, as mail carries them
 
 
@@ -110,15 +112,14 @@ def _take(box: BaseMailBox, validity: int, uid: int) -> int:
             done = services.receive(known, validity=validity, uid=uid, why=why)
             _go_on(validity, uid + 1)
             db.session.commit()
-        except IntegrityError:  # it was received before, or another worker was quicker
-            db.session.rollback()
-            _go_on(validity, uid + 1)
-            db.session.commit()
-            return 0
         except OperationalError:
             raise
-        except Exception:
+        except Exception as error:
             db.session.rollback()
+            if isinstance(error, IntegrityError) and services.was_received(known):
+                _go_on(validity, uid + 1)  # before, or another worker was quicker
+                db.session.commit()
+                return 0
             if why is Why.UNREADABLE:
                 raise
             log.exception("e-mail %s of the mailbox cannot be received", uid)
@@ -138,7 +139,7 @@ def _fetched(box: BaseMailBox, uid: int) -> tuple[Incoming | None, Why | None]:
     try:
         whole = _one(box, uid)
         return (read(whole) if whole is not None else None), None
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except WRONGLY_WRITTEN as error:
         log.warning("e-mail %s of the mailbox cannot be read: %s", uid, type(error).__name__)
         return _nothing_known(None), Why.UNREADABLE
 
@@ -165,8 +166,8 @@ def _fetch_files(box: BaseMailBox, folder: str) -> None:
         return
     validity = int(box.folder.status(folder, ["UIDVALIDITY"])["UIDVALIDITY"])
     for number, of, uid in due:
-        mail = _one(box, uid) if of == validity else None
-        attached = read(mail).attached if mail is not None else None
+        mail, _why = _fetched(box, uid) if of == validity else (None, None)
+        attached = mail.attached if mail is not None else None
         try:
             checked, refused = _checked(attached) if attached is not None else ([], [])
         except _BusyError:

@@ -47,7 +47,7 @@ def receive(mail: Incoming, *, validity: int, uid: int, why: Why | None = None) 
             _told_by_a_program(mail, message)
         return False
     row = ReceivedMail(
-        dedupe_key=hashlib.sha256(f"{mail.key}\n{mail.from_address}\n{mail.subject}\n{mail.text}".encode()).hexdigest(),
+        dedupe_key=_key(mail),
         validity=validity,
         uid=uid,
         received_at=clock.now(),
@@ -64,6 +64,16 @@ def receive(mail: Incoming, *, validity: int, uid: int, why: Why | None = None) 
     db.session.flush()
     _place(row, message)
     return True
+
+
+def _key(mail: Incoming) -> str:
+    """What tells an e-mail from all others, wherever it stands in the mailbox."""
+    return hashlib.sha256(f"{mail.key}\n{mail.from_address}\n{mail.subject}\n{mail.text}".encode("utf-8", "replace")).hexdigest()
+
+
+def was_received(mail: Incoming) -> bool:
+    """Whether this very e-mail was received before."""
+    return db.session.scalar(select(ReceivedMail.id).where(ReceivedMail.dedupe_key == _key(mail))) is not None
 
 
 def _told_by_a_program(mail: Incoming, message: Message) -> None:

@@ -7,6 +7,7 @@ revision = '20261127_2100'
 down_revision = '20261127_2000'
 
 STATES = "('tray', 'filed', 'aside')"
+ACTED = "'answered', 'answer_person', 'call_person', 'permission_back', 'confirm_correction'"
 REASONS = "('unknown', 'other_address', 'no_file', 'large', 'unreadable')"
 
 
@@ -62,11 +63,26 @@ def upgrade() -> None:
         where = sa.text(only)
         op.create_index(f'ix_received_mail_{name}', 'received_mail', columns, postgresql_where=where, sqlite_where=where)
     op.create_index('ix_received_mail_case', 'received_mail', ['case_id'])
+    they_wait(f"{ACTED}, 'mail_received'")
 
 
 def downgrade() -> None:
+    they_wait(ACTED)
     op.drop_table('received_mail')
     op.drop_table('mailbox_place')
     op.execute("DELETE FROM message WHERE kind LIKE 'mailbox.%'")
     op.drop_column('message', 'auto_replied_at')
     op.drop_column('message', 'returned_at')
+
+
+def they_wait(rules: str) -> None:
+    """The index of what somebody did that waits for us, of these rules."""
+    where = sa.text(f"state = 'todo' AND rule IN ({rules})")
+    op.drop_index('ix_follow_up_they_wait', 'follow_up')
+    op.create_index(
+        'ix_follow_up_they_wait',
+        'follow_up',
+        ['created_at', 'rule', 'case_id'],
+        postgresql_where=where,
+        sqlite_where=where,
+    )

@@ -1,5 +1,6 @@
 """A mailbox that the product reads, and what people and programs put into it."""
 
+import dataclasses
 import email
 import email.policy
 from email.message import EmailMessage
@@ -14,6 +15,7 @@ from crm.mailbox.reading import read_mailbox
 from crm.outbox.deliver import send_due
 from tests.conftest import settings_for
 from tests.support.imap import dovecot  # noqa: F401 - a fixture
+from tests.support.smtp import smtp  # noqa: F401 - a fixture
 
 BOX = "programme@exemple.org"
 
@@ -28,6 +30,18 @@ def app(database_url, tmp_path, dovecot, monkeypatch):  # noqa: F811
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture
+def set_otherwise(app, monkeypatch):
+    """The product is told something else about its mailbox, or that it has none."""
+
+    def go(**change):
+        settings = app.extensions["settings"]
+        mailbox = dataclasses.replace(settings.mailbox, **change) if change else None
+        monkeypatch.setitem(app.extensions, "settings", dataclasses.replace(settings, mailbox=mailbox))
+
+    return go
 
 
 @pytest.fixture

@@ -2,13 +2,16 @@
 
 import dataclasses
 import re
-from datetime import timedelta
+from datetime import date, timedelta
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import func, select
 
 from crm.cases import services as cases
 from crm.cases.vocabulary import ClosingReason, Stage
+from crm.config import Smtp
+from crm.desk.digest import told
 from crm.files import services as files
 from crm.jobs import Heartbeat, JobFailedError
 from crm.mailbox import reading, services
@@ -347,6 +350,15 @@ def test_an_email_about_a_restricted_file_is_seen_by_who_may_see_the_file(asked,
     signed_in(people.adviser).get(f"/staff/mailbox/{row.id}")
 
 
+def test_the_morning_digest_says_how_many_are_to_be_filed(box, session, people):
+    assert told(people.adviser, date(2026, 11, 27)) is None
+    box.put(written("un@ailleurs.exemple", "Un projet secret"))
+    box.put(written("deux@ailleurs.exemple", "Deux"))
+    box.read()
+    said = told(people.adviser, date(2026, 11, 27))["sections"]
+    assert said == "Courriels reçus à classer (2)\nhttp://127.0.0.1:8000/staff/mailbox"
+
+
 def test_a_file_that_is_destroyed_takes_its_emails_along(asked, box, session):
     case, mail = asked()
     box.put(answer_to(mail, "Oui."))
@@ -412,6 +424,7 @@ WRONG = [
     b"\r\n",
     b"From: \xff\xfe\r\nSubject: =?utf-8?q?=ZZ?=\r\n\r\n\xff\x00\xfe",
     b"From: a@b.ca\r\nContent-Type: text/plain; charset=no-such-charset\r\n\r\nBonjour",
+    b"From: a@b.ca\r\nMessage-ID: <\xff\xfe>\r\nDate: \xff\r\nReferences: \xff\r\n\r\nBonjour",
     b"From: a@b.ca\r\nContent-Type: multipart/mixed\r\n\r\nno boundary",
     b"From: a@b.ca, c@d.ca\r\nSubject: deux\r\n\r\n\x00\x01",
     b'From: "a\r\n b" <not an address>\r\nDate: never\r\n\r\n<html>',
@@ -434,20 +447,8 @@ def test_emails_that_are_written_wrongly_hold_no_other(box, session):
     assert all(row.state is State.TRAY for row in rows)
 
 
-@pytest.fixture
-def told(app, monkeypatch):
-    """The product is told something else about its mailbox."""
-
-    def go(**change):
-        settings = app.extensions["settings"]
-        mailbox = dataclasses.replace(settings.mailbox, **change) if change else None
-        monkeypatch.setitem(app.extensions, "settings", dataclasses.replace(settings, mailbox=mailbox))
-
-    return go
-
-
-def test_a_refused_sign_in_is_told_on_the_workers_page_without_the_password(box, session, told):
-    told(password="un-autre-mot")
+def test_a_refused_sign_in_is_told_on_the_workers_page_without_the_password(box, session, set_otherwise):
+    set_otherwise(password="un-autre-mot")
     with pytest.raises(JobFailedError):
         box.read()
     beat = session.get(Heartbeat, "mailbox")
@@ -455,11 +456,11 @@ def test_a_refused_sign_in_is_told_on_the_workers_page_without_the_password(box,
     assert "un-autre-mot" not in beat.error
 
 
-def test_other_ways_to_sign_in(box, told):
-    told(implicit_tls=False, port=box.server.plain)
+def test_other_ways_to_sign_in(box, set_otherwise):
+    set_otherwise(implicit_tls=False, port=box.server.plain)
     box.put(written("bon@exemple.ca", "STARTTLS"))
     assert box.read() == 1
-    told(username="boite2", password=USERS["boite2"], implicit_tls=True, port=box.server.tls)
+    set_otherwise(username="boite2", password=USERS["boite2"], implicit_tls=True, port=box.server.tls)
     box.put(written("bon@exemple.ca", "Des accents dans le mot de passe"))
     assert box.read() == 1
 
@@ -471,8 +472,26 @@ def test_a_server_that_nobody_vouches_for_is_not_told_the_password(app, box, ses
     assert "certificate" in session.get(Heartbeat, "mailbox").error.lower()
 
 
-def test_without_a_mailbox_nothing_is_read_and_mail_is_as_before(box, asked, told):
-    told()
+def test_without_a_mailbox_nothing_is_read_and_mail_is_as_before(box, asked, set_otherwise):
+    set_otherwise()
     assert box.read() == 0
     _case, mail = asked()
     assert "+m" not in str(mail["Reply-To"] or "")
+
+
+def test_reports_come_to_the_mailbox_where_it_is_of_the_senders_domain(app, make, people, smtp, set_otherwise, box):
+    url = urlsplit(smtp.url)
+    server = Smtp(url.hostname, url.port, None, None, implicit_tls=False)
+    for address, sender in ((BOX, r"programme\+m\d+-[a-z2-7]{20}"), ("a@ailleurs.exemple", "passerelle")):
+        set_otherwise(address=address)
+        app.extensions["settings"] = dataclasses.replace(app.extensions["settings"], smtp=server)
+        before = len(smtp.received)
+        case = make.case(owner=people.adviser, email="nadia@exemple.ca")
+        write_to_person(case, "Bonjour", address, people.adviser)
+        make.referral()
+        box.left()
+        taken = smtp.received[before:]
+        assert {"nadia@exemple.ca"} < {one.to[0] for one in taken}
+        assert all(re.fullmatch(rf"{sender}@exemple\.org", one.sender) for one in taken)
+        team = {people.adviser.email, people.coordinator.email}
+        assert all(("+m" in (one.mail["Reply-To"] or "")) == (one.to[0] not in team) for one in taken)

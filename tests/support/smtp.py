@@ -24,6 +24,7 @@ class Received:
 
     to: list[str]
     raw: bytes
+    sender: str  # of the envelope: where reports of non-delivery go
 
     @property
     def mail(self) -> EmailMessage:
@@ -158,7 +159,7 @@ class MailServer:
         if "dot" in self.answer:
             return self.answer["dot"]
         with self._lock:
-            self.received.append(Received(list(envelope.rcpt_tos), envelope.content))
+            self.received.append(Received(list(envelope.rcpt_tos), envelope.content, envelope.mail_from))
         if self.drop_after_dot:
             server.transport.abort()
             return "250 never heard"
