@@ -81,10 +81,14 @@ def test_an_answer_goes_on_its_file_once(asked, box, session, people, by_thread)
     (row,) = received(session)
     assert (row.state, row.case_id, row.attachments_due) == (State.FILED, case.id, False)
     assert "Mardi vous irait?" in row.body, "all of the e-mail is kept"
-    assert [str(one["To"]) for one in box.left("portal.written")] == [f"{people.adviser.name} <{people.adviser.email}>"]
+    (told_adviser,) = box.left("portal.written")
+    assert told_adviser["To"].addresses[0].addr_spec == people.adviser.email
+    assert "+m" not in (told_adviser["Reply-To"] or ""), "what the team answers is not the person's"
     assert copy_of(case)["messages"][0]["body"] == "Oui, mardi.\n\nNadia"
 
+    place = session.get(MailboxPlace, 1).next_uid
     assert box.read() == 0
+    assert session.get(MailboxPlace, 1).next_uid == place == row.uid + 1, "it is not read again"
     assert box.server.flags() == [()], "nothing in the mailbox is marked"
     session.get(MailboxPlace, 1).next_uid = 1
     assert box.read() == 0, "read again from the first, it adds nothing"
@@ -104,17 +108,22 @@ def test_what_follows_a_refused_attachment_is_told(asked, box, session):
     assert "logo.svg" in event.detail.values["body"]
 
 
-def test_attachments_that_left_the_mailbox_are_told(asked, box, session, monkeypatch):
+@pytest.mark.parametrize("lost", ["taken out", "numbered anew"])
+def test_attachments_that_left_the_mailbox_are_told(asked, box, session, lost):
     case, mail = asked()
     answer = answer_to(mail, "Voici.")
     answer.add_attachment(pdf(), maintype="application", subtype="pdf", filename="bon.pdf")
     box.put(answer)
     box.read()
     (row,) = received(session)
+    kept = len(files.of_case(case.id))
     row.attachments_due = True  # as when no file could be looked at
-    session.commit()
-    box.server.empty()
+    if lost == "taken out":
+        box.server.empty()
+    else:
+        row.validity -= 1  # its number may be another's now
     box.read()
+    assert len(files.of_case(case.id)) == kept
     (event,) = events(session, case, "mail.left_out")
     assert event.detail.values["body"] == "bon.pdf"
 
@@ -172,6 +181,19 @@ def test_a_mark_of_one_message_serves_no_other(app, make, session):
         assert threads.marked(one.replace("+m12-", "+m13-")) is None
 
 
+def test_an_answer_about_a_request_set_aside_as_a_robots_waits_for_somebody(asked, box, session, people, signed_in):
+    case, mail = asked()
+    case.quarantined = True
+    box.put(answer_to(mail, "Je ne suis pas un robot."))
+    box.read()
+    (row,) = received(session)
+    assert (row.state, row.why, row.suggested_id) == (State.TRAY, Why.NO_FILE, case.id)
+    page = signed_in(people.adviser)
+    page.get(f"/staff/mailbox/{row.id}")
+    page.post(f"/staff/mailbox/{row.id}/file", {"reference": case.reference, "words": "person"}, status=409)
+    assert len(thread(case)) == 1
+
+
 def test_an_unknown_sender_goes_to_the_tray(box, session):
     box.put(written("Quelqu’un <nouveau@ailleurs.exemple>", "Projet", "Bonjour, j’ai un projet."))
     box.read()
@@ -218,6 +240,17 @@ def test_what_came_back_is_not_sent_after_all(asked, box, session):
     assert (message.status, message.returned_at) == (Status.QUEUED, None)
     box.left()
     assert message.status is Status.SENT
+
+
+def test_a_colleagues_mail_that_came_back_is_no_reason_to_call_the_person(asked, box, session):
+    case, mail = asked()
+    box.put(answer_to(mail, "Oui."))
+    box.read()
+    (told_adviser,) = box.left("portal.written")
+    box.put(report_on(told_adviser))
+    box.read()
+    assert message_of(session, told_adviser).status is Status.FAILED
+    assert not planned(session, case, "mail_returned")
 
 
 @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed", "expanded"])

@@ -45,6 +45,7 @@ def test_what_is_new_in_an_answer_stands_above_what_it_quotes(quoted):
 WHOLE = {
     "between the lines": "Voici mes réponses.\n\n> Quel est votre nom?\nJeanne\n> Quand?\nMardi\n\nMerci",
     "under": "Le 27 nov. 2026 à 10:12, Passerelle a écrit :\n> Bonjour\n> Quand?\n\nMardi.",
+    "under, after a greeting": "Bonjour!\n\nLe 27 nov. 2026 à 10:12, Passerelle a écrit :\n> Quand?\nMardi.\n> Où?\nIci.",
     "words that look like it": "Le projet avance. De : là, on verra.\nOn Monday we wrote: a plan.\nFin.",
     "a list of facts": "De : Montréal\nÀ : Québec\n\nVoilà le trajet.",
     "only what it quotes": "> Bonjour\n> Texte",
