@@ -222,7 +222,7 @@ def test_an_organization_answers_by_mail(make, box, session, people):
 # --- programs ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_came_back_is_not_sent_after_all(asked, box, session):
+def test_what_came_back_is_not_sent_after_all(asked, box, session, people, signed_in):
     case, mail = asked()
     box.put(report_on(mail))
     assert box.read() == 0
@@ -231,6 +231,12 @@ def test_what_came_back_is_not_sent_after_all(asked, box, session):
     assert message.returned_at is not None
     assert len(planned(session, case, "mail_returned")) == 1
     assert len(events(session, case, "message.not_sent")) == 1
+    page = signed_in(people.adviser)
+    shown = words(page.get(f"/staff/mail/{message.id}").text)
+    assert "Non envoyé" in shown
+    assert "Revenu" in shown
+    assert "User unknown" in shown
+    assert "vérifier l’adresse ou téléphoner" in words(page.get(f"/staff/cases/{case.reference}").text)
     box.put(report_on(mail, status="5.0.0"))
     box.read()
     assert len(events(session, case, "message.not_sent")) == 1, "a second report is no news"
