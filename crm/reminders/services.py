@@ -526,19 +526,24 @@ def queue_due(*, limit: int = 500) -> int:
     now = clock.now()
     found = due_ones(limit)
     deputies = {owner: stands_in(owner, clock.local_date(now)) for owner in {one.owner for one in found} if owner}
-    for follow_up in found:
-        if follow_up.owner is not None:
-            _queue_one(follow_up, follow_up.owner, deputies[follow_up.owner], now)
+    people = {*deputies, *(one for one in deputies.values() if one)}
+    told = {one.id for one in people if wants_at_once(one, MAIL)}
+    concerned = select(Case).where(Case.id.in_({one.case_id for one in found})).options(joinedload(Case.project))
+    files = {case.id: case for case in db.session.scalars(concerned)} if told else {}
+    with db.session.no_autoflush:  # written together: each is about another follow-up
+        for follow_up in found:
+            owner = follow_up.owner
+            if owner is not None:
+                follow_up.reminded_on = follow_up.due_on
+                deputy = deputies[owner]
+                to = deputy if deputy is not None and may_see(deputy, follow_up.case_id) else owner
+                if to.id in told:
+                    _queue_one(follow_up, files[follow_up.case_id], owner, to, now)
     return len(found)
 
 
-def _queue_one(follow_up: FollowUp, owner: Staff, deputy: Staff | None, now: datetime) -> None:
+def _queue_one(follow_up: FollowUp, case: Case, owner: Staff, to: Staff, now: datetime) -> None:
     """A message about one follow-up to who does it, when that person wants one for each; the others read the digest."""
-    follow_up.reminded_on = follow_up.due_on
-    to = deputy if deputy is not None and may_see(deputy, follow_up.case_id) else owner
-    if not wants_at_once(to, MAIL):
-        return
-    case = db.session.get_one(Case, follow_up.case_id)
     with speaking(to.language):
         title = title_of(follow_up)
         values: dict[str, object] = {
