@@ -25,7 +25,7 @@ feature = Feature(
     jobs=(Job("mailbox", _read_mailbox, every=60),),
     today=(TodayPart("mailbox", "mailbox/today.html", queries.of_today),),
     digest=(MailPart("mailbox", in_digest=True, sections=queries.digest),),
-    merge=(rows_of(ReceivedMail),),
+    merge=(rows_of(ReceivedMail), services.SUGGESTIONS),
     personal_data=(services.forget_all,),
     event_sentences=(
         Sentence(

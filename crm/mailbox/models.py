@@ -33,6 +33,7 @@ class MailboxPlace(Base):
     __table_args__ = (CheckConstraint("id = 1", name="only_one"),)
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    mailbox: Mapped[str] = mapped_column(String(64))  # which one, as a digest
     validity: Mapped[int] = mapped_column(BigInteger)  # UIDVALIDITY: another one means that all numbers changed
     next_uid: Mapped[int] = mapped_column(BigInteger)
     read_at: Mapped[datetime]
@@ -76,7 +77,8 @@ class ReceivedMail(Base):
     state: Mapped[State] = mapped_column(code(State))
     why: Mapped[Why | None] = mapped_column(code(Why))
     case_id: Mapped[int | None] = mapped_column(ForeignKey("case_file.id"))
-    suggested_id: Mapped[int | None] = mapped_column(ForeignKey("case_file.id"))
+    # A guess keeps no file from being taken back.
+    suggested_id: Mapped[int | None] = mapped_column(ForeignKey("case_file.id", ondelete="SET NULL"))
     decided_at: Mapped[datetime | None]
     decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
 

@@ -3,11 +3,16 @@
 How far it was read is in the database, in the transaction of each e-mail. One that cannot be read is shown as such, and holds no other.
 """
 
+import hashlib
+import imaplib
 import logging
 import ssl
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 
 from imap_tools import AND, BaseMailBox, MailBox, MailBoxStartTls, MailMessage
+from imap_tools.errors import ImapToolsError
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from crm import clock
@@ -24,10 +29,10 @@ from crm.outbox.services import settings
 from crm.timeline.services import SYSTEM, record
 
 log = logging.getLogger(__name__)
-PATIENCE = 30.0  # seconds for each answer of the server
+PATIENCE = 30.0  # seconds without a byte from the server
 BATCH = 50  # e-mails of one round
-# What the libraries that read an e-mail raise over one that no program of good faith wrote.
-WRONGLY_WRITTEN = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+# What says that the server or the way to it is in trouble, not an e-mail.
+CONNECTION = (OSError, imaplib.IMAP4.error, ImapToolsError)
 LARGEST = 36 * 1024 * 1024  # bytes of an e-mail: 25 MB of files, as mail carries them
 
 
@@ -37,7 +42,7 @@ def read_mailbox() -> int:
     if mailbox is None:
         return 0
     with closing(_Opened(mailbox)) as opened:
-        done = _take_new(opened.box, mailbox.folder)
+        done = _take_new(opened.box, mailbox)
         _fetch_files(opened.box, mailbox.folder)
     services.sweep()
     db.session.commit()
@@ -62,10 +67,10 @@ class _Opened:
             log.info("the mailbox did not say goodbye: %s", type(error).__name__)
 
 
-def _take_new(box: BaseMailBox, folder: str) -> int:
-    status = box.folder.status(folder, ["UIDVALIDITY", "UIDNEXT"])
+def _take_new(box: BaseMailBox, mailbox: Mailbox) -> int:
+    status = box.folder.status(mailbox.folder, ["UIDVALIDITY", "UIDNEXT"])
     validity, following = int(status["UIDVALIDITY"]), int(status["UIDNEXT"])
-    begin = _begin(box, validity, following)
+    begin = _begin(box, _name_of(mailbox), validity, following)
     done = 0
     # "n:*" names the last one also when its number is lower.
     new = sorted(int(uid) for uid in box.uids(f"UID {begin}:*") if int(uid) >= begin)
@@ -74,85 +79,98 @@ def _take_new(box: BaseMailBox, folder: str) -> int:
     return done
 
 
-def _begin(box: BaseMailBox, validity: int, following: int) -> int:
+def _name_of(mailbox: Mailbox) -> str:
+    """What tells a mailbox from another, whose numbers mean other e-mails."""
+    return hashlib.sha256(f"{mailbox.username}@{mailbox.host}/{mailbox.folder}".encode()).hexdigest()
+
+
+def _begin(box: BaseMailBox, name: str, validity: int, following: int) -> int:
     """The number to read from. The first time, what comes from now on; where the server numbers anew, what came since the day before the last reading."""
     place = db.session.get(MailboxPlace, 1)
-    if place is not None and place.validity == validity:
+    if place is not None and (place.mailbox, place.validity) == (name, validity):
         begin = place.next_uid
         db.session.rollback()
         return begin
     begin = following
-    if place is not None:
-        since = clock.local_date(place.read_at)
+    if place is not None and place.mailbox == name:
+        since = clock.local_date(place.read_at) - timedelta(days=1)
         db.session.rollback()
         begin = min((int(uid) for uid in box.uids(AND(date_gte=since))), default=following)
-    _go_on(validity, begin)
-    db.session.commit()
-    return begin
-
-
-def _go_on(validity: int, next_uid: int) -> None:
-    """Note how far the mailbox was read."""
     place = db.session.get(MailboxPlace, 1)
     if place is None:
         place = MailboxPlace(id=1)
         db.session.add(place)
+    place.mailbox = name
+    _go_on(place, validity, begin)
+    db.session.commit()
+    return begin
+
+
+def _go_on(place: MailboxPlace, validity: int, next_uid: int) -> None:
+    """Note how far the mailbox was read."""
     place.validity, place.next_uid, place.read_at = validity, next_uid, clock.now()
 
 
 def _take(box: BaseMailBox, validity: int, uid: int) -> int:
-    """Read one e-mail and do what it asks for; 1 when somebody wrote it."""
+    """Read one e-mail and do what it asks for; 1 when somebody wrote it. What cannot be read, or be received, is shown as such."""
     mail, why = _fetched(box, uid)
-    if mail is None:
-        _go_on(validity, uid + 1)  # taken out of the mailbox meanwhile
-        db.session.commit()
-        return 0
-    for known in (mail, _nothing_known(mail)):
+    unknown = Incoming(Sort.WORDS, "", "", "", marks="", text="", said="", attached=(), key=f"{validity}:{uid}")
+    attempts = [(mail, why), (_only_its_head(mail), Why.UNREADABLE)] if mail is not None else []
+    if why is not None or mail is not None:
+        attempts.append((unknown, Why.UNREADABLE))
+    for known, because in attempts:
+        if known is None:
+            continue
         try:
-            done = services.receive(known, validity=validity, uid=uid, why=why)
-            _go_on(validity, uid + 1)
-            db.session.commit()
+            done = services.receive(known, validity=validity, uid=uid, why=because)
+            _passed(validity, uid)
         except OperationalError:
             raise
         except Exception as error:
             db.session.rollback()
-            if isinstance(error, IntegrityError) and services.was_received(known):
-                _go_on(validity, uid + 1)  # before, or another worker was quicker
-                db.session.commit()
+            if isinstance(error, IntegrityError) and services.is_here(known, validity, uid):
+                _passed(validity, uid)  # received before, or by another worker
                 return 0
-            if why is Why.UNREADABLE:
-                raise
             log.exception("e-mail %s of the mailbox cannot be received", uid)
-            why = Why.UNREADABLE
         else:
             return int(done)
+    _passed(validity, uid)  # taken out of the mailbox meanwhile
     return 0
 
 
+def _passed(validity: int, uid: int) -> None:
+    _go_on(db.session.get_one(MailboxPlace, 1), validity, uid + 1)
+    db.session.commit()
+
+
+def _only_its_head(mail: Incoming) -> Incoming:
+    return replace(mail, sort=Sort.WORDS, marks="", text="", said="", attached=())
+
+
 def _fetched(box: BaseMailBox, uid: int) -> tuple[Incoming | None, Why | None]:
-    """An e-mail, or of one that is too large or cannot be read what its headers say."""
-    head = _one(box, uid, headers_only=True)
-    if head is None:
-        return None, None
-    if head.size_rfc822 > LARGEST:
-        return read(head), Why.LARGE
+    """An e-mail, or of one that is too large what its headers say. None without a reason is one that is in the mailbox no more."""
     try:
-        whole = _one(box, uid)
-        return (read(whole) if whole is not None else None), None
-    except WRONGLY_WRITTEN as error:
-        log.warning("e-mail %s of the mailbox cannot be read: %s", uid, type(error).__name__)
-        return _nothing_known(None), Why.UNREADABLE
+        head = _one(box, uid, headers_only=True)
+        if head is not None and head.size_rfc822 > LARGEST:
+            return read(head.obj), Why.LARGE
+        whole = _one(box, uid) if head is not None else None
+        if whole is not None:
+            return read(whole.obj), None
+    except CONNECTION:
+        raise
+    except Exception:
+        log.exception("e-mail %s of the mailbox cannot be read", uid)
+        return None, Why.UNREADABLE
+    if str(uid) in box.uids(AND(uid=str(uid))):
+        log.error("the mailbox names e-mail %s and does not give it", uid)
+        return None, Why.UNREADABLE
+    return None, None
 
 
 def _one(box: BaseMailBox, uid: int, *, headers_only: bool = False) -> MailMessage | None:
-    return next(box.fetch(AND(uid=str(uid)), mark_seen=False, headers_only=headers_only), None)
-
-
-def _nothing_known(mail: Incoming | None) -> Incoming:
-    """What is told of an e-mail that cannot be read: that there is one."""
-    sender = (mail.from_address, mail.from_name, mail.subject) if mail is not None else ("", "", "")
-    key = mail.key if mail is not None else clock.now().isoformat()
-    return Incoming(Sort.WORDS, *sender, marks="", text="", said="", attached=(), key=key)
+    """An e-mail, or its headers; None when the server gives none, or something else in its place."""
+    given = box.fetch(uid_list=[str(uid)], mark_seen=False, headers_only=headers_only)
+    return next((mail for mail in given if mail.uid == str(uid) and mail.obj.keys()), None)
 
 
 # --- files that came along ---------------------------------------------------------------------------------------------
@@ -160,14 +178,14 @@ def _nothing_known(mail: Incoming | None) -> Incoming:
 
 def _fetch_files(box: BaseMailBox, folder: str) -> None:
     """Keep the files of e-mails that were put on a file, each e-mail's in one transaction."""
-    due = [(row.id, row.validity, row.uid) for row in services.due_attachments()]
+    due = [(row.id, row.dedupe_key, row.validity, row.uid) for row in services.due_attachments()]
     db.session.rollback()
     if not due:
         return
     validity = int(box.folder.status(folder, ["UIDVALIDITY"])["UIDVALIDITY"])
-    for number, of, uid in due:
+    for number, key, of, uid in due:
         mail, _why = _fetched(box, uid) if of == validity else (None, None)
-        attached = mail.attached if mail is not None else None
+        attached = mail.attached if mail is not None and services.key_of(mail) == key else None
         try:
             checked, refused = _checked(attached) if attached is not None else ([], [])
         except _BusyError:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from crm import clock
@@ -19,6 +19,7 @@ from crm.cases.models import Case
 from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.errors import RefusedError
+from crm.feature import MergePart
 from crm.i18n import speaking
 from crm.mailbox.models import ReceivedMail, State, Why
 from crm.mailbox.parsing import Incoming, Sort
@@ -32,6 +33,7 @@ from crm.reminders.services import plan_once
 from crm.texts import text
 from crm.timeline.services import SYSTEM, record
 
+NOT_READ = frozenset({Why.LARGE, Why.UNREADABLE})
 KEPT_ASIDE = timedelta(days=30)
 
 
@@ -47,7 +49,7 @@ def receive(mail: Incoming, *, validity: int, uid: int, why: Why | None = None) 
             _told_by_a_program(mail, message)
         return False
     row = ReceivedMail(
-        dedupe_key=_key(mail),
+        dedupe_key=key_of(mail),
         validity=validity,
         uid=uid,
         received_at=clock.now(),
@@ -66,14 +68,19 @@ def receive(mail: Incoming, *, validity: int, uid: int, why: Why | None = None) 
     return True
 
 
-def _key(mail: Incoming) -> str:
+def key_of(mail: Incoming) -> str:
     """What tells an e-mail from all others, wherever it stands in the mailbox."""
-    return hashlib.sha256(f"{mail.key}\n{mail.from_address}\n{mail.subject}\n{mail.text}".encode("utf-8", "replace")).hexdigest()
+    return hashlib.sha256(
+        f"{mail.key}\n{mail.from_address}\n{mail.subject}\n{mail.text}".encode("utf-8", "replace")
+    ).hexdigest()
 
 
-def was_received(mail: Incoming) -> bool:
-    """Whether this very e-mail was received before."""
-    return db.session.scalar(select(ReceivedMail.id).where(ReceivedMail.dedupe_key == _key(mail))) is not None
+def is_here(mail: Incoming, validity: int, uid: int) -> bool:
+    """Whether this very e-mail was received before; its place in the mailbox, which may be another now, is noted."""
+    row = db.session.scalar(select(ReceivedMail).where(ReceivedMail.dedupe_key == key_of(mail)))
+    if row is not None:
+        row.validity, row.uid = validity, uid
+    return row is not None
 
 
 def _told_by_a_program(mail: Incoming, message: Message) -> None:
@@ -105,13 +112,14 @@ def _place(row: ReceivedMail, message: Message | None) -> None:
     else:
         row.suggested_id, row.why = case.id, row.why or _doubt(row, message, case)
         if row.why is None:
-            from_person = _same(row.from_address, case.contact.email)
-            _file(row, case, as_person=from_person)
+            _file(row, case, as_person=_same(message.to_address, case.contact.email))
 
 
 def _doubt(row: ReceivedMail, message: Message, case: Case) -> Why | None:
-    """Why an answer to a message about a file is not put on it without asking."""
-    if not any(_same(row.from_address, one) for one in (message.to_address, case.contact.email)) or message.staff_id:
+    """Why an answer to a message about a file is not put on it without asking. Who received it answers, nobody else: an organization that
+    knows the person's address is not believed to be the person.
+    """
+    if not _same(row.from_address, message.to_address) or message.staff_id:
         return Why.OTHER_ADDRESS
     try:
         with speaking("fr"):
@@ -134,13 +142,13 @@ def _file_of(address: str) -> int | None:
     return found.id if found else None
 
 
-def _file(row: ReceivedMail, case: Case, *, as_person: bool) -> None:
+def _file(row: ReceivedMail, case: Case, *, as_person: bool, actor: Staff | None = None) -> None:
     """Put an e-mail on a file: as words of the person of the file, who reads them on their page; or as an e-mail from somebody else,
     which only the team reads.
     """
-    row.state, row.case_id, row.suggested_id, row.why = State.FILED, case.id, None, None
     with speaking(case.language):
-        words = row.said or text("mailbox.no_words")
+        words = row.said or text("mailbox.not_read" if row.why in NOT_READ else "mailbox.no_words")
+    row.state, row.case_id, row.suggested_id, row.why = State.FILED, case.id, None, None
     if as_person:
         person_writes(case, words, row.dedupe_key[:40], mailed_from=row.from_address)
         row.attachments_due = bool(row.attachments)
@@ -151,7 +159,8 @@ def _file(row: ReceivedMail, case: Case, *, as_person: bool) -> None:
     )
     if case.stage is not Stage.CLOSED:
         plan_once(case, "mail_received", add_business_days(clock.today(), 1))
-    tell_team("mailbox.received", case, f"received-mail:{row.id}")
+    if actor is None or case.owner_id != actor.id:
+        tell_team("mailbox.received", case, f"received-mail:{row.id}")
 
 
 # --- the tray --------------------------------------------------------------------------------------------------------
@@ -169,7 +178,9 @@ def file_by_hand(row: ReceivedMail, case: Case, actor: Staff, *, as_person: bool
     case = _goes_on(case) or case
     if as_person:
         may_write(case)
-    _file(row, case, as_person=as_person)
+        if row.why in NOT_READ:
+            raise RefusedError(text("mailbox.refusal.not_read"))
+    _file(row, case, as_person=as_person, actor=actor)
     row.decided_at, row.decided_by_id = clock.now(), actor.id
     return case
 
@@ -199,6 +210,25 @@ def forget_all(case: Case) -> None:
     """Every e-mail of a file, or that would have been its, is destroyed."""
     mine = or_(ReceivedMail.case_id == case.id, ReceivedMail.suggested_id == case.id)
     db.session.execute(delete(ReceivedMail).where(mine))
+
+
+def _move_suggestions(gone: Case, kept: Case) -> list[int]:
+    """What waits in the tray for a file waits for the one it became."""
+    ids = list(db.session.scalars(select(ReceivedMail.id).where(ReceivedMail.suggested_id == gone.id)))
+    _suggest(ids, gone, kept)
+    return ids
+
+
+def _return_suggestions(gone: Case, kept: Case, moved: list[int]) -> None:
+    _suggest(moved, kept, gone)
+
+
+def _suggest(ids: list[int], instead_of: Case, case: Case) -> None:
+    theirs = update(ReceivedMail).where(ReceivedMail.id.in_(ids), ReceivedMail.suggested_id == instead_of.id)
+    db.session.execute(theirs.values(suggested_id=case.id).execution_options(synchronize_session="fetch"))
+
+
+SUGGESTIONS = MergePart("received_mail_suggested", _move_suggestions, _return_suggestions)
 
 
 def due_attachments() -> Sequence[ReceivedMail]:

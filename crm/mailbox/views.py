@@ -97,6 +97,7 @@ def mail(number: int) -> Response:
 @case_team
 def put_on_file(number: int) -> Response:
     row = _one(number, lock=True)
+    services.check_in_tray(row)
     form = FileForm(request.form)
     if not form.validate():
         return _page(row, form, 422)

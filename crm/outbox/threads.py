@@ -12,7 +12,7 @@ import re
 from flask import current_app
 
 _SIGNED = r"([0-9]{1,18})[a-z_.]*[-.]([a-z2-7]{20})"
-_IN_ADDRESS = re.compile(rf"\+m{_SIGNED}@", re.IGNORECASE)
+_IN_ADDRESS = re.compile(rf"\+m{_SIGNED}@", re.IGNORECASE | re.ASCII)
 _IN_MESSAGE_ID = re.compile(rf"<{_SIGNED}@")
 
 

@@ -17,6 +17,7 @@ def upgrade() -> None:
     op.create_table(
         'mailbox_place',
         sa.Column('id', sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column('mailbox', sa.String(64), nullable=False),
         sa.Column('validity', sa.BigInteger(), nullable=False),
         sa.Column('next_uid', sa.BigInteger(), nullable=False),
         sa.Column('read_at', sa.DateTime(timezone=True), nullable=False),
@@ -47,7 +48,10 @@ def upgrade() -> None:
         sa.CheckConstraint(f'why IN {REASONS}', name=op.f('ck_received_mail_why')),
         sa.ForeignKeyConstraint(['case_id'], ['case_file.id'], name=op.f('fk_received_mail_case_id_case_file')),
         sa.ForeignKeyConstraint(
-            ['suggested_id'], ['case_file.id'], name=op.f('fk_received_mail_suggested_id_case_file')
+            ['suggested_id'],
+            ['case_file.id'],
+            name=op.f('fk_received_mail_suggested_id_case_file'),
+            ondelete='SET NULL',
         ),
         sa.ForeignKeyConstraint(['decided_by_id'], ['staff.id'], name=op.f('fk_received_mail_decided_by_id_staff')),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_received_mail')),

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -108,7 +108,7 @@ def test_what_follows_a_refused_attachment_is_told(asked, box, session):
     assert "logo.svg" in event.detail.values["body"]
 
 
-@pytest.mark.parametrize("lost", ["taken out", "numbered anew"])
+@pytest.mark.parametrize("lost", ["taken out", "numbered anew", "another in its place"])
 def test_attachments_that_left_the_mailbox_are_told(asked, box, session, lost):
     case, mail = asked()
     answer = answer_to(mail, "Voici.")
@@ -120,8 +120,10 @@ def test_attachments_that_left_the_mailbox_are_told(asked, box, session, lost):
     row.attachments_due = True  # as when no file could be looked at
     if lost == "taken out":
         box.server.empty()
-    else:
+    elif lost == "numbered anew":
         row.validity -= 1  # its number may be another's now
+    else:
+        row.dedupe_key = "another"
     box.read()
     assert len(files.of_case(case.id)) == kept
     (event,) = events(session, case, "mail.left_out")
@@ -173,12 +175,24 @@ def test_a_forged_mark_is_no_mark(asked, box, session, change):
     assert len(thread(case)) == 1
 
 
+def test_an_organization_that_writes_the_persons_address_is_not_the_person(make, box, session):
+    referral = make.referral()
+    (mail,) = box.left("referrals.")
+    before = len(thread(referral.case))
+    box.put(answer_to(mail, "Je retire ma demande.", sender="nadia@exemple.ca"))
+    box.read()
+    (row,) = received(session)
+    assert (row.state, row.why, row.suggested_id) == (State.TRAY, Why.OTHER_ADDRESS, referral.case.id)
+    assert len(thread(referral.case)) == before
+
+
 def test_a_mark_of_one_message_serves_no_other(app, make, session):
     one = threads.address(12, BOX)
     with app.test_request_context():
         assert threads.marked(one) == 12
         assert threads.marked(one.upper()) == 12, "a server may change capitals"
         assert threads.marked(one.replace("+m12-", "+m13-")) is None
+        assert threads.marked(one[: one.index("@") - 1] + "ſ@exemple.org") is None
 
 
 def test_an_answer_about_a_request_set_aside_as_a_robots_waits_for_somebody(asked, box, session, people, signed_in):
@@ -425,9 +439,38 @@ def test_a_mailbox_that_is_numbered_anew_is_read_from_the_day_before(box, sessio
     box.read()
     session.get(MailboxPlace, 1).validity += 1
     session.get(MailboxPlace, 1).next_uid = 10_000
+    (row,) = received(session)
+    row.validity, row.uid = 1, 1
+    box.server.empty()
+    today = datetime.now(UTC)
+    box.put(written("avant@exemple.ca", "Avant-hier"), on=today - timedelta(days=3))
+    box.put(written("hier@exemple.ca", "Hier"), on=today - timedelta(days=1))
+    box.put(written("un@exemple.ca", "Un"), on=today - timedelta(days=1))
+    box.read()
+    assert [row.subject for row in received(session)] == ["Un", "Hier"]
+    assert row.validity == session.get(MailboxPlace, 1).validity, "what was read before is found where it is now"
+
+
+def test_another_mailbox_is_read_from_what_comes_from_then_on(box, session):
+    box.put(written("un@exemple.ca", "Un"))
+    session.get(MailboxPlace, 1).mailbox = "another"
+    assert box.read() == 0
     box.put(written("deux@exemple.ca", "Deux"))
     assert box.read() == 1
-    assert [row.subject for row in received(session)] == ["Un", "Deux"]
+    assert [row.subject for row in received(session)] == ["Deux"]
+
+
+def test_two_files_that_become_one_keep_what_waits_for_either(asked, make, box, session, people):
+    case, mail = asked()
+    box.put(answer_to(mail, "D’ailleurs.", sender="autre@exemple.ca"))
+    box.read()
+    kept = make.case(owner=people.adviser, name="Autre")
+    moved = services.SUGGESTIONS.move(case, kept)
+    (row,) = received(session)
+    assert row.suggested_id == kept.id
+    services.SUGGESTIONS.undo(case, kept, moved)
+    session.refresh(row)
+    assert row.suggested_id == case.id
 
 
 def test_an_email_that_cannot_be_received_holds_no_other(asked, box, session, monkeypatch):
@@ -449,25 +492,36 @@ def test_an_email_that_cannot_be_received_holds_no_other(asked, box, session, mo
     assert thread(case)[0].body == "Bonjour"
 
 
-def test_an_email_that_is_too_large_is_shown_with_its_file(asked, box, session, monkeypatch):
+def test_an_email_that_is_too_large_is_shown_with_its_file(asked, box, session, people, signed_in, monkeypatch):
     case, mail = asked()
     monkeypatch.setattr(reading, "LARGEST", 10_000)
     box.put(answer_to(mail, "Long " * 5_000))
     box.read()
     (row,) = received(session)
     assert (row.state, row.why, row.suggested_id, row.body) == (State.TRAY, Why.LARGE, case.id, "")
+    page = signed_in(people.adviser)
+    assert "qui n’a pas été lu ici" in words(page.get(f"/staff/mailbox/{row.id}").text)
+    refused = page.post(f"/staff/mailbox/{row.id}/file", {"reference": case.reference, "words": "person"}, status=409)
+    assert "comme un courriel de quelqu’un d’autre" in refused.text
+    page.get(f"/staff/mailbox/{row.id}")
+    page.post(f"/staff/mailbox/{row.id}/file", {"reference": case.reference, "words": "other"})
+    session.expire_all()
+    (event,) = events(session, case, "mail.received")
+    assert "qui n’a pas été lu ici" in event.detail.values["body"]
+    assert box.left("mailbox.received") == [], "the adviser put it there, and knows"
 
 
 WRONG = [
     b"",
     b"\r\n",
     b"From: \xff\xfe\r\nSubject: =?utf-8?q?=ZZ?=\r\n\r\n\xff\x00\xfe",
-    b"From: a@b.ca\r\nContent-Type: text/plain; charset=no-such-charset\r\n\r\nBonjour",
+    b"From: a@b.ca\r\nContent-Type: text/plain; charset=no-such-charset\r\n\r\nBonjour a vous",
+    b"From: x@b.ca\r\nSubject: =?utf-8?b?A?=\r\n\r\nBonjour",
     b"From: a@b.ca\r\nMessage-ID: <\xff\xfe>\r\nDate: \xff\r\nReferences: \xff\r\n\r\nBonjour",
     b"From: a@b.ca\r\nContent-Type: multipart/mixed\r\n\r\nno boundary",
     b"From: a@b.ca, c@d.ca\r\nSubject: deux\r\n\r\n\x00\x01",
     b'From: "a\r\n b" <not an address>\r\nDate: never\r\n\r\n<html>',
-    b"From: a@b.ca\r\nContent-Type: text/html\r\n\r\n" + b"<div>" * 3_000 + b"Bonjour",
+    b"From: a@b.ca\r\nContent-Type: text/html\r\n\r\n" + b"<div>" * 3_000 + b"Bonsoir",
     (
         b"Content-Type: multipart/report; report-type=delivery-status; boundary=x\r\n\r\n--x\r\n"
         b"Content-Type: message/delivery-status\r\n\r\nnothing\r\n--x--"
@@ -483,6 +537,9 @@ def test_emails_that_are_written_wrongly_hold_no_other(box, session):
     box.read()
     rows = received(session)
     assert rows[-1].subject == "Bon"
+    assert len(rows) == len(WRONG) - 1, (
+        "two of them are alike: nothing, and the report that says nothing is a program's"
+    )
     assert all(row.state is State.TRAY for row in rows)
 
 
@@ -500,6 +557,7 @@ def test_other_ways_to_sign_in(box, set_otherwise):
     box.put(written("bon@exemple.ca", "STARTTLS"))
     assert box.read() == 1
     set_otherwise(username="boite2", password=USERS["boite2"], implicit_tls=True, port=box.server.tls)
+    assert box.read() == 0, "another mailbox, as far as we know: what comes from now on"
     box.put(written("bon@exemple.ca", "Des accents dans le mot de passe"))
     assert box.read() == 1
 

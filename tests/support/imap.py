@@ -133,9 +133,9 @@ class Dovecot:
         client.login("boite", USERS["boite"])
         return client
 
-    def put(self, mail: EmailMessage | bytes) -> None:
+    def put(self, mail: EmailMessage | bytes, on: dt.datetime | None = None) -> None:
         client = self._client()
-        client.append("INBOX", None, None, mail if isinstance(mail, bytes) else bytes(mail))
+        client.append("INBOX", None, on, mail if isinstance(mail, bytes) else bytes(mail))
         client.logout()
 
     def flags(self) -> list[bytes]:
