@@ -13,7 +13,7 @@ from crm.outbox.models import Message, Status
 from crm.outbox.services import queue
 from tests.support.server import poll
 
-ROWS = 100
+ROWS, RACED = 100, 1000
 
 
 @pytest.fixture
@@ -39,16 +39,16 @@ def id_of(message) -> str:
     return threads.message_id(message.id, message.kind, "127.0.0.1")
 
 
-@pytest.mark.parametrize("senders", [2, 4])
+@pytest.mark.parametrize("senders", [2, 8])
 def test_senders_that_race_send_each_message_exactly_once(owed, product, smtp, session, senders):
-    wanted = {id_of(message): 1 for message in owed(ROWS)}
+    wanted = {id_of(message): 1 for message in owed(RACED)}
     session.commit()  # on SQLite an open transaction of this test would hold the senders up
     smtp.hold_at = "mail"  # nobody goes on before all have taken their first message
     processes = [product.command("send-due", smtp_url=smtp.url) for _ in range(senders)]
     poll(lambda: smtp.waiting == senders, "all senders at the mail server")
     smtp.let_go()
     for process in processes:
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=150)
         assert process.returncode == 0, said
     assert smtp.copies() == wanted
     session.expire_all()
