@@ -5,7 +5,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "notes": ("note.", "import.note"),
     "contacts": ("exchange.",),
     "talks": ("talk.",),
-    "messages": ("message.", "person.", "request.", "introduction.", "survey."),
+    "messages": ("message.", "person.", "request.", "introduction.", "survey.", "mail."),
     "moves": ("case.", "duplicate.", "import."),
     "facts": ("case.assessed", "case.corrected", "correction.", "founder.", "tag.", "need.", "milestone."),
     "referrals": ("referral.",),
