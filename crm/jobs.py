@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -128,13 +129,26 @@ def worker_is_late() -> bool:
 
 
 def work(app: Flask) -> None:
-    """Run all jobs until told to stop (SIGTERM or SIGINT); the round under way is finished first."""
+    """Run all jobs until told to stop (SIGTERM or SIGINT); the round under way is finished first.
+
+    A signal is only noted: an exception raised by its handler lands wherever the main thread is, and APScheduler swallows what is raised while it hands a
+    job over. The worker would never stop.
+    """
+    from apscheduler.events import EVENT_SCHEDULER_STARTED  # noqa: PLC0415
     from apscheduler.schedulers.blocking import BlockingScheduler  # noqa: PLC0415 - the web, which declares jobs, needs no clock
 
     scheduler = BlockingScheduler(timezone=UTC)
 
+    told, begun = threading.Event(), threading.Event()
+    scheduler.add_listener(lambda _event: begun.set(), EVENT_SCHEDULER_STARTED)
+
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise SystemExit
+        told.set()
+
+    def stop_when_told() -> None:
+        told.wait()
+        begun.wait()
+        scheduler.shutdown(wait=True)
 
     with app.app_context():
         jobs = all_jobs()
@@ -156,8 +170,7 @@ def work(app: Flask) -> None:
     gc.freeze()  # what was loaded lives as long as the process: a pause to look at it again helps nobody
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    try:
-        scheduler.start()
-    except (KeyboardInterrupt, SystemExit):
-        if scheduler.running:
-            scheduler.shutdown(wait=True)
+    stopper = threading.Thread(target=stop_when_told, name="stopper", daemon=True)
+    stopper.start()
+    scheduler.start()  # until it is shut down
+    stopper.join()

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sys
 
 import pytest
 from sqlalchemy import select, update
@@ -148,3 +149,28 @@ def test_a_worker_sends_by_itself_what_is_queued_while_it_runs(owed, product, sm
     session.expire_all()
     assert message.status is Status.SENT
     assert smtp.copies() == {id_of(message): 1}
+
+
+TOLD_WHILE_IT_HANDS_A_JOB_OVER = """
+import os, signal
+from apscheduler.executors.pool import BasePoolExecutor
+from crm.app import create_app
+from crm.jobs import work
+
+real = BasePoolExecutor._do_submit_job
+
+def told_to_stop(self, *job):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return real(self, *job)
+
+BasePoolExecutor._do_submit_job = told_to_stop
+work(create_app())
+print("stopped")
+"""
+
+
+def test_a_worker_told_to_stop_while_it_hands_a_job_over_stops(product):
+    process = product.begin([sys.executable, "-c", TOLD_WHILE_IT_HANDS_A_JOB_OVER])
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert said.endswith("stopped\n")
