@@ -3,7 +3,17 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    literal_column,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from crm.cases.models import Case
@@ -84,3 +94,9 @@ class ReceivedMail(Base):
 
     case: Mapped[Case | None] = relationship(foreign_keys=[case_id])
     suggested: Mapped[Case | None] = relationship(foreign_keys=[suggested_id])
+
+
+# In the very words of the indexes' conditions: with bound values SQLite would walk every e-mail ever received.
+IN_TRAY: ColumnElement[bool] = ReceivedMail.state == literal_column("'tray'")
+ASIDE: ColumnElement[bool] = ReceivedMail.state == literal_column("'aside'")
+DUE: ColumnElement[bool] = ReceivedMail.attachments_due.is_(literal_column("TRUE"))

@@ -12,7 +12,7 @@ from crm.cases.models import Case
 from crm.cases.queries import visible
 from crm.db import db
 from crm.feature import Section
-from crm.mailbox.models import ReceivedMail, State
+from crm.mailbox.models import IN_TRAY, ReceivedMail
 
 COUNTED = 100
 
@@ -32,7 +32,7 @@ def received(staff: Staff) -> Select[ReceivedMail]:
 
 def in_tray(staff: Staff) -> int:
     """How many wait for somebody to say where they belong, counted to 100 at most."""
-    some = select(ReceivedMail.id).where(ReceivedMail.state == State.TRAY, _mine(staff)).limit(COUNTED)
+    some = select(ReceivedMail.id).where(IN_TRAY, _mine(staff)).limit(COUNTED)
     return db.session.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 

@@ -119,8 +119,6 @@ def _take(box: BaseMailBox, validity: int, uid: int) -> int:
     if why is not None or mail is not None:
         attempts.append((unknown, Why.UNREADABLE))
     for known, because in attempts:
-        if known is None:
-            continue
         try:
             done = services.receive(known, validity=validity, uid=uid, why=because)
             _passed(validity, uid)

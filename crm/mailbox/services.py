@@ -21,7 +21,7 @@ from crm.db import db
 from crm.errors import RefusedError
 from crm.feature import MergePart
 from crm.i18n import speaking
-from crm.mailbox.models import ReceivedMail, State, Why
+from crm.mailbox.models import ASIDE, DUE, ReceivedMail, State, Why
 from crm.mailbox.parsing import Incoming, Sort
 from crm.outbox import threads
 from crm.outbox.models import Message
@@ -200,9 +200,7 @@ def take_back(row: ReceivedMail) -> None:
 
 def sweep() -> int:
     """Destroy what was set aside thirty days ago; how many."""
-    old = delete(ReceivedMail).where(
-        ReceivedMail.state == State.ASIDE, ReceivedMail.decided_at <= clock.now() - KEPT_ASIDE
-    )
+    old = delete(ReceivedMail).where(ASIDE, ReceivedMail.decided_at <= clock.now() - KEPT_ASIDE)
     return int(db.session.execute(old).rowcount)  # type: ignore[attr-defined]
 
 
@@ -233,5 +231,5 @@ SUGGESTIONS = MergePart("received_mail_suggested", _move_suggestions, _return_su
 
 def due_attachments() -> Sequence[ReceivedMail]:
     """Filed e-mails whose files are still to be fetched from the mailbox."""
-    due = select(ReceivedMail).where(ReceivedMail.attachments_due.is_(True))
+    due = select(ReceivedMail).where(DUE)
     return db.session.scalars(due.options(joinedload(ReceivedMail.case)).order_by(ReceivedMail.id).limit(20)).all()
