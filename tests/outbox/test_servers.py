@@ -1,8 +1,6 @@
 """Mail servers that are silent, slow, rude or badly set up: what is concluded from each."""
 
 import contextlib
-import datetime as dt
-import ipaddress
 import socket
 import ssl
 import threading
@@ -12,10 +10,6 @@ from email.message import EmailMessage
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from crm.config import Smtp
 from crm.outbox.deliver import LEASE
@@ -30,6 +24,7 @@ from crm.outbox.transports import (
     SmtpTransport,
 )
 from tests.support.server import free_port
+from tests.support.tls import certificate_in
 
 
 def mail() -> EmailMessage:
@@ -194,28 +189,7 @@ def test_an_address_that_the_server_cannot_carry_is_the_recipients_trouble_alone
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """(certificate, key) of 127.0.0.1, signed by nobody that a system knows."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=2))
-        .not_valid_after(now + dt.timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    written = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "key.pem").write_bytes(written)
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    return folder / "cert.pem", folder / "key.pem"
+    return certificate_in(tmp_path_factory.mktemp("tls"))
 
 
 class Keeps:

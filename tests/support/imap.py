@@ -3,7 +3,6 @@
 import datetime as dt
 import grp
 import imaplib
-import ipaddress
 import os
 import pwd
 import shutil
@@ -17,12 +16,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.support.server import free_port
+from tests.support.tls import certificate_in
 
 DOVECOT = shutil.which("dovecot") or shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin")
 USERS = {"boite": "un mot/de@passe", "boite2": "un mot de la boîte"}  # both have the same mailbox
@@ -34,7 +30,7 @@ log_path = {folder}/log
 protocols = imap
 listen = 127.0.0.1
 ssl = required
-ssl_cert = <{folder}/certificate.pem
+ssl_cert = <{folder}/cert.pem
 ssl_key = <{folder}/key.pem
 disable_plaintext_auth = yes
 mail_location = maildir:{folder}/mail
@@ -66,36 +62,12 @@ service anvil {{
 """
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """(certificate, key) of 127.0.0.1, signed by nobody that a system knows."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=4000))
-        .not_valid_after(now + dt.timedelta(days=4000))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return paths
-
-
 class Dovecot:
     """A server with one mailbox; `put` delivers an e-mail to the mailbox as a mail server would."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="dovecot-"))
-        self.certificate, key = certificate(self.folder)
+        self.certificate, key = certificate_in(self.folder)
         who = "nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
         owner = pwd.getpwnam(who)
         group = grp.getgrgid(owner.pw_gid).gr_name
