@@ -96,7 +96,7 @@ class ReceivedMail(Base):
     suggested: Mapped[Case | None] = relationship(foreign_keys=[suggested_id])
 
 
-# In the very words of the indexes' conditions: with bound values SQLite would walk every e-mail ever received.
+# In the very words of the indexes' conditions, as the ledger's.
 IN_TRAY: ColumnElement[bool] = ReceivedMail.state == literal_column("'tray'")
 ASIDE: ColumnElement[bool] = ReceivedMail.state == literal_column("'aside'")
 DUE: ColumnElement[bool] = ReceivedMail.attachments_due.is_(literal_column("TRUE"))

@@ -15,7 +15,7 @@ from crm.desk.digest import told
 from crm.files import services as files
 from crm.jobs import Heartbeat, JobFailedError
 from crm.mailbox import reading, services
-from crm.mailbox.models import ASIDE, DUE, IN_TRAY, MailboxPlace, ReceivedMail, State, Why
+from crm.mailbox.models import MailboxPlace, ReceivedMail, State, Why
 from crm.outbox import threads
 from crm.outbox.models import Message, Status
 from crm.outbox.services import send_again
@@ -592,18 +592,3 @@ def test_reports_come_to_the_mailbox_where_it_is_of_the_senders_domain(app, make
         assert all(re.fullmatch(rf"{sender}@exemple\.org", one.sender) for one in taken)
         team = {people.adviser.email, people.coordinator.email}
         assert all(("+m" in (one.mail["Reply-To"] or "")) == (one.to[0] not in team) for one in taken)
-
-
-def test_what_waits_is_found_by_its_own_index_among_all_that_was_received(app, box, session, people):
-    if session.get_bind().dialect.name != "sqlite":
-        pytest.skip("a handful of rows is read whole there, whatever the index")
-    for statement, index in (
-        (select(ReceivedMail.id).where(IN_TRAY).limit(100), "ix_received_mail_tray"),
-        (select(ReceivedMail.id).where(DUE).order_by(ReceivedMail.id), "ix_received_mail_due"),
-        (select(ReceivedMail.id).where(ASIDE, ReceivedMail.decided_at <= datetime.now(UTC)), "ix_received_mail_aside"),
-    ):
-        compiled = statement.compile(session.get_bind(), compile_kwargs={"literal_binds": False})
-        values = tuple(compiled.params[name] for name in compiled.positiontup or ())
-        values = tuple(value.isoformat() if isinstance(value, datetime) else value for value in values)
-        plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values).all()
-        assert index in str(plan)
