@@ -23,7 +23,7 @@ from crm.links.models import Link
 from crm.links.services import PLACE, is_live, place_of, token
 from crm.outbox import kinds
 from crm.outbox.models import WAITING, MailPause, Message, Status, Why
-from crm.outbox.services import settings, tell_owner
+from crm.outbox.services import settings
 from crm.outbox.transports import (
     LaterError,
     NoAnswerError,
@@ -43,6 +43,8 @@ GIVE_UP_AFTER = timedelta(hours=24)
 TRIES_WITHOUT_ANSWER = 2
 PAUSE = timedelta(minutes=15)
 BATCH = 50
+HAND = 10  # messages taken with one statement
+BEGUN_WITHIN = 0.1  # of the lease, for the last of a hand to be begun: what one message may take fits in the rest
 BUSY_WAIT = 1.0  # seconds before a busy or absent database is asked again to note what a server answered
 
 
@@ -53,13 +55,11 @@ def send_due(*, lease: timedelta = LEASE, limit: int = BATCH) -> int:
     """
     me = f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(4)}"
     out = transport(settings())
-    sent = 0
+    sent = taken = 0
     try:
-        for _ in range(limit):
-            message_id = _claim_one(me, clock.now(), lease)
-            if message_id is None:
-                break
-            sent += _send_one(message_id, me, out, lease)
+        while taken < limit and (hand := _claim(me, lease, min(HAND, limit - taken))):
+            taken += len(hand)
+            sent += _send_all(hand, me, out, lease)
     except OperationalError as error:
         if not is_busy(error):
             raise
@@ -77,23 +77,21 @@ def _claimable(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def _claim_one(me: str, now: datetime, lease: timedelta) -> int | None:
-    """Take one message by conditional update; one row changed means it is ours until the lease ends. None while mail is paused."""
+def _claim(me: str, lease: timedelta, at_most: int) -> list[int]:
+    """Take the messages whose turn it is, in their order: they are ours until the lease ends. None while mail is paused."""
+    now = clock.now()
     paused = exists().where(MailPause.try_at > now)
-    while True:
-        candidate = db.session.scalar(
-            select(Message.id)
-            .where(WAITING, _claimable(now), ~paused)
-            .order_by(Message.due_at, Message.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        if candidate is None:
-            db.session.rollback()
-            return None
+    found = db.session.scalars(
+        select(Message.id)
+        .where(WAITING, _claimable(now), ~paused)
+        .order_by(Message.due_at, Message.id)
+        .limit(at_most)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if found:
         taken = db.session.execute(
             update(Message)
-            .where(Message.id == candidate, _claimable(now))
+            .where(Message.id.in_(found), _claimable(now))
             .values(
                 status=Status.CLAIMED,
                 claimed_by=me,
@@ -101,16 +99,49 @@ def _claim_one(me: str, now: datetime, lease: timedelta) -> int | None:
                 lease_until=now + lease,
                 attempts=Message.attempts + 1,
             )
+            .returning(Message.id)
+            .execution_options(synchronize_session=False)
+        )
+        found = sorted(taken.scalars(), key=found.index)
+    db.session.commit()
+    return list(found)
+
+
+def _send_all(hand: list[int], me: str, out: Transport, lease: timedelta) -> int:
+    """Send what was taken, one at a time; returns how many left. Where the server is slow or refuses us, the rest goes back at once:
+    each message is begun with most of its lease before it, and others may take what would wait here.
+    """
+    begun, sent = clock.now(), 0
+    rest = list(hand)
+    try:
+        while rest and (len(rest) == len(hand) or clock.now() - begun <= lease * BEGUN_WITHIN):
+            message_id = rest.pop(0)
+            became = _tried(message_id, out, lease)
+            _note(message_id, me, lease, became)
+            if became.func is _took:
+                sent += 1
+            if became.func is _pause:
+                break
+    finally:
+        if rest:
+            _give_back(rest, me)
+    return sent
+
+
+def _give_back(rest: list[int], me: str) -> None:
+    """What was taken and not begun waits again, as if nobody had taken it. A database that does not take this gives it back with the lease."""
+    try:
+        db.session.rollback()
+        db.session.execute(
+            update(Message)
+            .where(Message.id.in_(rest), Message.claimed_by == me, Message.status == Status.CLAIMED)
+            .values(status=Status.QUEUED, lease_until=None, attempts=Message.attempts - 1)
+            .execution_options(synchronize_session=False)
         )
         db.session.commit()
-        if taken.rowcount == 1:  # type: ignore[attr-defined]
-            return int(candidate)
-
-
-def _send_one(message_id: int, me: str, out: Transport, lease: timedelta) -> int:
-    became = _tried(message_id, out, lease)
-    _note(message_id, me, lease, became)
-    return int(became.func is _took)
+    except OperationalError:
+        db.session.rollback()
+        log.warning("%s messages that were taken and not begun wait until their lease ends", len(rest))
 
 
 def _tried(message_id: int, out: Transport, lease: timedelta) -> "partial[None]":
@@ -169,10 +200,7 @@ def _note(message_id: int, me: str, lease: timedelta, became: Callable[[Message]
     until = clock.now() + lease
     while True:
         try:
-            message = db.session.get_one(Message, message_id)
-            if message.claimed_by == me and message.status is Status.CLAIMED:
-                became(message)
-            db.session.commit()
+            _write(message_id, me, became)
         except (
             OperationalError,
             IntegrityError,
@@ -184,6 +212,27 @@ def _note(message_id: int, me: str, lease: timedelta, became: Callable[[Message]
             time.sleep(BUSY_WAIT)
         else:
             return
+
+
+def _write(message_id: int, me: str, became: Callable[[Message], None], *, telling: bool = True) -> None:
+    """One transaction: what became of a message, and what follows for the feature that queued it. When that feature cannot record it, the message
+    is final all the same: a second transaction says only that.
+    """
+    message = db.session.get_one(Message, message_id)
+    if message.claimed_by == me and message.status is Status.CLAIMED:
+        became(message)
+        if telling and message.status not in {Status.QUEUED, Status.CLAIMED}:
+            try:
+                kinds.find(message.kind).on_final(message)
+                db.session.flush()
+            except OperationalError:
+                raise
+            except Exception:
+                log.exception("message %s: its end could not be recorded on its file", message_id)
+                db.session.rollback()
+                _write(message_id, me, became, telling=False)
+                return
+    db.session.commit()
 
 
 def _took(message: Message, answer: str, text: str) -> None:
@@ -200,7 +249,6 @@ def _end(message: Message, status: Status, error: str = "", *, why: Why | None =
     message.why = why
     if error or status is Status.SENT:  # what was dropped keeps what was said of it before
         message.last_error = error[:300] or None
-    tell_owner(message)
 
 
 def _later(message: Message, error: str) -> None:

@@ -1,5 +1,6 @@
 """Follow-ups on the case page, and the jobs that make them come due."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, abort, request
@@ -173,8 +174,8 @@ feature = Feature(
             "follow_up.nudged", "reminders.event.nudged", "outgoing", frozenset({"message"}), frozenset({"to_name"})
         ),
         Sentence("plan.changed", "reminders.event.plan_changed"),
-        _sentence("reminder.sent", "sent", "reminder", None, "follow_up", "message"),
-        _sentence("reminder.failed", "failed", "failed", None, "follow_up", "message"),
+        replace(_sentence("reminder.sent", "sent", "reminder", None, "follow_up", "message"), settles=False),
+        replace(_sentence("reminder.failed", "failed", "failed", None, "follow_up", "message"), settles=False),
     ),
     case_guards=(services.guard,),
     case_moved=(services.moved,),

@@ -26,7 +26,8 @@ class Sentence:
     this kind may carry. `labels` maps a code's key to the vocabulary that names its values, `formats` to how its value is written (FORMATS).
     `stands_in` maps a labelled code to the detail it takes the place of when there is none: a rule's name for typed words. `tone` is "internal",
     "outgoing", "incoming", "move" or "referral", and says how the history draws it. `body` names the detail shown as
-    quoted text under the sentence.
+    quoted text under the sentence. `settles` is false for what moves neither whose turn a file is nor what search finds: a program's
+    own doings, of which there are thousands at once.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Sentence:
     formats: Mapping[str, str] | None = None
     stands_in: Mapping[str, str] | None = None
     body: str | None = None
+    settles: bool = True
 
 
 @dataclass(frozen=True)

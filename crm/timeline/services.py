@@ -39,7 +39,7 @@ def record(
     if detail:
         event.detail = EventDetail(values=detail)
     db.session.add(event)
-    if case_id is not None:
+    if case_id is not None and declared.settles:
         touch(case_id)
     return event
 

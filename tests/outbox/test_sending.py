@@ -241,6 +241,26 @@ def test_a_message_that_cannot_be_prepared_fails_alone(owe, round_of_sending, sm
     assert [one.status for one in others] == [Status.SENT] * 3
 
 
+def test_what_was_taken_behind_a_slow_message_is_given_back_as_if_nobody_had_taken_it(owe, smtp, session):
+    messages = [owe(f"person{n}@exemple.ca") for n in range(3)]
+    session.commit()
+    assert (
+        deliver.send_due(lease=timedelta(0)) == 3
+    )  # every message takes longer than this lease allows for the next to be begun
+    session.expire_all()
+    assert [(one.status, one.attempts) for one in messages] == [(Status.SENT, 1)] * 3
+    assert [one.to[0] for one in smtp.received] == [one.to_address for one in messages]
+
+
+def test_what_somebody_else_took_meanwhile_is_not_given_back(owe, smtp, session):
+    theirs = owe()
+    theirs.status, theirs.claimed_by, theirs.lease_until = Status.CLAIMED, "another", clock.now() + LEASE
+    session.commit()
+    deliver._give_back([theirs.id], "me")
+    session.expire_all()
+    assert (theirs.status, theirs.claimed_by) == (Status.CLAIMED, "another")
+
+
 def test_the_page_of_unsent_mail_says_nothing_of_a_file_one_may_not_see(
     make, people, signed_in, round_of_sending, smtp, session
 ):
@@ -289,6 +309,7 @@ def test_a_server_that_refuses_us_stops_all_mail_which_says_so_and_goes_on_by_it
         messages = [owe(f"person{n}@exemple.ca") for n in range(3)]
         round_of_sending()
         assert [(one.status, one.attempts) for one in messages] == [(Status.QUEUED, 0)] * 3, "no try is counted"
+        assert smtp.offered == 1, "a server that refuses us was asked again at once"
         pause = session.get_one(MailPause, 1)
         assert (pause.since, pause.try_at, pause.said) == (clock.now(), clock.now() + PAUSE, "535 5.7.8 wrong password")
         browser = signed_in(people.coordinator)

@@ -76,6 +76,7 @@ class MailServer:
     held: threading.Event = field(default_factory=threading.Event)
     waiting: int = 0
     said: str = ""
+    offered: int = 0  # how often a client named a sender
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -140,6 +141,7 @@ class MailServer:
     # What aiosmtpd calls.
 
     async def handle_MAIL(self, server, session, envelope, address, options):  # noqa: N802
+        self.offered += 1
         await self.pause("mail")
         if "mail" in self.answer:
             return self.answer["mail"]
