@@ -505,13 +505,13 @@ def due_ones(limit: int) -> Sequence[FollowUp]:
 def to_remind() -> Select[FollowUp]:
     """What is due up to a day (`last`), of which nothing was said yet: at most `at_most`.
 
-    The owner is joined by an expression so that SQLite begins with the few that are due, in their order, and not with each person and
-    all that is late of theirs.
+    The owner and the file are joined by expressions so that databases begin with the few that are due, in their order, and not with each
+    person or each file and all that is planned of theirs.
     """
     return (
         select(FollowUp)
         .join(Staff, Staff.id == FollowUp.owner_id + literal_column("0"))
-        .join(Case, Case.id == FollowUp.case_id)
+        .join(Case, Case.id == FollowUp.case_id + literal_column("0"))
         .where(FollowUp.state == State.TODO, FollowUp.reminded_on.is_(None))
         .where(FollowUp.due_on <= bindparam("last", type_=Date), Staff.active.is_(True))
         .where(Case.quarantined.is_(False))  # the duty person is told once a day how many wait, not of each
