@@ -26,6 +26,7 @@ from crm.outbox.deliver import send_due
 from crm.outbox.models import Message, Status
 from crm.referrals import services as referrals
 from crm.referrals.models import Referral
+from crm.referrals.queries import opened_by
 from crm.reminders import services as reminders
 from crm.reminders.models import FollowUp, State
 from crm.summaries.figures import Period
@@ -125,13 +126,13 @@ def test_3_nothing_leaves_without_a_permission_naming_that_body(session, people,
     session.commit()
     assert {item["field"] for item in referral.shared} == {"name", "email", "summary"}
     link = session.scalars(select(Link)).one()
-    assert referrals.opened_by(token(link)) is not None
+    assert opened_by(token(link)) is not None
     case.contact.name = "Quelqu’un d’autre"
     session.commit()
     assert referral.shared[0]["fr"] == "Nadia Benali", "what left is frozen"
     referrals.withdraw_permission(permission, case, people.adviser)
     session.commit()
-    assert referrals.opened_by(token(link)) is None
+    assert opened_by(token(link)) is None
     other = make.body("esplanade")
     with pytest.raises(IntegrityError):
         session.execute(update(Referral).where(Referral.id == referral.id).values(body_id=other.id))

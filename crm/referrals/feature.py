@@ -7,7 +7,7 @@ from crm.feature import Feature, MergePart, Panel, TodayPart
 from crm.i18n import lazy
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
-from crm.referrals import chasing, services
+from crm.referrals import chasing, queries, services
 from crm.referrals.views import bp, load
 from crm.search.services import Searched
 from crm.timeline.sentences import Sentence
@@ -32,7 +32,7 @@ def _sentence(what: str, tone: str) -> Sentence:
 feature = Feature(
     name="referrals",
     blueprints=(bp,),
-    panels=(Panel("side", "referrals/panel.html", load, rows=services.rows, shown=services.shown),),
+    panels=(Panel("side", "referrals/panel.html", load, rows=queries.rows, shown=queries.shown),),
     event_sentences=(
         _sentence("prepared", "internal"),
         _sentence("self", "internal"),
@@ -49,18 +49,18 @@ feature = Feature(
     merge=(MergePart("referral", services.move_on, services.move_back),),
     case_guards=(services.guard,),
     case_moved=(services.moved,),
-    today=(TodayPart("bodies", "referrals/today.html", services.owed_answers),),
-    case_turns=(services.turns,),
-    case_facets=(Facet("body", lazy("Referred to"), services.bodies_to_choose, services.went_to),),
+    today=(TodayPart("bodies", "referrals/today.html", queries.owed_answers),),
+    case_turns=(queries.turns,),
+    case_facets=(Facet("body", lazy("Referred to"), queries.bodies_to_choose, queries.went_to),),
     case_columns=(
         ListColumn(
             "body",
             lazy("Referred to"),
-            tuple(services.where_they_went(lang).label(f"bodies_{lang}") for lang in LANGUAGES),
+            tuple(queries.where_they_went(lang).label(f"bodies_{lang}") for lang in LANGUAGES),
             template="referrals/column.html",
         ),
     ),
-    search_text=(Searched("referral", services.bodies_of_files, shown=1),),
+    search_text=(Searched("referral", queries.bodies_of_files, shown=1),),
     jobs=(Job("chase_bodies", chasing.chase_bodies, every=300),),
     messages=(
         MessageKind(

@@ -2,44 +2,35 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from functools import cache
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, bindparam, exists, func, literal_column, null, select
+from sqlalchemy import func, select
 from sqlalchemy import text as sql
-from sqlalchemy.orm import aliased, joinedload
+from sqlalchemy.orm import joinedload
 
 from crm import clock
 from crm.accounts.models import Staff
 from crm.accounts.services import by
-from crm.business_days import add_business_days, business_days_between, next_business_day
+from crm.business_days import add_business_days, next_business_day
 from crm.cases import pipeline
-from crm.cases.filters import IS_OPEN
-from crm.cases.listing import gathered
 from crm.cases.merging import move_rows, return_rows
 from crm.cases.models import Case
 from crm.cases.pipeline import Move, Refusal
-from crm.cases.queries import named
 from crm.cases.queries import needs as needs_of
-from crm.cases.vocabulary import Stage, Turn
+from crm.cases.vocabulary import Stage
 from crm.config import LANGUAGES
-from crm.db import db, read_instant
+from crm.db import db
 from crm.errors import RefusedError
-from crm.feature import once
-from crm.i18n import format_date, format_phone, language, speaking
+from crm.i18n import format_date, format_phone, speaking
 from crm.links import services as links
-from crm.links.models import Link, Purpose
+from crm.links.models import Purpose
 from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
 from crm.outbox.services import never_tried, programme_values, queue, settings
 from crm.partners.models import Body, BodyKind
-from crm.partners.queries import directory
 from crm.permissions import services as permissions
 from crm.permissions.models import How, Permission
-from crm.permissions.rules import is_live
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import (
-    READABLE,
     REFERRED,
     UNSETTLED,
     DeclineReason,
@@ -76,100 +67,6 @@ WAITS_FOR_AN_ANSWER = ("check_answer", "call_body")
 
 def refused(key: str, **values: str) -> RefusedError:
     return RefusedError(text(f"referrals.refusal.{key}", **values))
-
-
-_READ: dict[str, Any] = {
-    "id": Referral.id,
-    "body_id": Referral.body_id,
-    "status": Referral.status,
-    "decline_reason": Referral.decline_reason,
-    "sent_at": Referral.sent_at,
-    "seen_at": Referral.seen_at,
-    "answered_at": Referral.answered_at,
-    "short_fr": Body.short_fr,
-    "short_en": Body.short_en,
-    "permission": Permission.id,
-    "expires_on": Permission.expires_on,
-    "withdrawn_at": Permission.withdrawn_at,
-}
-
-
-def rows() -> Select[*tuple[Any, ...]]:
-    """The referrals of the file `case_id` with their bodies and permissions, as a panel of its page reads them."""
-    read = select(*(column.label(name) for name, column in _READ.items())).join(Body, Body.id == Referral.body_id)
-    return read.outerjoin(Permission, Permission.id == Referral.permission_id).where(
-        Referral.case_id == bindparam("case_id")
-    )
-
-
-def shown(found: list[list[Any]]) -> dict[str, Any]:
-    """For the panel of the case page, the newest first."""
-    return {"referrals": [_shown(dict(zip(_READ, row, strict=True))) for row in sorted(found, reverse=True)]}
-
-
-def _shown(read: dict[str, Any]) -> dict[str, Any]:
-    for name in ("sent_at", "seen_at", "answered_at", "withdrawn_at"):
-        read[name] = read_instant(read[name]) if read[name] else None
-    expires_on = read["expires_on"] = date.fromisoformat(read["expires_on"]) if read["expires_on"] else None
-    live = expires_on and is_live(expires_on=expires_on, withdrawn_at=read["withdrawn_at"], today=clock.today())
-    return read | {"body": read[f"short_{language()}"], "live": bool(live)}
-
-
-def turns() -> Select[*tuple[Any, ...]]:
-    """A body that was written to and has not answered holds the file."""
-    who = literal_column("'body'", String).label("turn")
-    return select(who, Referral.sent_at, null().label("until"), Referral.body_id).where(
-        Referral.case_id == bindparam("case_id"), Referral.status == Status.SENT
-    )
-
-
-def owed_answers(staff: Staff) -> dict[str, Any]:
-    """For the start page: bodies that have not answered, the longest silent first, on the files of this person."""
-    rows = db.session.execute(_owed(), {"staff_id": staff.id}).all()
-    today = clock.today()
-    return {"owed": [(row, business_days_between(clock.local_date(row.sent_at), today)) for row in rows]}
-
-
-@cache
-def _owed() -> Any:
-    read = select(Referral.sent_at, Body.short_fr, Body.short_en, Case.reference).select_from(Case)
-    return (
-        named(read.join(Referral, Referral.case_id == Case.id).join(Body, Body.id == Referral.body_id))
-        .where(Case.owner_id == bindparam("staff_id"), Case.turn == Turn.BODY, IS_OPEN, Referral.status == Status.SENT)
-        .order_by(Case.turn_since, Case.id, Referral.sent_at, Referral.id)
-        .limit(12)
-    )
-
-
-def bodies_to_choose() -> list[tuple[str, str]]:
-    """Bodies that lists of files are narrowed by: those of the directory, by code; asked of the database once per request."""
-    found: list[tuple[str, str]] = once(
-        "bodies_to_choose", lambda: [(body.code, body.short(language())) for body in directory()]
-    )
-    return found
-
-
-def went_to(codes: Any) -> ColumnElement[bool]:
-    """Files that were sent to one of some bodies, or whose person contacts it themselves."""
-    theirs = aliased(Body)  # a list joins bodies for its own reasons
-    return exists().where(Referral.case_id == Case.id, _WENT, Referral.body_id == theirs.id, theirs.code.in_(codes))
-
-
-_WENT = Referral.status.not_in((Status.DRAFT, Status.CONSENT_PENDING, Status.READY))
-
-
-def where_they_went(lang: str) -> Any:
-    """The short names of the bodies that a file went to, within a list of files, the first one first."""
-    theirs = aliased(Body)
-    went = select(getattr(theirs, f"short_{lang}")).join(Referral, Referral.body_id == theirs.id)
-    went = went.where(Referral.case_id == Case.id, _WENT).group_by(theirs.id)
-    return gathered(went.order_by(func.min(Referral.id)))
-
-
-def bodies_of_files() -> Select[*tuple[Any, ...]]:
-    """The names of the bodies that files were sent to, for search."""
-    names = (Body.name_fr, Body.name_en, Body.short_fr, Body.short_en)
-    return select(Referral.case_id, Referral.id, *names).join(Body, Body.id == Referral.body_id)
 
 
 def values_now(case: Case, fields: Sequence[str]) -> list[dict[str, str]]:
@@ -296,28 +193,6 @@ def send(referral: Referral, case: Case, actor: Staff) -> None:
     _tell("sent", case, referral, body, by(actor))
     if case.stage is Stage.REFERRED and (due_on := _check_by(referral, case)) is not None:
         plan_by_rule(case, "check_answer", due_on, about=body.short(case.owner.language if case.owner else "fr"))
-
-
-def opened_by(token_or_id: str | int) -> Referral | None:
-    """The referral a live link opens, while its permission counts and its status lets the body read; else None."""
-    if isinstance(token_or_id, int):
-        link = db.session.get(Link, token_or_id)
-        if link is None or not links.is_live(link) or link.purpose is not Purpose.REFERRAL:
-            return None
-    else:
-        link = links.opened(token_or_id, Purpose.REFERRAL)
-    if link is None:
-        return None
-    referral = db.session.scalar(
-        select(Referral)
-        .where(Referral.id == link.object_id)
-        .options(joinedload(Referral.body), joinedload(Referral.permission), joinedload(Referral.case))
-    )
-    if referral is None or referral.status not in READABLE:
-        return None
-    if referral.permission is None or not permissions.live(referral.permission) or not referral.body.active:
-        return None
-    return referral
 
 
 def note_seen(referral: Referral) -> None:

@@ -38,7 +38,7 @@ from crm.partners.queries import directory
 from crm.permissions import rules as permission_rules
 from crm.permissions.models import How, Permission
 from crm.permissions.services import live, wording
-from crm.referrals import services
+from crm.referrals import queries, services
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import DeclineReason, Status, may_become
 from crm.texts import choices, text
@@ -275,7 +275,7 @@ def _neutral(note: str = "") -> Response:
 def landing(lang: str, token: str) -> str | Response:
     """Says who asks and offers to continue; opening it, however often and by whatever scanner, changes nothing."""
     del lang
-    referral = services.opened_by(token)
+    referral = queries.opened_by(token)
     if referral is None:
         return _neutral()
     return render_template("referrals/landing.html", referral=referral, token=token)
@@ -286,7 +286,7 @@ def landing(lang: str, token: str) -> str | Response:
 def enter(lang: str, token: str) -> BaseResponse:
     """Continue was pressed: the token becomes a cookie of two hours, and the address holds no secret any more."""
     link = cookies.pressed(token, Purpose.REFERRAL)
-    referral = services.opened_by(link.id) if link else None
+    referral = queries.opened_by(link.id) if link else None
     if link is None or referral is None:
         return _neutral()
     services.note_seen(referral)
@@ -296,7 +296,7 @@ def enter(lang: str, token: str) -> BaseResponse:
 
 def _referral_of_cookie() -> Referral | None:
     link = cookies.kept(Purpose.REFERRAL)
-    return services.opened_by(link.id) if link else None
+    return queries.opened_by(link.id) if link else None
 
 
 @in_both_languages(bp, "/fr/mise-en-relation", "/en/referral")

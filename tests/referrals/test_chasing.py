@@ -18,6 +18,7 @@ from crm.outbox.deliver import send_due
 from crm.outbox.models import Message, Status
 from crm.referrals import chasing
 from crm.referrals import services as referrals
+from crm.referrals.queries import opened_by
 from crm.reminders import services as reminders
 from tests.support.pages import Pages, words
 
@@ -94,7 +95,7 @@ def test_one_mail_for_all_its_files_each_with_its_own_link(app, make, session, o
     addresses = re.findall(r"http://127\.0\.0\.1:8000(/fr/mise-en-relation/\S+)", sent)
     assert len(addresses) == len(set(addresses)) == 2
     assert "[link" in mail.body, "the ledger keeps no token"
-    opened = [referrals.opened_by(address.rpartition("/")[2]) for address in addresses]
+    opened = [opened_by(address.rpartition("/")[2]) for address in addresses]
     assert [one.id for one in opened] == [older.id, newer.id]
     assert "Continuer" in words(Pages(app).get(addresses[0]).text)
 
