@@ -1,6 +1,6 @@
 """One referral of a demonstration file, with the permission it rests on and the link the body was sent."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from crm.demo.rows import Rows
@@ -18,6 +18,7 @@ from crm.referrals.services import FIELDS, LINK_DAYS
 if TYPE_CHECKING:
     from crm.demo.story import Story
 
+BEGUN = {Status.SELF: "self", Status.CONSENT_PENDING: "permission_asked"}
 SHARED = tuple(name for name in FIELDS if name != "description")
 DECLINES = ("too_early", "too_early", "capacity", "area", "sector", "too_advanced", "legal_form", "other")
 
@@ -44,12 +45,13 @@ class Paper:
         self.answer_note = ""
         self.shared: list[dict[str, str]] = []
         self.permission: int | None = None
+        self.asked = status is Status.CONSENT_PENDING
         self.how = "paper" if rng.random() < 0.2 else "verbal"
         self.taken_back = False
         if status is Status.READY:
             self.permission = story.rows.new_id(Permission)
             self._permission_event("given")
-        self._event("self" if status is Status.SELF else "prepared")
+        self._event(BEGUN.get(status, "prepared"))
         story.papers.append(self)
 
     @property
@@ -133,6 +135,18 @@ class Paper:
         }
         return [{"field": name, "fr": values[name][0], "en": values[name][1]} for name in SHARED if values[name][0]]
 
+    def _ended_by(self) -> str | None:
+        """Who said no or took it back, for the column of that name."""
+        if self.status is Status.WITHDRAWN:
+            return "person" if self.taken_back else "staff"
+        return "body" if self.status in {Status.DECLINED, Status.INTERRUPTED} else None
+
+    def _asked(self, at: datetime, until: date) -> tuple[datetime | None, list[str] | None, date | None, bool]:
+        """What the person was asked, where an answer is waited for."""
+        if not self.asked:
+            return None, None, None, False
+        return at, list(SHARED), until, False
+
     def write(self, rows: Rows) -> None:
         story = self.story
         case_id, lang = story.case_id, story.asked.lang
@@ -149,7 +163,7 @@ class Paper:
         at = [None if minute is None else story.at(minute) for minute in (self.sent, self.seen, self.answered)]
         rows.add(
             Referral, self.id, case_id, self.partner.id, self.permission, self.status.value, self.purpose, self.shared,
-            story.mate().id, given_at, *at, self.reason, self.answer_note,
+            story.mate().id, given_at, *at, self.reason, self.answer_note, at[0], self._ended_by(), *self._asked(given_at, until),
         )  # fmt: skip
         if self.sent is not None and at[0] is not None:
             last = min(story.days.day(self.sent) + timedelta(days=LINK_DAYS), until)

@@ -42,7 +42,7 @@ COLUMNS: dict[type[Base], str] = {
     Permission: "id case_id body_id text_version text_shown language purpose fields how given_at recorded_by_id"
     " expires_on withdrawn_at",
     Referral: "id case_id body_id permission_id status purpose shared created_by_id created_at sent_at seen_at"
-    " answered_at decline_reason answer_note",
+    " answered_at decline_reason answer_note waits_since declined_by asked_at asked_fields asked_until sends_itself",
     MatchKey: "key case_id",
     Link: "id purpose object_id version created_at expires_at revoked_at",
 }

@@ -418,6 +418,11 @@ class Story:
             if paper.sent is not None
         ]
         holds += [
+            Hold(Claim(Turn.PERSON, at(paper.created)), None if paper.withdrawn is None else at(paper.withdrawn))
+            for paper in self.papers
+            if paper.asked
+        ]
+        holds += [
             Hold(Claim(Turn.TALK, at(booked), starts), None if ended is None else at(ended))
             for starts, _minutes, _mode, _state, booked, ended in self.talks
         ]

@@ -11,6 +11,7 @@ from crm.db import Base, code, one_of
 
 class Purpose(StrEnum):
     REFERRAL = "referral"
+    ALLOW = "allow"  # a question to the person: may we share this with that body
     RESUME = "resume"  # an unfinished request, on another device
     CASE = "case"  # the person's own page
     SURVEY = "survey"  # what became of a project

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from crm.db import Base, code, one_of
@@ -15,6 +15,11 @@ class How(StrEnum):
 
     VERBAL = "verbal"
     PAPER = "paper"
+    PAGE = "page"  # a button on the person's own page
+    LINK = "link"  # the button of a page that an e-mail leads to
+
+
+_LIVE = text("withdrawn_at IS NULL AND lapsed_at IS NULL")
 
 
 class Permission(Base):
@@ -24,6 +29,7 @@ class Permission(Base):
         # What a referral points to: this permission, for this file, naming this body.
         UniqueConstraint("id", "case_id", "body_id"),
         Index("ix_permission_case", "case_id"),
+        Index("ix_permission_live", "expires_on", postgresql_where=_LIVE, sqlite_where=_LIVE),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -36,9 +42,10 @@ class Permission(Base):
     fields: Mapped[list[str]]
     how: Mapped[How] = mapped_column(code(How))
     given_at: Mapped[datetime]
-    recorded_by_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    recorded_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))  # none: the person pressed the button
     expires_on: Mapped[date]
     withdrawn_at: Mapped[datetime | None]
+    lapsed_at: Mapped[datetime | None]  # when what rested on it was ended because its day had passed
 
     body: Mapped[Body] = relationship()
 

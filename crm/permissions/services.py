@@ -45,9 +45,11 @@ def give(
     how: How,
     language: str,
     expires_on: date,
-    recorded_by: Staff,
+    recorded_by: Staff | None,
 ) -> Permission:
-    """Record that the person allows these fields to be shared with this one body, with the exact text shown."""
+    """Record that the person allows these fields to be shared with this one body, with the exact text shown. `recorded_by` is
+    the colleague who heard or received it; None when the person pressed the button, in `language`.
+    """
     permission = Permission(
         case_id=case.id,
         body_id=body.id,
@@ -60,7 +62,7 @@ def give(
         fields=list(fields),
         how=how,
         given_at=clock.now(),
-        recorded_by_id=recorded_by.id,
+        recorded_by_id=recorded_by.id if recorded_by else None,
         expires_on=expires_on,
     )
     db.session.add(permission)

@@ -38,14 +38,14 @@ from crm.links.models import Link, Purpose
 from crm.links.services import issue
 from crm.outbox.models import Message
 from crm.outbox.services import carry_instead, queue
-from crm.permissions.models import Consent, Permission
+from crm.permissions.models import Consent, How, Permission
 from crm.permissions.services import withdraw_consent
 from crm.portal.conversation import thread
 from crm.portal.models import About, Correction, PersonMessage
 from crm.portal.rules import Standing, standing
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
-from crm.referrals.services import withdraw_permission
+from crm.referrals.services import take, withdraw_permission
 from crm.reminders.models import FollowUp, State
 from crm.reminders.services import plan_by_rule, plan_once
 from crm.talks.models import Talk
@@ -228,6 +228,25 @@ def take_permission_back(case: Case, number: int) -> bool:
     if case.stage is not Stage.CLOSED:
         lang = case.owner.language if case.owner else "fr"
         plan_by_rule(case, "permission_back", add_business_days(clock.today(), 1), about=permission.body.short(lang))
+    return True
+
+
+def is_asked(referral: Referral, case: Case) -> bool:
+    """Whether the person is being asked about a referral now."""
+    return (
+        referral.status is Status.CONSENT_PENDING
+        and referral.asked_until is not None
+        and referral.asked_until >= clock.today()
+        and case.stage is not Stage.CLOSED
+    )
+
+
+def answer_question(case: Case, number: int, answered: str, language: str) -> bool:
+    """The person says yes, no or "I do it myself" to a question of their page, in a language; False when it is no question any more."""
+    referral = db.session.scalar(select(Referral).where(Referral.id == number, Referral.case_id == case.id))
+    if referral is None or not is_asked(referral, case):
+        return False
+    take(referral, case, answered, how=How.PAGE, lang=language)
     return True
 
 

@@ -37,6 +37,8 @@ from crm.permissions.services import listed
 from crm.portal import corrections, services
 from crm.portal.conversation import thread
 from crm.referrals.models import Referral
+from crm.referrals.person_views import mark
+from crm.referrals.services import question_of
 from crm.security import client_network, takes_files, too_often
 from crm.talks import hours
 from crm.talks import services as talks
@@ -123,6 +125,10 @@ def _page(case: Case, form: WriteForm, documents_refused: Sequence[tuple[str, st
             for talk in coming
         ],
         referrals=referrals,
+        questions=[
+            (one, question_of(one, one.body, lang)) for one in reversed(referrals) if services.is_asked(one, case)
+        ],
+        mark=mark(),
         consents=services.consents_of(case),
         messages=thread(case),
         corrections=corrections.of_case(case),
@@ -211,6 +217,19 @@ def decline(lang: str) -> BaseResponse:
 @_verb("permission", "permission")
 def take_permission_back(case: Case) -> str:
     return text("portal.said.permission") if services.take_permission_back(case, _number()) else ""
+
+
+@_verb("reponse", "answer")
+def permission(case: Case) -> str:
+    """Yes, no or their own way to a question about one organization, below the very text that was shown."""
+    answered = request.form.get("answer", "")
+    if answered == "yes" and request.form.get("mark") != mark():
+        return text("referrals.ask.changed")
+    if answered not in {"yes", "no", "self"}:
+        return ""
+    if not services.answer_question(case, _number(), answered, language()):
+        return text("portal.said.answered_before")
+    return text(f"portal.said.answered_{answered}")
 
 
 @_verb("choix", "choice")

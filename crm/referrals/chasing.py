@@ -50,18 +50,18 @@ def chase_bodies() -> int:
 def _waited_for(day: date) -> Sequence[int]:
     """Bodies that some file waits for and that were not written to for their interval."""
     oldest = (
-        select(Referral.body_id, func.min(Referral.sent_at).label("sent_at"))
+        select(Referral.body_id, func.min(Referral.waits_since).label("since"))
         .where(Referral.status == Status.SENT, Referral.chases <= MOST)
         .group_by(Referral.body_id)
         .subquery()
     )
     rows = db.session.execute(
-        select(Body.id, Body.chase_days, Body.chased_on, oldest.c.sent_at)
+        select(Body.id, Body.chase_days, Body.chased_on, oldest.c.since)
         .join(oldest, oldest.c.body_id == Body.id)
         .where(Body.active.is_(True), Body.chase_days > 0)
         .order_by(Body.id)
     ).all()
-    return [row.id for row in rows if _is_time(row.chase_days, row.chased_on, clock.local_date(row.sent_at), day)]
+    return [row.id for row in rows if _is_time(row.chase_days, row.chased_on, clock.local_date(row.since), day)]
 
 
 def _is_time(interval: int, chased_on: date | None, sent_on: date, day: date) -> bool:
@@ -73,7 +73,7 @@ def _one(body_id: int, day: date) -> int:
     if body.chased_on is not None and silent_for(body.chased_on, day) < body.chase_days:
         return 0  # another worker was quicker
     waiting = _waiting(body, Referral.chases <= MOST)
-    late = [one for one in waiting if silent_for(_sent_on(one), day) >= body.chase_days]
+    late = [one for one in waiting if silent_for(_since(one), day) >= body.chase_days]
     if not late:
         return 0
     body.chased_on = day
@@ -85,14 +85,15 @@ def _one(body_id: int, day: date) -> int:
         else:
             one.chases = MOST + 1
             _becomes_a_task(one, body, day)
-    asked = [one for one in told if silent_for(_sent_on(one), day) >= (body.chase_days + 1) // 2]
+    asked = [one for one in told if silent_for(_since(one), day) >= (body.chase_days + 1) // 2]
     if asked:
         _write(body, asked, day)
     return 1
 
 
-def _sent_on(referral: Referral) -> date:
-    return clock.local_date(referral.sent_at or referral.created_at)
+def _since(referral: Referral) -> date:
+    """Since when the body has the next word."""
+    return clock.local_date(referral.waits_since or referral.created_at)
 
 
 def _waiting(body: Body, *which: ColumnElement[bool]) -> list[Referral]:
@@ -104,7 +105,7 @@ def _waiting(body: Body, *which: ColumnElement[bool]) -> list[Referral]:
         .where(Referral.body_id == body.id, Referral.status == Status.SENT, Case.stage != Stage.CLOSED, *which)
         .where(Permission.withdrawn_at.is_(None), Permission.expires_on >= clock.today())
         .options(joinedload(Referral.permission), joinedload(Referral.case))
-        .order_by(Referral.sent_at, Referral.id)
+        .order_by(Referral.waits_since, Referral.id)
         .limit(LISTED)
     )
     return list(found)
@@ -149,7 +150,7 @@ def _values(body: Body, files: Sequence[tuple[Referral, int]], day: date) -> dic
             line,
             {
                 "reference": one.case.reference,
-                "sent_on": format_date(_sent_on(one), lang),
+                "sent_on": format_date(_since(one), lang),
                 "days": fill(
                     pair(f"referrals.chase.{'day' if days == 1 else 'days'}")[lang], {"count": format_number(days)}
                 ),
@@ -157,7 +158,7 @@ def _values(body: Body, files: Sequence[tuple[Referral, int]], day: date) -> dic
             },
         )
         for one, link in files
-        for days in (silent_for(_sent_on(one), day),)
+        for days in (silent_for(_since(one), day),)
     ]
     return {
         "name": body.contact_name,

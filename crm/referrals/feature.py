@@ -7,12 +7,12 @@ from crm.feature import Feature, MergePart, Panel, TodayPart
 from crm.i18n import lazy
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
-from crm.referrals import chasing, queries, services
+from crm.referrals import answers, body_views, chasing, person_views, queries, services
 from crm.referrals.views import bp, load
 from crm.search.services import Searched
 from crm.timeline.sentences import Sentence
 
-_CODES = frozenset({"referral", "body", "decline_reason"})
+_CODES = frozenset({"referral", "body", "decline_reason", "outcome", "was"})
 _DETAIL = frozenset({"body_name", "note"})
 _MAIL = frozenset({"referral", "message"})
 
@@ -24,23 +24,38 @@ def _sentence(what: str, tone: str) -> Sentence:
         tone,
         _CODES,
         _DETAIL,
-        labels={"decline_reason": "referrals.decline_reason"},
+        labels={
+            "decline_reason": "referrals.decline_reason",
+            "outcome": "referrals.outcome",
+            "was": "referrals.status",
+        },
         body="note",
     )
 
 
+ANSWERED = ("accepted", "declined", "info_asked", "completed", "interrupted", "corrected")
+
+
 feature = Feature(
     name="referrals",
-    blueprints=(bp,),
+    blueprints=(bp, body_views.bp, person_views.bp),
     panels=(Panel("side", "referrals/panel.html", load, rows=queries.rows, shown=queries.shown),),
     event_sentences=(
         _sentence("prepared", "internal"),
         _sentence("self", "internal"),
         _sentence("sent", "outgoing"),
         _sentence("seen", "incoming"),
-        _sentence("accepted", "incoming"),
-        _sentence("declined", "incoming"),
+        *(_sentence(what, "incoming") for what in ANSWERED),
+        *(_sentence(f"{what}_for", "incoming") for what in ANSWERED),
+        _sentence("permission_asked", "outgoing"),
+        _sentence("allowed", "incoming"),
+        _sentence("refused", "incoming"),
+        _sentence("goes_alone", "incoming"),
+        _sentence("replied", "outgoing"),
+        _sentence("next", "incoming"),
+        _sentence("no_answer", "internal"),
         _sentence("withdrawn", "outgoing"),
+        _sentence("expired", "outgoing"),
         Sentence("referral.chased", "referrals.event.chased", "outgoing", _MAIL, frozenset({"to_name"})),
         Sentence("referral.chase_failed", "referrals.event.chase_failed", "failed", _MAIL, frozenset({"to_name"})),
         Sentence("referral.mail_sent", "referrals.event.mail_sent", "outgoing", _MAIL, frozenset({"to_name"})),
@@ -50,7 +65,7 @@ feature = Feature(
     case_guards=(services.guard,),
     case_moved=(services.moved,),
     today=(TodayPart("bodies", "referrals/today.html", queries.owed_answers),),
-    case_turns=(queries.turns,),
+    case_turns=(queries.turns, queries.turns_of_the_asked),
     case_facets=(Facet("body", lazy("Referred to"), queries.bodies_to_choose, queries.went_to),),
     case_columns=(
         ListColumn(
@@ -61,7 +76,11 @@ feature = Feature(
         ),
     ),
     search_text=(Searched("referral", queries.bodies_of_files, shown=1),),
-    jobs=(Job("chase_bodies", chasing.chase_bodies, every=300),),
+    jobs=(
+        Job("chase_bodies", chasing.chase_bodies, every=300),
+        Job("give_up_waiting", answers.give_up_waiting, every=300),
+        Job("end_permissions", answers.end_what_lapsed, every=300),
+    ),
     messages=(
         MessageKind(
             "referrals.chase",
@@ -80,6 +99,33 @@ feature = Feature(
             "referrals.mail.withdrawn",
             still_true=services.invitation_left,
             on_final=services.note_final,
+        ),
+        MessageKind(
+            "referrals.expired",
+            "referrals.mail.expired",
+            still_true=services.invitation_left,
+            on_final=services.note_final,
+        ),
+        MessageKind(
+            "referrals.reply",
+            "referrals.mail.reply",
+            still_true=services.still_open,
+            on_final=services.note_final,
+        ),
+        MessageKind(
+            "referrals.permission",
+            "referrals.mail.permission",
+            still_true=services.still_asked,
+            on_final=services.note_final,
+        ),
+        *(
+            MessageKind(
+                f"referrals.person_{status}",
+                f"referrals.mail.person_{status}",
+                still_true=answers.still_so,
+                on_final=services.note_final,
+            )
+            for status in sorted(answers.TOLD)
         ),
     ),
 )

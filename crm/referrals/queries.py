@@ -14,7 +14,7 @@ from crm.cases.filters import IS_OPEN
 from crm.cases.listing import gathered
 from crm.cases.models import Case
 from crm.cases.queries import named
-from crm.cases.vocabulary import Turn
+from crm.cases.vocabulary import Stage, Turn
 from crm.db import db, read_instant
 from crm.feature import once
 from crm.i18n import language
@@ -26,7 +26,7 @@ from crm.permissions import services as permissions
 from crm.permissions.models import Permission
 from crm.permissions.rules import is_live
 from crm.referrals.models import Referral
-from crm.referrals.outcomes import READABLE, Status
+from crm.referrals.outcomes import CORRECTED_WITHIN, READABLE, RECEIPTS, Status
 
 _READ: dict[str, Any] = {
     "id": Referral.id,
@@ -68,8 +68,18 @@ def _shown(read: dict[str, Any]) -> dict[str, Any]:
 def turns() -> Select[*tuple[Any, ...]]:
     """A body that was written to and has not answered holds the file."""
     who = literal_column("'body'", String).label("turn")
-    return select(who, Referral.sent_at, null().label("until"), Referral.body_id).where(
+    return select(who, Referral.waits_since, null().label("until"), Referral.body_id).where(
         Referral.case_id == bindparam("case_id"), Referral.status == Status.SENT
+    )
+
+
+def turns_of_the_asked() -> Select[*tuple[Any, ...]]:
+    """A person who was asked for a permission has the next word."""
+    who = literal_column("'person'", String).label("turn")
+    return select(who, Referral.asked_at, null().label("until"), null().label("body")).where(
+        Referral.case_id == bindparam("case_id"),
+        Referral.status == Status.CONSENT_PENDING,
+        Referral.asked_at.is_not(None),
     )
 
 
@@ -77,16 +87,16 @@ def owed_answers(staff: Staff) -> dict[str, Any]:
     """For the start page: bodies that have not answered, the longest silent first, on the files of this person."""
     rows = db.session.execute(_owed(), {"staff_id": staff.id}).all()
     today = clock.today()
-    return {"owed": [(row, business_days_between(clock.local_date(row.sent_at), today)) for row in rows]}
+    return {"owed": [(row, business_days_between(clock.local_date(row.waits_since), today)) for row in rows]}
 
 
 @cache
 def _owed() -> Any:
-    read = select(Referral.sent_at, Body.short_fr, Body.short_en, Case.reference).select_from(Case)
+    read = select(Referral.waits_since, Body.short_fr, Body.short_en, Case.reference).select_from(Case)
     return (
         named(read.join(Referral, Referral.case_id == Case.id).join(Body, Body.id == Referral.body_id))
         .where(Case.owner_id == bindparam("staff_id"), Case.turn == Turn.BODY, IS_OPEN, Referral.status == Status.SENT)
-        .order_by(Case.turn_since, Case.id, Referral.sent_at, Referral.id)
+        .order_by(Case.turn_since, Case.id, Referral.waits_since, Referral.id)
         .limit(12)
     )
 
@@ -132,13 +142,29 @@ def opened_by(token_or_id: str | int) -> Referral | None:
         link = links.opened(token_or_id, Purpose.REFERRAL)
     if link is None:
         return None
-    referral = db.session.scalar(
-        select(Referral)
-        .where(Referral.id == link.object_id)
-        .options(joinedload(Referral.body), joinedload(Referral.permission), joinedload(Referral.case))
-    )
+    referral = _with_all(link.object_id)
     if referral is None or referral.status not in READABLE:
         return None
     if referral.permission is None or not permissions.live(referral.permission) or not referral.body.active:
         return None
+    ended_at = referral.ended_at or referral.answered_at
+    if referral.status in RECEIPTS and ended_at is not None and clock.now() - ended_at > CORRECTED_WITHIN:
+        return None  # a receipt is read for a week
     return referral
+
+
+def asked_by(token: str) -> Referral | None:
+    """The referral that a live link asks the person about, while its body is there and its file open; else None."""
+    link = links.opened(token, Purpose.ALLOW)
+    referral = _with_all(link.object_id) if link is not None else None
+    if referral is None or referral.case.stage is Stage.CLOSED or not referral.body.active:
+        return None
+    return referral
+
+
+def _with_all(number: int) -> Referral | None:
+    return db.session.scalar(
+        select(Referral)
+        .where(Referral.id == number)
+        .options(joinedload(Referral.body), joinedload(Referral.permission), joinedload(Referral.case))
+    )

@@ -33,9 +33,11 @@ from crm.referrals.models import Referral
 from crm.referrals.outcomes import (
     REFERRED,
     UNSETTLED,
-    DeclineReason,
+    Action,
+    Actor,
+    EndedBy,
     Status,
-    may_become,
+    after,
 )
 from crm.reminders.plans import in_force
 from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, set_rule_date, settle
@@ -44,6 +46,10 @@ from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM, record
 
 LINK_DAYS = 30
+ASKED_DAYS, ALONE_DAYS = (
+    5,
+    10,
+)  # business days after which somebody looks whether the person answered, or reached the body
 FIELDS = (
     "name",
     "email",
@@ -111,6 +117,11 @@ def values_now(case: Case, fields: Sequence[str]) -> list[dict[str, str]]:
     return found
 
 
+def about(case: Case, body: Body) -> str:
+    """What a step planned about a body is told apart by: its name, in the language of who does it."""
+    return body.short(case.owner.language if case.owner else "fr")
+
+
 def prepare(
     case: Case,
     body: Body,
@@ -129,45 +140,220 @@ def prepare(
         raise refused("closed")
     permission = None
     if how is not None:
-        permission = permissions.give(
-            case,
-            body,
-            purpose=purpose,
-            fields=[field for field in FIELDS if field in fields],
-            how=how,
-            language=case.language,
-            expires_on=expires_on,
-            recorded_by=actor,
+        permission = _permission(
+            case, body, purpose=purpose, fields=fields, how=how, language=case.language, until=expires_on, by=actor
         )
-    referral = Referral(
+    referral = _new(case, body, purpose, Status.READY if permission else Status.SELF, actor)
+    referral.permission_id = permission.id if permission else None
+    _begin(referral, "prepared" if permission else "self", case, body, actor)
+    if permission is None:
+        _ask_later_whether_it_worked(case, body)
+    return referral
+
+
+def ask_permission(
+    case: Case,
+    body: Body,
+    *,
+    purpose: str,
+    fields: Sequence[str],
+    expires_on: date,
+    actor: Staff,
+    sends_itself: bool = False,
+) -> Referral:
+    """Ask the person, by mail and on their page, whether these fields may be shared with this body. Nothing leaves before they say yes;
+    with `sends_itself` it leaves then. The adviser gets a step for the day by which an answer is looked for.
+    """
+    if case.stage not in MAY_REFER_FROM:
+        raise refused("closed")
+    if not case.contact.email:
+        raise refused("no_email")
+    if sends_itself and not body.contact_email:
+        raise refused("no_contact")
+    referral = _new(case, body, purpose, Status.CONSENT_PENDING, actor)
+    referral.asked_at = clock.now()
+    referral.asked_fields = [field for field in FIELDS if field in fields]
+    referral.asked_until = expires_on
+    referral.sends_itself = sends_itself
+    _begin(referral, "permission_asked", case, body, actor)
+    _mail_the_question(referral, case, body)
+    plan_by_rule(case, "check_permission", add_business_days(clock.today(), ASKED_DAYS), about=about(case, body))
+    return referral
+
+
+def _new(case: Case, body: Body, purpose: str, status: Status, actor: Staff) -> Referral:
+    return Referral(
         case_id=case.id,
         body_id=body.id,
-        permission_id=permission.id if permission else None,
-        status=Status.READY if permission else Status.SELF,
+        status=status,
         purpose=purpose,
         shared=[],
         created_by_id=actor.id,
         created_at=clock.now(),
+        sends_itself=False,
         answer_note="",
     )
+
+
+def _begin(referral: Referral, what: str, case: Case, body: Body, actor: Staff) -> None:
     db.session.add(referral)
     db.session.flush()  # its id is in the event and the address
-    _tell("prepared" if permission else "self", case, referral, body, by(actor))
-    return referral
+    tell(what, case, referral, body, by(actor))
 
 
-def send(referral: Referral, case: Case, actor: Staff) -> None:
-    """Freeze the allowed fields, and write the body's contact with a link; all in one transaction."""
+def _mail_the_question(referral: Referral, case: Case, body: Body) -> None:
+    assert referral.asked_until is not None  # noqa: S101 - it was asked
+    lang = case.language
+    days = min(LINK_DAYS, max((referral.asked_until - clock.today()).days, 1))
+    link = links.issue(Purpose.ALLOW, referral.id, days=days)
+    queue(
+        "referrals.permission",
+        dedupe_key=f"referral:{referral.id}:permission:{link.id}",
+        to=(case.contact.email, case.contact.name),
+        language=lang,
+        values={
+            "name": case.contact.name,
+            "body": body.name(lang),
+            "reference": case.reference,
+            "question": question_of(referral, body, lang),
+            "address_of_link": f"{settings().base_url}/{lang}/permission/{links.PLACE}",
+            "until": format_date(clock.today() + timedelta(days=days), lang),
+        },
+        case_id=case.id,
+        link=link,
+        subject_ids={"referral": referral.id},
+    )
+
+
+def question_of(referral: Referral, body: Body, lang: str) -> str:
+    """The exact text by which the person is asked, in a language: what they allow by saying yes."""
+    assert referral.asked_until is not None  # noqa: S101 - it was asked
+    return permissions.wording(
+        "shown",
+        language=lang,
+        body=body,
+        purpose=referral.purpose,
+        fields=referral.asked_fields or [],
+        expires_on=referral.asked_until,
+    )
+
+
+def allow(referral: Referral, case: Case, *, how: How, language: str, actor: Staff | None) -> None:
+    """The person says yes to what was asked, in a language: the permission is recorded. It leaves at once where that was
+    asked for and can be; otherwise the adviser gets a step to send it.
+    """
+    _check(referral, Action.ALLOW, Actor.STAFF if actor else Actor.PERSON)
+    if referral.asked_until is None or referral.asked_until < clock.today():
+        raise refused("asked_too_late")
+    body = referral.body
+    permission = _permission(
+        case,
+        body,
+        purpose=referral.purpose,
+        fields=referral.asked_fields or [],
+        how=how,
+        language=language,
+        until=referral.asked_until,
+        by=actor,
+    )
+    referral.permission_id = permission.id
+    set_status(referral, Action.ALLOW, Actor.STAFF if actor else Actor.PERSON)
+    tell("allowed", case, referral, body, by(actor))
+    _asked_no_longer(referral, case)
+    db.session.flush()
+    db.session.refresh(referral, ["permission"])
+    if referral.sends_itself and why_not_sent(referral, case) is None:
+        send(referral, case, None)
+        keep_from_being_forgotten(case)
+    elif case.stage is not Stage.CLOSED:
+        plan_by_rule(case, "permission_given", add_business_days(clock.today(), 1), about=about(case, body))
+
+
+def refuse(referral: Referral, case: Case, actor: Staff | None) -> None:
+    """The person says no to what was asked: nothing leaves, and the adviser gets a step."""
+    _said_no(referral, case, actor, Action.REFUSE, "refused")
+    referral.declined_by = EndedBy.PERSON
+
+
+def go_alone(referral: Referral, case: Case, actor: Staff | None) -> None:
+    """The person prefers to contact the body: nothing is shared, and the loop is still followed."""
+    _said_no(referral, case, actor, Action.GO_ALONE, "goes_alone")
+    if case.stage is not Stage.CLOSED:
+        _ask_later_whether_it_worked(case, referral.body)
+
+
+def take(referral: Referral, case: Case, answered: str, *, how: How, lang: str) -> None:
+    """What the person pressed; anything else than their three buttons does nothing. Raises RefusedError when it was answered before."""
+    match answered:
+        case "yes":
+            allow(referral, case, how=how, language=lang, actor=None)
+        case "no":
+            refuse(referral, case, None)
+        case "self":
+            go_alone(referral, case, None)
+
+
+def _said_no(referral: Referral, case: Case, actor: Staff | None, action: Action, told: str) -> None:
+    set_status(referral, action, Actor.STAFF if actor else Actor.PERSON)
+    tell(told, case, referral, referral.body, by(actor))
+    _asked_no_longer(referral, case)
+    if case.stage is not Stage.CLOSED and actor is None:
+        plan_by_rule(case, "permission_no", add_business_days(clock.today(), 1), about=about(case, referral.body))
+    keep_from_being_forgotten(case)
+
+
+def _asked_no_longer(referral: Referral, case: Case) -> None:
+    settle(case, ("check_permission",), [referral.body.short(lang) for lang in LANGUAGES])
+
+
+def _ask_later_whether_it_worked(case: Case, body: Body) -> None:
+    plan_by_rule(case, "self_check", add_business_days(clock.today(), ALONE_DAYS), about=about(case, body))
+
+
+def _permission(
+    case: Case,
+    body: Body,
+    *,
+    purpose: str,
+    fields: Sequence[str],
+    how: How,
+    language: str,
+    until: date,
+    by: Staff | None,
+) -> Permission:
+    return permissions.give(
+        case,
+        body,
+        purpose=purpose,
+        fields=[field for field in FIELDS if field in fields],
+        how=how,
+        language=language,
+        expires_on=until,
+        recorded_by=by,
+    )
+
+
+def why_not_sent(referral: Referral, case: Case) -> RefusedError | None:
+    """Why a referral that is ready cannot leave now; None when it can."""
     body, permission = referral.body, referral.permission
     if case.stage not in MAY_REFER_FROM:
-        raise refused("closed")
+        return refused("closed")
     if permission is None or not permissions.live(permission):
-        raise refused("no_permission")
-    if not body.contact_email or not body.active:
-        raise refused("no_contact")
-    _set_status(referral, Status.SENT)
+        return refused("no_permission")
+    return None if body.contact_email and body.active else refused("no_contact")
+
+
+def send(referral: Referral, case: Case, actor: Staff | None) -> None:
+    """Freeze the allowed fields, and write the body's contact with a link; all in one transaction. Without `actor` it leaves because the
+    person said yes.
+    """
+    if refusal := why_not_sent(referral, case):
+        raise refusal
+    body, permission = referral.body, referral.permission
+    assert permission is not None  # noqa: S101 - just asked
+    set_status(referral, Action.SEND, Actor.STAFF if actor else Actor.PROGRAM)
     referral.shared = values_now(case, permission.fields)
-    referral.sent_at = clock.now()
+    referral.sent_at = referral.waits_since = clock.now()
     until = min(clock.today() + timedelta(days=LINK_DAYS), permission.expires_on)
     link = links.issue(Purpose.REFERRAL, referral.id, days=max((until - clock.today()).days, 1))
     lang = body.contact_language
@@ -190,48 +376,19 @@ def send(referral: Referral, case: Case, actor: Staff) -> None:
         link=link,
         subject_ids={"referral": referral.id},
     )
-    _tell("sent", case, referral, body, by(actor))
-    if case.stage is Stage.REFERRED and (due_on := _check_by(referral, case)) is not None:
-        plan_by_rule(case, "check_answer", due_on, about=body.short(case.owner.language if case.owner else "fr"))
+    tell("sent", case, referral, body, by(actor) if actor else SYSTEM)
+    settle(case, ("permission_given",), [body.short(one) for one in LANGUAGES], actor)
+    waits_for_the_body(referral, case)
 
 
 def note_seen(referral: Referral) -> None:
     """The body pressed Continue: a date, once, not a status."""
     if referral.seen_at is None:
         referral.seen_at = clock.now()
-        _tell("seen", referral.case, referral, referral.body, (ActorKind.BODY, referral.body_id))
+        tell("seen", referral.case, referral, referral.body, (ActorKind.BODY, referral.body_id))
 
 
-def accept(referral: Referral, note: str) -> None:
-    """The body takes the project on. The adviser gets a dated next step."""
-    _answer(referral, Status.ACCEPTED, note, None)
-
-
-def decline(referral: Referral, reason: DeclineReason, note: str) -> None:
-    """The body says no and why. The adviser gets a dated next step."""
-    _answer(referral, Status.DECLINED, note, reason)
-
-
-def _answer(referral: Referral, status: Status, note: str, reason: DeclineReason | None) -> None:
-    # The file first, as every other verb does: whose turn it is follows from all of them.
-    db.session.scalar(select(Case.id).where(Case.id == referral.case_id).with_for_update(key_share=True))
-    db.session.refresh(referral, with_for_update={"of": Referral})
-    if not may_become(referral.status, status):
-        raise refused("already_answered", status=label("referrals.status", referral.status))
-    _set_status(referral, status)
-    referral.answered_at = clock.now()
-    referral.answer_note = note
-    referral.decline_reason = reason
-    case = referral.case
-    codes = {"decline_reason": reason.value} if reason else {}
-    _tell(status, case, referral, referral.body, (ActorKind.BODY, referral.body_id), codes=codes, note=note)
-    if case.stage is not Stage.CLOSED:
-        lang = case.owner.language if case.owner else "fr"
-        plan_by_rule(case, "answered", add_business_days(clock.today(), 1), about=referral.body.short(lang))
-        _no_longer_awaited(referral, case)
-
-
-def _no_longer_awaited(referral: Referral, case: Case) -> None:
+def no_longer_awaited(referral: Referral, case: Case) -> None:
     """Checking for an answer, or calling for one, is done: that of this body, and the plan's own when none is awaited any more."""
     names = [referral.body.short(lang) for lang in LANGUAGES]
     others = select(Referral.id).where(
@@ -242,9 +399,15 @@ def _no_longer_awaited(referral: Referral, case: Case) -> None:
     settle(case, WAITS_FOR_AN_ANSWER, names)
 
 
+def waits_for_the_body(referral: Referral, case: Case) -> None:
+    """A body has the next word: its answer is checked for in due time, where the file waits for answers."""
+    if case.stage is Stage.REFERRED and (due_on := _check_by(referral, case)) is not None:
+        plan_by_rule(case, "check_answer", due_on, about=about(case, referral.body))
+
+
 def _check_by(referral: Referral, case: Case) -> date | None:
     """By when a body's answer is checked: the delay it promises or, of one that promises none, what the plan says; None when the plan says nothing."""
-    sent_on = clock.local_date(referral.sent_at) if referral.sent_at else clock.today()
+    sent_on = clock.local_date(referral.waits_since) if referral.waits_since else clock.today()
     if (days := referral.body.answer_days) is not None:
         return max(add_business_days(sent_on, days), next_business_day(clock.today()))
     steps = (step for step in in_force() if step.stage is Stage.REFERRED and step.rule == "check_answer")
@@ -253,19 +416,40 @@ def _check_by(referral: Referral, case: Case) -> date | None:
 
 def withdraw(referral: Referral, case: Case, actor: Staff | None) -> None:
     """Take a referral back: its link dies with this transaction, and a body that received it is told the same day."""
+    set_status(referral, Action.WITHDRAW, Actor.STAFF if actor else Actor.PERSON)
+    referral.declined_by = EndedBy.STAFF if actor else EndedBy.PERSON
+    _end("referrals.withdrawn", referral, case)
+    tell("withdrawn", case, referral, referral.body, by(actor))
+
+
+def expire(referral: Referral, case: Case) -> None:
+    """The permission came to its end: the same as taking it back, and the adviser gets a step. What a body had taken on goes on, without
+    its link.
+    """
+    if after(referral.status, Action.EXPIRE, Actor.PROGRAM) is not None:
+        set_status(referral, Action.EXPIRE, Actor.PROGRAM)
+        referral.declined_by = EndedBy.TIME
+    _end("referrals.expired", referral, case)
+    tell("expired", case, referral, referral.body, SYSTEM)
+    if case.stage is not Stage.CLOSED:
+        plan_by_rule(case, "permission_over", next_business_day(clock.today()), about=about(case, referral.body))
+
+
+def _end(kind: str, referral: Referral, case: Case) -> None:
+    """What rested on a permission ends: the links die, nothing is awaited, and a body that was written to is told by a message of a kind."""
     was_sent = referral.sent_at is not None
-    _set_status(referral, Status.WITHDRAWN)
     links.revoke(Purpose.REFERRAL, referral.id)
-    _tell("withdrawn", case, referral, referral.body, by(actor))
+    links.revoke(Purpose.ALLOW, referral.id)
+    _asked_no_longer(referral, case)
     if was_sent and case.stage is not Stage.CLOSED:
-        _no_longer_awaited(referral, case)
+        no_longer_awaited(referral, case)
         keep_from_being_forgotten(case)
     body = referral.body
     if was_sent and body.contact_email:
         lang = body.contact_language
         queue(
-            "referrals.withdrawn",
-            dedupe_key=f"referral:{referral.id}:withdrawn",
+            kind,
+            dedupe_key=f"referral:{referral.id}:{kind.removeprefix('referrals.')}",
             to=(body.contact_email, body.contact_name),
             language=lang,
             values={
@@ -286,20 +470,39 @@ def withdraw_permission(permission: Permission, case: Case, actor: Staff | None)
         return
     resting = db.session.scalars(select(Referral).where(Referral.permission_id == permission.id))
     for referral in resting:
-        if may_become(referral.status, Status.WITHDRAWN):
+        if after(referral.status, Action.WITHDRAW, Actor.STAFF) is not None:
             withdraw(referral, case, actor)
         else:
             links.revoke(Purpose.REFERRAL, referral.id)
 
 
-def _set_status(referral: Referral, to: Status) -> None:
-    """The one place that writes a referral's status after its making."""
-    if not may_become(referral.status, to):
-        raise refused("wrong_status", status=label("referrals.status", referral.status))
-    referral.status = to
+def lock(referral: Referral) -> Case:
+    """The file of a referral and the referral itself, held until the transaction ends, as they are now: the file first, as every other verb
+    does, for whose turn it is follows from all of them.
+    """
+    db.session.scalar(select(Case.id).where(Case.id == referral.case_id).with_for_update(key_share=True))
+    db.session.refresh(referral, with_for_update={"of": Referral})
+    return referral.case
 
 
-def _tell(
+def _check(referral: Referral, action: Action, actor: Actor) -> Status:
+    to = after(referral.status, action, actor)
+    if to is None:
+        status = label("referrals.status", referral.status)
+        raise (
+            refused("already_answered", status=status)
+            if actor is Actor.BODY
+            else refused("wrong_status", status=status)
+        )
+    return to
+
+
+def set_status(referral: Referral, action: Action, actor: Actor) -> None:
+    """The one place that writes a referral's status after its making. Raises RefusedError for what this actor may not do now."""
+    referral.status = _check(referral, action, actor)
+
+
+def tell(
     what: str,
     case: Case,
     referral: Referral,
@@ -399,6 +602,18 @@ def still_open(message: Message) -> bool:
         and referral.status is Status.SENT
         and referral.permission is not None
         and permissions.live(referral.permission)
+    )
+
+
+def still_asked(message: Message) -> bool:
+    """Whether a question to the person still waits for an answer when its turn comes."""
+    referral = db.session.get(Referral, message.subject_ids["referral"])
+    return (
+        referral is not None
+        and referral.status is Status.CONSENT_PENDING
+        and referral.asked_until is not None
+        and referral.asked_until >= clock.today()
+        and referral.case.stage is not Stage.CLOSED
     )
 
 

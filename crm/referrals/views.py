@@ -1,15 +1,11 @@
-"""Referring a file (staff), and answering one (a person at a body, by link)."""
+"""Referring a file, and what staff do with a referral: what they hear of it is written down here."""
 
-import re
 from typing import Any
 
-import wtforms
 from flask import (
     Blueprint,
-    Response,
     abort,
     flash,
-    make_response,
     redirect,
     render_template,
     request,
@@ -18,29 +14,24 @@ from flask import (
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response as BaseResponse
-from wtforms.validators import StopValidation
 
-from crm import clock, forms
-from crm.access import by_link, case_team
+from crm import clock
+from crm.access import case_team
 from crm.accounts.feature import me
 from crm.accounts.models import Staff
 from crm.cases.models import Case
 from crm.cases.views import case_or_404
 from crm.db import db
-from crm.errors import RefusedError
-from crm.errors import page as error_page
-from crm.forms import AtMost, Chosen, DateField, Filled
-from crm.i18n import gettext, in_both_languages, language, lazy, speaking
-from crm.links import cookies
-from crm.links.models import Purpose
+from crm.i18n import gettext, language, speaking
 from crm.partners.models import Body
 from crm.partners.queries import directory
 from crm.permissions import rules as permission_rules
 from crm.permissions.models import How, Permission
 from crm.permissions.services import live, wording
-from crm.referrals import queries, services
+from crm.referrals import answers, services
+from crm.referrals.forms import AnswerForm, EndForm, NextForm, ReferForm, ReplyForm
 from crm.referrals.models import Referral
-from crm.referrals.outcomes import DeclineReason, Status, may_become
+from crm.referrals.outcomes import Action, Actor, DeclineReason, Status, after
 from crm.texts import choices, text
 
 bp = Blueprint("referrals", __name__)
@@ -59,41 +50,6 @@ DEFAULT_FIELDS = [
 
 
 # --- staff ---------------------------------------------------------------------------------------------------------
-
-
-class ReferForm(forms.Form):
-    body = forms.Pick(lazy("To which organization?"), [Chosen(lazy("Choose an organization"))])
-    purpose = wtforms.StringField(
-        lazy("For what purpose?"),
-        [Filled(lazy("Say what the organization would help with")), AtMost(300)],
-        description=lazy("Written to the person and to the organization: for example, “start-up support”."),
-    )
-    fields = forms.Boxes(lazy("What would be shared"), [Filled(lazy("Tick at least one item"))])
-    answer = forms.Radio(lazy("What does the person say?"), [Chosen(lazy("Say what the person answered"))])
-    expires_on = DateField(
-        lazy("Permission valid until"),
-        [Filled(lazy("Choose a date"))],
-        render_kw={"type": "date"},
-        description=lazy("Six months at most."),
-    )
-
-    def __init__(self, *args: Any, bodies: list[Body], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        lang = language()
-        self.body.choices = [("", gettext("Choose…")), *((str(body.id), body.short(lang)) for body in bodies)]
-        self.fields.choices = choices("referrals.field")
-        self.answer.choices = choices("referrals.answer")
-
-    def validate_purpose(self, field: wtforms.Field) -> None:
-        """What is typed follows "for": the word is not said twice."""
-        field.data = re.sub(r"^(pour|for)\s+", "", field.data or "", flags=re.IGNORECASE)
-
-    def chosen(self, bodies: list[Body]) -> Body:
-        return next(body for body in bodies if str(body.id) == self.body.data)
-
-    def validate_expires_on(self, field: DateField) -> None:
-        if field.day and not permission_rules.may_last_until(field.day, clock.today()):
-            raise StopValidation(gettext("Choose a date from today to six months ahead"))
 
 
 def load(case: Case, _staff: Staff) -> dict[str, Any]:
@@ -132,15 +88,21 @@ def prepare(reference: str) -> BaseResponse | tuple[str, int]:
         return _refer_page(case, form, bodies, _words_to_say(case, form, bodies)), 200
     if not valid:
         return _refer_page(case, form, bodies), 422
-    referral = services.prepare(
-        case,
-        form.chosen(bodies),
-        purpose=form.purpose.data,
-        fields=form.fields.data,
-        how=None if form.answer.data == "self" else How(form.answer.data),
-        expires_on=form.expires_on.day or clock.today(),
-        actor=me(),
-    )
+    asked: dict[str, Any] = {
+        "purpose": form.purpose.data,
+        "fields": form.fields.data,
+        "expires_on": form.expires_on.day or clock.today(),
+        "actor": me(),
+    }
+    if form.answer.data == "ask":
+        services.ask_permission(case, form.chosen(bodies), **asked, sends_itself=form.sends_itself.data)
+        db.session.commit()
+        flash(
+            gettext("The question is on its way to the person, and on their page. Nothing leaves before they say yes.")
+        )
+        return redirect(url_for("cases.page", reference=case.reference), 303)
+    how = None if form.answer.data == "self" else How(form.answer.data)
+    referral = services.prepare(case, form.chosen(bodies), **asked, how=how)
     db.session.commit()
     if referral.status is Status.SELF:
         flash(gettext("Noted: the person contacts the organization themselves. Nothing was shared."))
@@ -176,8 +138,12 @@ def _referral_or_404(case: Case, number: int) -> Referral:
 def preview(reference: str, number: int) -> str:
     """What would leave, before sending; what left, for ever after."""
     case = case_or_404(reference)
-    referral = _referral_or_404(case, number)
-    would = services.values_now(case, referral.permission.fields) if referral.permission else []
+    return _preview(case, _referral_or_404(case, number))
+
+
+def _preview(case: Case, referral: Referral, **forms_with_errors: Any) -> str:
+    fields = referral.permission.fields if referral.permission else referral.asked_fields or []
+    would = services.values_now(case, fields)
     script = ""
     if referral.permission:
         script = wording(
@@ -195,8 +161,27 @@ def preview(reference: str, number: int) -> str:
         shared=referral.shared if referral.sent_at else would,
         script=script,
         live=live,
-        may_withdraw=may_become(referral.status, Status.WITHDRAWN),
+        question=services.question_of(referral, referral.body, case.language) if referral.asked_until else "",
+        may={action.value: after(referral.status, action, Actor.STAFF) is not None for action in Action},
+        may_correct=answers.correctable(referral),
+        answers_of_person=[*_said_otherwise(), ("no", text("referrals.says_no"))],
+        answer_form=forms_with_errors.get("answer_form") or AnswerForm(),
+        end_form=forms_with_errors.get("end_form") or EndForm(by_staff=True),
+        next_form=forms_with_errors.get("next_form") or next_form_of(referral),
+        reply_form=forms_with_errors.get("reply_form") or ReplyForm(),
+        form=next(iter(forms_with_errors.values()), None),
     )
+
+
+def _said_otherwise() -> list[tuple[str, str]]:
+    """What the person may have answered, other than by pressing a button of ours."""
+    return [pair for pair in choices("referrals.answer") if pair[0] != "ask"]
+
+
+def next_form_of(referral: Referral) -> NextForm:
+    """The form of what comes next, as it was said last."""
+    on = referral.next_on.isoformat() if referral.next_on else ""
+    return NextForm(data={"next_note": referral.next_note, "next_on": on})
 
 
 @bp.post("/staff/cases/<reference>/referrals/<int:number>/send")
@@ -237,108 +222,112 @@ def withdraw_permission(reference: str, number: int) -> BaseResponse:
     return redirect(url_for("cases.page", reference=case.reference), 303)
 
 
-# --- a person at a body ----------------------------------------------------------------------------------------------
-
-
-class AnswerForm(forms.Form):
-    answer = forms.Radio(lazy("Your answer"), [Chosen(lazy("Choose an answer"))])
-    reason = forms.Pick(lazy("If you decline, why?"))
-    note = wtforms.TextAreaField(lazy("A word for the team"), [AtMost(2000)], render_kw={"rows": "4", "optional": True})
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.answer.choices = [
-            ("accept", gettext("We accept: we will contact the person")),
-            ("decline", gettext("We decline")),
-        ]
-        self.reason.choices = [("", gettext("Choose…")), *choices("referrals.decline_reason")]
-
-    def validate_reason(self, field: wtforms.Field) -> None:
-        if self.answer.data == "decline" and not field.data:
-            raise StopValidation(gettext("Choose a reason for declining"))
-
-
-def _neutral(note: str = "") -> Response:
-    """The same answer for every link that opens nothing; what the person had typed is given back."""
-    return error_page(
-        404,
-        gettext("This link does not work any more"),
-        gettext(
-            "It may have expired or been withdrawn. Nothing is lost: write to us or call us, and we will send a new one."
-        ),
-        *([note] if note else []),
-    )
-
-
-@in_both_languages(bp, "/fr/mise-en-relation/<token>", "/en/referral/<token>")
-@by_link
-def landing(lang: str, token: str) -> str | Response:
-    """Says who asks and offers to continue; opening it, however often and by whatever scanner, changes nothing."""
-    del lang
-    referral = queries.opened_by(token)
-    if referral is None:
-        return _neutral()
-    return render_template("referrals/landing.html", referral=referral, token=token)
-
-
-@in_both_languages(bp, "/fr/mise-en-relation/<token>", "/en/referral/<token>", ("POST",))
-@by_link
-def enter(lang: str, token: str) -> BaseResponse:
-    """Continue was pressed: the token becomes a cookie of two hours, and the address holds no secret any more."""
-    link = cookies.pressed(token, Purpose.REFERRAL)
-    referral = queries.opened_by(link.id) if link else None
-    if link is None or referral is None:
-        return _neutral()
-    services.note_seen(referral)
+@bp.post("/staff/cases/<reference>/referrals/<int:number>/permission")
+@case_team
+def note_permission(reference: str, number: int) -> BaseResponse:
+    """A colleague writes down what the person answered to the question."""
+    case = case_or_404(reference, lock=True)
+    referral = _referral_or_404(case, number)
+    answer = request.form.get("answer", "")
+    if answer in {How.VERBAL, How.PAPER}:
+        services.allow(referral, case, how=How(answer), language=case.language, actor=me())
+        flash(gettext("The permission is recorded."))
+    elif answer == "no":
+        services.refuse(referral, case, me())
+        flash(gettext("Noted: the person says no. Nothing was shared."))
+    elif answer == "self":
+        services.go_alone(referral, case, me())
+        flash(gettext("Noted: the person contacts the organization themselves. Nothing was shared."))
+    else:
+        flash(gettext("Say what the person answered"))
     db.session.commit()
-    return cookies.keep(redirect(url_for("referrals.answer_page", lang=lang), 303), link)
+    return redirect(url_for("referrals.preview", reference=case.reference, number=number), 303)
 
 
-def _referral_of_cookie() -> Referral | None:
-    link = cookies.kept(Purpose.REFERRAL)
-    return queries.opened_by(link.id) if link else None
-
-
-@in_both_languages(bp, "/fr/mise-en-relation", "/en/referral")
-@by_link
-def answer_page(lang: str) -> str | Response:
-    del lang
-    referral = _referral_of_cookie()
-    if referral is None:
-        return _neutral()
-    return render_template("referrals/answer.html", referral=referral, form=AnswerForm())
-
-
-@in_both_languages(bp, "/fr/mise-en-relation", "/en/referral", ("POST",))
-@by_link
-def answer(lang: str) -> BaseResponse | tuple[str, int]:
-    referral = _referral_of_cookie()
+@bp.post("/staff/cases/<reference>/referrals/<int:number>/answer")
+@case_team
+def answer_for(reference: str, number: int) -> BaseResponse | tuple[str, int]:
+    """A colleague writes down what the body answered by telephone or in person."""
+    case = case_or_404(reference, lock=True)
+    referral = _referral_or_404(case, number)
     form = AnswerForm(request.form)
-    if referral is None:
-        return _neutral(form.note.data or "")
-    if request.form.get("about", str(referral.id)) != str(referral.id):
-        return error_page(
-            409,
-            gettext("This cannot be done now"),
-            gettext(
-                "You opened another referral in the meantime. Open the link of this one again, then send your answer."
-            ),
-            form.note.data or "",
-        )
-    if request.form.get("_lang"):
-        # The language button of the form: same page, same words typed, nothing decided.
-        return make_response(render_template("referrals/answer.html", referral=referral, form=form))
     if not form.validate():
-        return render_template("referrals/answer.html", referral=referral, form=form), 422
-    note = form.note.data or ""
-    try:
-        if form.answer.data == "accept":
-            services.accept(referral, note)
-        else:
-            services.decline(referral, DeclineReason(form.reason.data), note)
-    except RefusedError as refusal:
-        # Somebody at the body answered in the meantime: what this person wrote is given back.
-        db.session.rollback()
-        return error_page(409, gettext("This cannot be done now"), *refusal.reasons, note)
+        return _preview(case, referral, answer_form=form), 422
+    save_answer(referral, form, me())
+    return _noted(case, number)
+
+
+@bp.post("/staff/cases/<reference>/referrals/<int:number>/end")
+@case_team
+def end_for(reference: str, number: int) -> BaseResponse | tuple[str, int]:
+    """A colleague writes down what came of it."""
+    case = case_or_404(reference, lock=True)
+    referral = _referral_or_404(case, number)
+    form = EndForm(request.form, by_staff=True)
+    if not form.validate():
+        return _preview(case, referral, end_form=form), 422
+    save_end(referral, form, me())
+    return _noted(case, number)
+
+
+@bp.post("/staff/cases/<reference>/referrals/<int:number>/next")
+@case_team
+def next_for(reference: str, number: int) -> BaseResponse | tuple[str, int]:
+    """A colleague writes down what the body does next."""
+    case = case_or_404(reference, lock=True)
+    referral = _referral_or_404(case, number)
+    form = NextForm(request.form)
+    if not form.validate():
+        return _preview(case, referral, next_form=form), 422
+    answers.say_next(referral, form.then(), staff=me())
+    return _noted(case, number)
+
+
+@bp.post("/staff/cases/<reference>/referrals/<int:number>/reply")
+@case_team
+def reply(reference: str, number: int) -> BaseResponse | tuple[str, int]:
+    """The team answers what the body asked for."""
+    case = case_or_404(reference, lock=True)
+    referral = _referral_or_404(case, number)
+    form = ReplyForm(request.form)
+    if not form.validate():
+        return _preview(case, referral, reply_form=form), 422
+    answers.reply(referral, form.words.data or "", me())
     db.session.commit()
-    return redirect(url_for("referrals.answer_page", lang=lang), 303)
+    flash(gettext("Your answer is on its way to %(body)s.", body=referral.body.short(language())))
+    return redirect(url_for("cases.page", reference=case.reference), 303)
+
+
+@bp.post("/staff/cases/<reference>/referrals/<int:number>/correct")
+@case_team
+def correct_for(reference: str, number: int) -> BaseResponse:
+    """The last answer was a mistake, also where a colleague had written it down."""
+    case = case_or_404(reference, lock=True)
+    answers.correct(_referral_or_404(case, number), staff=me())
+    return _noted(case, number)
+
+
+def _noted(case: Case, number: int) -> BaseResponse:
+    db.session.commit()
+    flash(gettext("Noted."))
+    return redirect(url_for("referrals.preview", reference=case.reference, number=number), 303)
+
+
+def save_answer(referral: Referral, form: AnswerForm, staff: Staff | None) -> None:
+    """What a valid form says, by the body or for it. Raises RefusedError when it may not be any more."""
+    note = form.note.data or ""
+    match form.answer.data:
+        case "accept":
+            answers.accept(referral, note, then=form.then(), staff=staff)
+        case "decline":
+            answers.decline(referral, DeclineReason(form.reason.data), note, staff=staff)
+        case _:
+            answers.ask(referral, note, staff=staff)
+
+
+def save_end(referral: Referral, form: EndForm, staff: Staff | None) -> None:
+    """What a valid form says of what came of it, by the body or for it. Raises RefusedError when it may not be any more."""
+    if form.stopped_by is not None:
+        answers.interrupt(referral, form.stopped_by, form.note.data or "", staff=staff)
+    else:
+        answers.complete(referral, form.ended(), staff=staff)

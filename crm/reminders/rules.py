@@ -15,8 +15,20 @@ from crm.business_days import add_business_days, next_business_day
 from crm.cases.vocabulary import Stage, Turn
 
 # What another party did, and waits for us to act on.
-THEY_ACTED = ("answered", "answer_person", "call_person", "permission_back", "confirm_correction", "mail_received")
-THE_PERSON_ACTED = frozenset({"answer_person", "call_person", "confirm_correction"})
+THEY_ACTED = (
+    "answered",
+    "answer_person",
+    "body_asks",
+    "call_person",
+    "confirm_correction",
+    "mail_received",
+    "permission_back",
+    "permission_given",
+    "permission_no",
+)
+THE_PERSON_ACTED = frozenset(
+    {"answer_person", "call_person", "confirm_correction", "permission_given", "permission_no"}
+)
 
 
 def who_acted(rule: str) -> Turn | None:
@@ -25,7 +37,17 @@ def who_acted(rule: str) -> Turn | None:
 
 
 # What a move to another stage does not cancel: what somebody typed or asked for, and these.
-OUTLIVE_A_STAGE = ("", "chase", "call_body", "mail_returned", *THEY_ACTED)
+OUTLIVE_A_STAGE = (
+    "",
+    "chase",
+    "call_body",
+    "check_permission",
+    "mail_returned",
+    "no_answer",
+    "permission_over",
+    "self_check",
+    *THEY_ACTED,
+)
 
 
 ANY_TIME = 24 * 60  # a minute of the day after all others: no hour was said

@@ -17,7 +17,7 @@ from crm.cases.vocabulary import ClosingReason, Stage, Turn
 from crm.jobs import run_job
 from crm.portal.conversation import write_to_person
 from crm.portal.services import write
-from crm.referrals import services as referrals
+from crm.referrals import answers
 from crm.reminders import services as reminders
 from crm.reminders.models import FollowUp, State
 from crm.talks import services as talks
@@ -78,7 +78,7 @@ def test_a_file_changes_hands_as_things_happen(make, people, session):
     referral = make.referral(case=case, body=body)
     assert hands(session, case) == [Turn.TEAM, Turn.BODY]
     assert (case.turn_body_id, case.turn_since) == (body.id, referral.sent_at)
-    referrals.accept(referral, "")
+    answers.accept(referral, "")
     assert hands(session, case) == [Turn.TEAM, Turn.BODY, Turn.TEAM]
     for one in session.scalars(select(FollowUp).where(FollowUp.case_id == case.id, FollowUp.rule == "answered")).all():
         reminders.complete(one, case, people.adviser)

@@ -22,7 +22,7 @@ from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.desk.views import NUMBERS
 from crm.portal.services import write
-from crm.referrals.services import _owed
+from crm.referrals.queries import _owed
 from crm.reminders import services as reminders
 from crm.reminders.models import FollowUp, State
 from crm.reminders.today import _counts as _counts_due

@@ -26,9 +26,10 @@ from crm.permissions.models import Consent, Permission
 from crm.portal import services
 from crm.portal.models import PersonMessage
 from crm.portal.rules import Standing, Turn, standing
+from crm.referrals.answers import accept
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
-from crm.referrals.services import accept, opened_by
+from crm.referrals.queries import opened_by
 from crm.reminders.models import FollowUp, State
 from crm.talks import hours
 from crm.talks.models import Talk, TalkState

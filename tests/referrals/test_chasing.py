@@ -16,7 +16,7 @@ from crm.cases.vocabulary import Stage
 from crm.jobs import Job, run_job
 from crm.outbox.deliver import send_due
 from crm.outbox.models import Message, Status
-from crm.referrals import chasing
+from crm.referrals import answers, chasing
 from crm.referrals import services as referrals
 from crm.referrals.queries import opened_by
 from crm.reminders import services as reminders
@@ -107,7 +107,7 @@ def test_who_answers_is_not_chased_and_what_was_planned_for_it_is_done(make, ses
     on("2026-11-30")
     on("2026-12-14")
     assert tasks(session, case)
-    referrals.accept(referral, "")
+    answers.accept(referral, "")
     session.commit()
     session.expire_all()
     assert tasks(session, case) == []
@@ -121,7 +121,7 @@ def test_an_answer_between_queueing_and_sending_takes_the_file_out_of_the_mail(a
     moment.move_to("2026-11-16 15:00Z")
     run_job(app, Job("chase_bodies", chasing.chase_bodies), strict=True)
     session.expire_all()
-    referrals.accept(first, "")
+    answers.accept(first, "")
     (mail,) = on("2026-11-16")
     assert file_of(session, second).reference in mail.body
     assert file_of(session, first).reference not in mail.body
@@ -133,7 +133,7 @@ def test_when_all_is_answered_nothing_leaves(app, make, session, on, moment):
     moment.move_to("2026-11-16 15:00Z")
     run_job(app, Job("chase_bodies", chasing.chase_bodies), strict=True)
     session.expire_all()
-    referrals.accept(referral, "")
+    answers.accept(referral, "")
     assert on("2026-11-16") == []
     assert session.scalar(select(Message.status).where(Message.kind == "referrals.chase")) is Status.DROPPED
 
@@ -195,7 +195,7 @@ def test_the_history_names_only_the_files_that_the_mail_named(make, session, on,
     moment.move_to("2026-11-16 15:00Z")
     run_job(app, Job("chase_bodies", chasing.chase_bodies), strict=True)
     session.expire_all()
-    referrals.accept(first, "")
+    answers.accept(first, "")
     on("2026-11-16")
     told = [
         "a été relancé" in words(signed_in(people.adviser).get(f"/staff/cases/{file_of(session, one).reference}").text)
@@ -243,9 +243,9 @@ def test_the_promised_delay_of_a_body_says_when_its_answer_is_checked(make, sess
     assert ("PME MTL", "2026-11-09") in tasks(session, case, "check_answer"), (
         "the plan's own, of one that promises nothing"
     )
-    referrals.accept(other, "")
+    answers.accept(other, "")
     assert tasks(session, case, "check_answer") == [("", "2026-11-12")]
-    referrals.accept(referral, "")
+    answers.accept(referral, "")
     assert tasks(session, case, "check_answer") == []
 
 

@@ -20,6 +20,7 @@ from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
 from crm.permissions import services as permissions
 from crm.permissions.models import How, Permission
+from crm.referrals import answers
 from crm.referrals import services as referrals
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import DeclineReason, Status
@@ -409,8 +410,8 @@ def test_the_words_to_say_are_complete_before_the_person_answers_and_nothing_is_
 def test_two_answers_on_one_file_make_two_steps_that_name_their_body(make, session, people):
     one = make.referral()
     other = make.referral(case=one.case, body=make.body("esplanade"))
-    referrals.accept(one, "")
-    referrals.decline(other, DeclineReason.CAPACITY, "")
+    answers.accept(one, "")
+    answers.decline(other, DeclineReason.CAPACITY, "")
     session.commit()
     titles = {title_of(step) for step in open_ones(one.case) if step.rule == "answered"}
     assert len(titles) == 2

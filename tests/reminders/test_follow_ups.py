@@ -8,7 +8,7 @@ import time_machine
 from crm.cases.queries import forgotten
 from crm.cases.vocabulary import Stage, Turn
 from crm.portal.services import write
-from crm.referrals import services as referrals
+from crm.referrals import answers
 from crm.reminders import services as reminders
 from crm.reminders.models import FollowUp, State
 from crm.reminders.rules import ANY_TIME, Repeat
@@ -136,7 +136,7 @@ def test_one_that_waits_for_an_organization_wakes_for_it_only(make, people, sess
     write(case, "Bonjour", "k1")
     session.commit()
     assert (follow_up.due_on, follow_up.wakes_on) == (date(2026, 12, 15), Turn.BODY)
-    referrals.accept(referral, "")
+    answers.accept(referral, "")
     session.commit()
     session.expire_all()
     assert (follow_up.due_on, follow_up.wakes_on) == (date(2026, 11, 23), None)

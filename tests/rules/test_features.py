@@ -3,7 +3,6 @@
 UPDATE=1 .venv/bin/python -m pytest tests/rules/test_features.py -k printed
 """
 
-import os
 import subprocess
 import sys
 from dataclasses import fields
@@ -23,8 +22,8 @@ from crm.outbox.kinds import MessageKind
 from crm.search.services import Searched
 from crm.timeline.sentences import Sentence
 from tests.rules.sources import calls, modules
+from tests.support.printed import kept
 
-DOCUMENT = ROOT / "docs" / "features.md"
 OFFERS = [field.name for field in fields(Feature) if field.name != "name"]
 # Who asks for what features offer: the one consumer of each field. Blueprints are registered by create_app.
 ASKED_BY = {
@@ -97,13 +96,7 @@ def printed() -> str:
 
 
 def test_the_document_says_what_the_product_plugs_as_printed_today():
-    if os.environ.get("UPDATE"):
-        DOCUMENT.write_text(printed(), encoding="utf-8")
-    now, kept = printed().splitlines(), DOCUMENT.read_text(encoding="utf-8").splitlines()
-    assert now == kept, (
-        "docs/features.md is stale. Run: UPDATE=1 .venv/bin/python -m pytest tests/rules/test_features.py -k printed\n"
-        f"missing: {[line for line in now if line not in kept]}\ntoo much: {[line for line in kept if line not in now]}"
-    )
+    kept("docs/features.md", printed())
 
 
 def test_every_feature_has_a_name_of_its_own():

@@ -7,7 +7,6 @@ shows files to other people. After such a decision, refresh it:
 """
 
 import ast
-import os
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,6 +40,7 @@ from crm.talks import services as talks
 from crm.talks.models import Mode
 from tests.rules.sources import functions, modules, name_of, where
 from tests.support.pages import HOST, words
+from tests.support.printed import kept
 
 LIST = Path(__file__).with_name("routes.txt")
 DECORATORS = {"public", "by_link", "case_team", "coordinators", "anyone_signed_in"}
@@ -97,13 +97,7 @@ def listed() -> list[Route]:
 
 def test_the_list_of_addresses_is_a_decision(product):
     now = "\n".join(str(route) for route in routes(product)) + "\n"
-    if os.environ.get("UPDATE"):
-        LIST.write_text(now, encoding="utf-8")
-    was, there = set(LIST.read_text(encoding="utf-8").splitlines()), set(now.splitlines())
-    assert there == was, (
-        f"gone: {sorted(was - there)}\nnew: {sorted(there - was)}\n"
-        "If this is decided: UPDATE=1 .venv/bin/python -m pytest tests/rules/test_routes.py -k decision"
-    )
+    kept("tests/rules/routes.txt", now)
 
 
 def test_addresses_are_kebab_case(product):

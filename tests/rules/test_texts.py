@@ -272,6 +272,8 @@ def _kinds(kind: ast.expr, function: ast.FunctionDef) -> list[str]:
     """The kind that is queued; where it is handed in, every kind that the callers of the function name, in whatever module."""
     if isinstance(kind, ast.Constant):
         return [kind.value]
+    if isinstance(kind, ast.JoinedStr):
+        return patterns(kind, function)
     place = [argument.arg for argument in function.args.args].index(kind.id)
     handed = [
         call.args[place] for tree in modules().values() for call in calls(tree, function.name) if len(call.args) > place
@@ -286,7 +288,8 @@ def test_every_placeholder_of_a_message_is_filled(message, product):
         always = set(programme_values("fr"))
     for part in ("subject", "body"):
         wanted = set(texts.PLACEHOLDER.findall(texts.pair(f"{message.texts}.{part}")["fr"]))
-        assert wanted <= given[message.kind] | always
+        values = {name for kind in given if fnmatch.fnmatchcase(message.kind, kind) for name in given[kind]}
+        assert wanted <= values | always
 
 
 # --- keys that code and templates ask for --------------------------------------------------------------------------
@@ -404,6 +407,11 @@ VOCABULARIES = {
     "crm.portal.rules.Turn": "portal.turn",
     "crm.referrals.outcomes.Status": "referrals.status",
     "crm.referrals.outcomes.DeclineReason": "referrals.decline_reason",
+    "crm.referrals.outcomes.EndedBy": "referrals.ended_by",
+    "crm.referrals.outcomes.Outcome": "referrals.outcome",
+    "crm.referrals.outcomes.SupportUnit": "referrals.support_unit",
+    "crm.referrals.outcomes.Action": None,  # what people do has a button or an event of its own
+    "crm.referrals.outcomes.Actor": None,
     "crm.reminders.models.State": "reminders.state",
     "crm.talks.models.Mode": "talks.mode",
     "crm.talks.models.TalkState": "talks.outcome",  # what came of a talk: all but "booked"

@@ -1,0 +1,348 @@
+"""What a body answers, by its link or through a colleague who writes it down for it, and what follows: the adviser gets a dated step, the person
+reads and is told who holds the file now. None of these commits; each holds the file and its referral.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import select
+
+from crm import clock
+from crm.accounts.models import Staff
+from crm.business_days import add_business_days, business_days_between
+from crm.cases.addresses import address_of_page, link_of
+from crm.cases.models import Case
+from crm.cases.vocabulary import Stage
+from crm.config import LANGUAGES
+from crm.db import db
+from crm.i18n import format_date
+from crm.jobs import one_by_one, working_day
+from crm.links.models import Purpose
+from crm.links.services import PLACE, standing
+from crm.outbox.models import Message
+from crm.outbox.services import programme_values, queue, settings
+from crm.permissions.models import Permission
+from crm.referrals.models import Referral
+from crm.referrals.outcomes import (
+    SILENT_AFTER,
+    TABLE,
+    Action,
+    Actor,
+    DeclineReason,
+    EndedBy,
+    Outcome,
+    Status,
+    SupportUnit,
+    may_correct,
+)
+from crm.referrals.services import (
+    LINK_DAYS,
+    WAITS_FOR_AN_ANSWER,
+    about,
+    expire,
+    lock,
+    no_longer_awaited,
+    refused,
+    set_status,
+    tell,
+    waits_for_the_body,
+)
+from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, settle
+from crm.texts import fill, pair
+from crm.timeline.models import ActorKind
+from crm.timeline.services import SYSTEM
+
+AT_HOUR = 8  # local time at which what time brings about is looked at
+# What the person is told by mail, by what became of the referral; of the rest, their page tells.
+TOLD = frozenset({Status.ACCEPTED, Status.DECLINED, Status.INFO_ASKED, Status.NO_ANSWER, Status.INTERRUPTED})
+
+
+@dataclass(frozen=True)
+class Next:
+    """What a body says comes next, and when; both may be left out."""
+
+    note: str = ""
+    on: date | None = None
+
+
+NOTHING_SAID = Next()
+
+
+def accept(referral: Referral, note: str, *, then: Next = NOTHING_SAID, staff: Staff | None = None) -> None:
+    """The body takes the project on. `staff` is the colleague who writes it down for the body."""
+    _answer(referral, Action.ACCEPT, note, staff)
+    referral.next_note, referral.next_on = then.note, then.on
+
+
+def decline(referral: Referral, reason: DeclineReason, note: str, *, staff: Staff | None = None) -> None:
+    """The body says no, and why."""
+    _answer(referral, Action.DECLINE, note, staff, reason=reason)
+
+
+def ask(referral: Referral, question: str, *, staff: Staff | None = None) -> None:
+    """The body asks for something before it answers: it is the team's turn."""
+    _answer(referral, Action.ASK, question, staff)
+    referral.question, referral.reply = question, ""
+
+
+def _answer(
+    referral: Referral, action: Action, note: str, staff: Staff | None, *, reason: DeclineReason | None = None
+) -> None:
+    case = lock(referral)
+    set_status(referral, action, Actor.STAFF if staff else Actor.BODY)
+    referral.answered_at = clock.now()
+    referral.answered_for_id = staff.id if staff else None
+    referral.answer_note, referral.decline_reason = note, reason
+    referral.declined_by = EndedBy.BODY if action is Action.DECLINE else None
+    _follows(referral, case, note, staff, {"decline_reason": reason.value} if reason else {})
+
+
+def _follows(referral: Referral, case: Case, note: str, staff: Staff | None, codes: dict[str, str]) -> None:
+    """The history, the adviser's step and the person's mail, the same for every answer."""
+    status = referral.status
+    actor = (ActorKind.STAFF, staff.id) if staff else (ActorKind.BODY, referral.body_id)
+    what = f"{status}_for" if staff else str(status)
+    tell(what, case, referral, referral.body, actor, codes=codes, note=note)
+    if case.stage is Stage.CLOSED:
+        return
+    if status is Status.INFO_ASKED:
+        plan_by_rule(case, "body_asks", add_business_days(clock.today(), 1), about=about(case, referral.body))
+    elif staff is None or case.owner_id != staff.id:  # who wrote it down on their own file knows
+        plan_by_rule(case, "answered", add_business_days(clock.today(), 1), about=about(case, referral.body))
+    no_longer_awaited(referral, case)
+    keep_from_being_forgotten(case)
+    tell_person(referral, case)
+
+
+def reply(referral: Referral, words: str, actor: Staff) -> None:
+    """The team answers what the body asked for: it is the body's turn again, and it is written to."""
+    case = lock(referral)
+    set_status(referral, Action.REPLY, Actor.STAFF)
+    referral.reply = words
+    referral.waits_since, referral.chases = clock.now(), 0
+    body = referral.body
+    tell("replied", case, referral, body, (ActorKind.STAFF, actor.id), note=words)
+    settle(case, ("body_asks",), [body.short(lang) for lang in LANGUAGES], actor)
+    if body.contact_email and referral.permission is not None:
+        lang = body.contact_language
+        days = min(LINK_DAYS, max((referral.permission.expires_on - clock.today()).days, 1))
+        slug = "mise-en-relation" if lang == "fr" else "referral"
+        queue(
+            "referrals.reply",
+            dedupe_key=f"referral:{referral.id}:reply:{referral.waits_since.isoformat()}",
+            to=(body.contact_email, body.contact_name),
+            language=lang,
+            values={
+                "name": body.contact_name,
+                "reference": case.reference,
+                "question": referral.question,
+                "reply": words,
+                "address_of_link": f"{settings().base_url}/{lang}/{slug}/{PLACE}",
+                "organisation_sentence": fill(
+                    pair("referrals.link.organisation_sentence")[lang], programme_values(lang)
+                ),
+            },
+            case_id=case.id,
+            link=standing(Purpose.REFERRAL, referral.id, days=days, at_least=min(7, days - 1)),
+            subject_ids={"referral": referral.id},
+        )
+    waits_for_the_body(referral, case)
+    keep_from_being_forgotten(case)
+
+
+def say_next(referral: Referral, then: Next, *, staff: Staff | None = None) -> None:
+    """A body that took a project on says what comes next, and when."""
+    case = lock(referral)
+    if referral.status is not Status.ACCEPTED:
+        raise refused("not_accepted")
+    referral.next_note, referral.next_on = then.note, then.on
+    actor = (ActorKind.STAFF, staff.id) if staff else (ActorKind.BODY, referral.body_id)
+    tell("next", case, referral, referral.body, actor, note=then.note)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of a referral: in a word, in words, and how much support was given."""
+
+    outcome: Outcome
+    note: str = ""
+    amount: int | None = None
+    unit: SupportUnit | None = None
+
+
+def complete(referral: Referral, ended: Ended, *, staff: Staff | None = None) -> None:
+    """What the body was asked for is done, or what the person did by themselves has come to something."""
+    _finish(referral, Action.COMPLETE, ended.note, staff, ended.outcome)
+    referral.support_amount = ended.amount
+    referral.support_unit = ended.unit if ended.amount else None
+
+
+def interrupt(
+    referral: Referral, by: EndedBy, note: str, *, outcome: Outcome | None = None, staff: Staff | None = None
+) -> None:
+    """It stops before its end, by the body, the person or the team."""
+    _finish(referral, Action.INTERRUPT, note, staff, outcome)
+    referral.declined_by = by
+
+
+def _finish(referral: Referral, action: Action, note: str, staff: Staff | None, outcome: Outcome | None) -> None:
+    case = lock(referral)
+    set_status(referral, action, Actor.STAFF if staff else Actor.BODY)
+    referral.ended_at = clock.now()
+    referral.answered_for_id = staff.id if staff else None
+    referral.outcome, referral.outcome_note = outcome, note
+    settle(case, ("self_check",), [referral.body.short(lang) for lang in LANGUAGES], staff)
+    _follows(referral, case, note, staff, {"outcome": outcome.value} if outcome else {})
+
+
+def correctable(referral: Referral) -> bool:
+    """Whether the last answer may still be taken for a mistake."""
+    at = referral.ended_at or referral.answered_at
+    return may_correct(referral.status, at, clock.now(), sent=referral.sent_at is not None)
+
+
+def correct(referral: Referral, *, staff: Staff | None = None) -> None:
+    """The last answer was a mistake: the referral stands as before it, and waits for another. Raises RefusedError after a week."""
+    case = lock(referral)
+    if not correctable(referral):
+        raise refused("correct_too_late")
+    was = referral.status
+    set_status(referral, Action.CORRECT, Actor.STAFF if staff else Actor.BODY)
+    if referral.status is Status.SENT:
+        referral.answered_at, referral.answer_note, referral.decline_reason = None, "", None
+        referral.waits_since, referral.next_note, referral.next_on = clock.now(), "", None
+    referral.ended_at, referral.outcome, referral.outcome_note = None, None, ""
+    referral.support_amount, referral.support_unit = None, None
+    referral.answered_for_id, referral.declined_by = None, None
+    actor = (ActorKind.STAFF, staff.id) if staff else (ActorKind.BODY, referral.body_id)
+    tell("corrected_for" if staff else "corrected", case, referral, referral.body, actor, codes={"was": str(was)})
+    if case.stage is Stage.CLOSED:
+        return
+    settle(case, ("answered",), [referral.body.short(lang) for lang in LANGUAGES], staff)
+    if referral.status is Status.SENT:
+        waits_for_the_body(referral, case)
+    keep_from_being_forgotten(case)
+
+
+# --- the person ------------------------------------------------------------------------------------------------------
+
+
+def tell_person(referral: Referral, case: Case) -> None:
+    """Mail to the person, in their language: what the body said, who holds the file now and what comes next."""
+    if referral.status not in TOLD or not case.contact.email or referral.permission_id is None:
+        return
+    lang, body = case.language, referral.body
+    at = referral.ended_at or referral.answered_at or clock.now()
+    queue(
+        f"referrals.person_{referral.status}",
+        dedupe_key=f"referral:{referral.id}:person:{referral.status}:{at.isoformat()}",
+        to=(case.contact.email, case.contact.name),
+        language=lang,
+        values={
+            "name": case.contact.name,
+            "reference": case.reference,
+            "body": body.name(lang),
+            "adviser": case.owner.name if case.owner else programme_values(lang)["programme"],
+            "date": format_date(add_business_days(clock.today(), 1), lang),
+            "address_of_page": address_of_page(lang),
+        },
+        case_id=case.id,
+        link=link_of(case),
+        subject_ids={"referral": referral.id, "status": str(referral.status)},
+    )
+
+
+def still_so(message: Message) -> bool:
+    """Whether what the person is to be told is still so: no mail contradicts what somebody did meanwhile."""
+    referral = db.session.get(Referral, message.subject_ids["referral"])
+    return (
+        referral is not None
+        and referral.status == message.subject_ids["status"]
+        and referral.case.stage is not Stage.CLOSED
+        and referral.case.merged_into_id is None
+    )
+
+
+# --- what time brings about ------------------------------------------------------------------------------------------
+
+
+def give_up_waiting() -> int:
+    """Job: a body that has not answered for twenty business days is taken not to answer; it still may. Returns how many."""
+    day = working_day(AT_HOUR)
+    if day is None:
+        return 0
+    return one_by_one(_silent(day), lambda number: _fall_silent(number, day), "referral %s cannot be given up")
+
+
+def _silent(day: date) -> Sequence[int]:
+    rows = db.session.execute(
+        select(Referral.id, Referral.waits_since)
+        .where(Referral.status == Status.SENT, Referral.waits_since.is_not(None))
+        .where(Referral.waits_since < clock.now() - timedelta(days=SILENT_AFTER))
+        .order_by(Referral.waits_since, Referral.id)
+        .limit(500)
+    ).all()
+    return [row.id for row in rows if _too_long(row.waits_since, day)]
+
+
+def _too_long(since: datetime | None, day: date) -> bool:
+    return since is not None and business_days_between(clock.local_date(since), day) >= SILENT_AFTER
+
+
+def _fall_silent(number: int, day: date) -> int:
+    referral = db.session.get_one(Referral, number)
+    case = lock(referral)
+    if referral.status is not Status.SENT or not _too_long(referral.waits_since, day):
+        return 0
+    set_status(referral, Action.FALL_SILENT, Actor.PROGRAM)
+    tell("no_answer", case, referral, referral.body, SYSTEM)
+    if case.stage is not Stage.CLOSED:
+        plan_by_rule(case, "no_answer", add_business_days(day, 1), about=about(case, referral.body))
+        settle(case, WAITS_FOR_AN_ANSWER, [referral.body.short(lang) for lang in LANGUAGES])
+        tell_person(referral, case)
+    return 1
+
+
+def end_what_lapsed() -> int:
+    """Job: permissions whose last day has passed end what rests on them, and questions that can be answered no more. Returns how many."""
+    if clock.local(clock.now()).hour < AT_HOUR:
+        return 0
+    today = clock.today()
+    over = db.session.scalars(
+        select(Permission.id)
+        .where(Permission.withdrawn_at.is_(None), Permission.lapsed_at.is_(None), Permission.expires_on < today)
+        .order_by(Permission.expires_on, Permission.id)
+        .limit(500)
+    ).all()
+    ended = one_by_one(over, _lapse, "permission %s cannot be ended")
+    asked = db.session.scalars(
+        select(Referral.id)
+        .where(Referral.status == Status.CONSENT_PENDING, Referral.asked_until < today)
+        .order_by(Referral.id)
+        .limit(500)
+    ).all()
+    return ended + one_by_one(asked, _question_over, "the question of referral %s cannot be ended")
+
+
+def _lapse(number: int) -> int:
+    case_id = db.session.scalar(select(Permission.case_id).where(Permission.id == number))
+    db.session.scalar(select(Case.id).where(Case.id == case_id).with_for_update(key_share=True))
+    permission = db.session.get_one(Permission, number, with_for_update=True, populate_existing=True)
+    if permission.lapsed_at is not None or permission.withdrawn_at is not None:
+        return 0  # another worker was quicker, or the person
+    permission.lapsed_at = clock.now()
+    for referral in db.session.scalars(select(Referral).where(Referral.permission_id == number).order_by(Referral.id)):
+        case = lock(referral)
+        if referral.status in TABLE[Action.EXPIRE][Actor.PROGRAM] or referral.status is Status.ACCEPTED:
+            expire(referral, case)
+    return 1
+
+
+def _question_over(number: int) -> int:
+    referral = db.session.get_one(Referral, number)
+    case = lock(referral)
+    if referral.status is not Status.CONSENT_PENDING:
+        return 0
+    expire(referral, case)
+    return 1
