@@ -58,7 +58,8 @@ def whose(
     if Turn.BODY in live:
         return min(live[Turn.BODY], key=lambda one: one.since)
     if Turn.PERSON in live:
-        return max(live[Turn.PERSON], key=lambda one: one.until or now)
+        # Of several things the person was asked, the one that stays longest: one without an end stays until it is answered.
+        return max(live[Turn.PERSON], key=lambda one: (one.until is None, one.until or now))
     if stage is Stage.PAUSED:
         return Claim(Turn.PERSON, stage_since)
     if was.turn is Turn.TEAM:

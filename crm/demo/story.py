@@ -434,9 +434,7 @@ class Story:
                 holds.append(Hold(Claim(Turn.PERSON, at(step.created), clock.at_local(step.due_on, 0)), ended))
         entered = [(stage, at(since)) for stage, since, _left in (*self.spells, (self.stage, self.since, None))]
         replied = None if self.first_reply is None else at(self.first_reply)
-        return list(
-            hands(self.received_at, entered, holds, replied_at=replied, now=clock.at_local(self.world.today, 0))
-        )
+        return hands(self.received_at, entered, holds, replied_at=replied, now=clock.at_local(self.world.today, 0))
 
     def _write_facts(self) -> None:
         add, new_id = self.rows.add, self.rows.new_id

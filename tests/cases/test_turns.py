@@ -30,6 +30,7 @@ BEFORE, LATER, LONG_AGO = NOW - timedelta(days=2), NOW + timedelta(days=2), NOW 
 WAS = Claim(Turn.TEAM, LONG_AGO)
 BODY, BODY_OLDER = Claim(Turn.BODY, BEFORE, None, 4), Claim(Turn.BODY, LONG_AGO, None, 5)
 TALK, TALK_OVER = Claim(Turn.TALK, BEFORE, LATER), Claim(Turn.TALK, LONG_AGO, BEFORE)
+ASKED = Claim(Turn.PERSON, BEFORE)  # until it is answered
 PERSON, OURS = Claim(Turn.PERSON, BEFORE, LATER), Claim(Turn.TEAM, BEFORE)
 
 
@@ -48,6 +49,7 @@ PERSON, OURS = Claim(Turn.PERSON, BEFORE, LATER), Claim(Turn.TEAM, BEFORE)
         (Stage.REFERRED, [BODY, TALK, PERSON, OURS], None, WAS, OURS),
         (Stage.REFERRED, [BODY, TALK], None, WAS, TALK),
         (Stage.PLANNING, [PERSON], None, WAS, PERSON),
+        (Stage.PLANNING, [PERSON, ASKED], None, WAS, ASKED),
         (Stage.PAUSED, [], None, WAS, Claim(Turn.PERSON, BEFORE)),
     ],
 )  # fmt: skip
