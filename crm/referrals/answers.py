@@ -38,7 +38,6 @@ from crm.referrals.outcomes import (
 )
 from crm.referrals.services import (
     LINK_DAYS,
-    WAITS_FOR_AN_ANSWER,
     about,
     expire,
     lock,
@@ -299,7 +298,7 @@ def _fall_silent(number: int, day: date) -> int:
     tell("no_answer", case, referral, referral.body, SYSTEM)
     if case.stage is not Stage.CLOSED:
         plan_by_rule(case, "no_answer", add_business_days(day, 1), about=about(case, referral.body))
-        settle(case, WAITS_FOR_AN_ANSWER, [referral.body.short(lang) for lang in LANGUAGES])
+        no_longer_awaited(referral, case)
         tell_person(referral, case)
     return 1
 
