@@ -22,7 +22,7 @@ from crm.outbox.deliver import send_due
 from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
 from crm.permissions.models import How, Permission
-from crm.referrals import answers
+from crm.referrals import answers, chasing
 from crm.referrals import services as referrals
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import DeclineReason, EndedBy, Outcome, Status, SupportUnit
@@ -765,3 +765,94 @@ def test_what_may_not_be_done_now_is_refused_with_its_reason_and_changes_nothing
     session.expire_all()
     assert referral.status is Status.DECLINED
     assert isinstance(referral, Referral)
+
+
+# --- what chance, or two people at once, may bring -------------------------------------------------------------------
+
+
+def test_a_yes_written_down_after_the_date_that_was_named_is_no_permission(asked, people, moment):
+    referral = asked(until=clock.today() + timedelta(days=10))
+    moment.shift(timedelta(days=11))
+    with pytest.raises(RefusedError, match="est passée"):
+        referrals.allow(referral, referral.case, how=How.VERBAL, language="fr", actor=people.adviser)
+    assert referral.permission_id is None
+
+
+def test_a_question_that_would_send_by_itself_needs_somebody_to_send_to(make, people, moment):
+    case, body = make.case_at(Stage.PLANNING), make.body()
+    body.contact_email = ""
+    given = {"purpose": "x", "fields": ["name"], "expires_on": clock.today(), "actor": people.adviser}
+    with pytest.raises(RefusedError, match="personne-ressource"):
+        referrals.ask_permission(case, body, **given, sends_itself=True)
+    assert referrals.ask_permission(case, body, **given).status is Status.CONSENT_PENDING
+
+
+def test_a_body_that_was_answered_is_chased_anew_and_not_at_once(make, session, people, moment):
+    referral = make.referral()
+    referral.chases = 2
+    answers.ask(referral, "Combien?")
+    moment.shift(timedelta(days=20))
+    answers.reply(referral, "Quatre", people.adviser)
+    session.commit()
+    assert referral.chases == 0
+    assert chasing._waited_for(clock.today()) == []
+
+
+def test_a_mail_about_a_file_that_was_joined_to_another_does_not_leave(make, session, works, moment):
+    referral = make.referral()
+    answers.accept(referral, "")
+    message = session.scalars(select(Message).where(Message.kind == "referrals.person_accepted")).one()
+    assert answers.still_so(message)
+    referral.case.merged_into_id = make.case(email="autre@exemple.ca").id
+    session.flush()
+    assert not answers.still_so(message)
+
+
+def test_an_answer_that_comes_while_a_round_looks_for_the_silent_is_not_overwritten(make, session, moment):
+    referral = make.referral()
+    moment.move_to("2027-01-15 15:00Z")
+    answers.accept(referral, "")
+    assert answers._fall_silent(referral.id, clock.today()) == 0
+    assert referral.status is Status.ACCEPTED
+    answers.correct(referral)
+    assert answers._fall_silent(referral.id, clock.today()) == 0, "it has the next word since today"
+
+
+def test_who_wrote_the_answer_down_on_their_own_file_is_given_no_step_to_learn_of_it(make, session, people, moment):
+    referral = make.referral()
+    answers.accept(referral, "", staff=people.adviser)
+    session.commit()
+    assert "answered" not in steps(referral.case)
+    assert not forgotten(people.coordinator)
+
+
+def test_support_without_an_amount_has_no_unit(make, session, moment):
+    referral = make.referral()
+    answers.accept(referral, "")
+    answers.complete(referral, answers.Ended(Outcome.HELPED, unit=SupportUnit.HOURS))
+    assert (referral.support_amount, referral.support_unit) == (None, None)
+
+
+def test_a_person_without_an_address_reads_on_paper_only_what_their_page_says(make, session, moment):
+    referral = make.referral()
+    referral.case.contact.email = ""
+    answers.decline(referral, DeclineReason.AREA, "")
+    session.commit()
+    assert kinds(session, "referrals.person_") == []
+
+
+def test_two_who_write_at_once_are_both_told_the_truth(make, session, people, signed_in, app, moment):
+    """The body presses while a colleague writes its answer down: one counts, the other reads what was answered and keeps the words."""
+    referral = make.referral()
+    inside = entered(app, session, referral)
+    inside.get(ANSWER)
+    adviser = signed_in(people.adviser)
+    page = f"/staff/cases/{referral.case.reference}/referrals/{referral.id}"
+    adviser.get(page)
+    inside.post(ANSWER, {"answer": "accept"})
+    refused = adviser.post(
+        f"{page}/answer", {"answer": "decline", "reason": "area", "note": "Dit au téléphone hier"}, status=409
+    )
+    assert "Dit au téléphone hier" in refused.text
+    session.expire_all()
+    assert referral.status is Status.ACCEPTED
