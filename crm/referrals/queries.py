@@ -14,7 +14,7 @@ from crm.cases.filters import IS_OPEN
 from crm.cases.listing import gathered
 from crm.cases.models import Case
 from crm.cases.queries import named
-from crm.cases.vocabulary import Stage, Turn
+from crm.cases.vocabulary import Turn
 from crm.db import db, read_instant
 from crm.feature import once
 from crm.i18n import language
@@ -154,10 +154,10 @@ def opened_by(token_or_id: str | int) -> Referral | None:
 
 
 def asked_by(token: str) -> Referral | None:
-    """The referral that a live link asks the person about, while its body is there and its file open; else None."""
+    """The referral that a live link asks, or asked, the person about, while its body is there; else None. Closing a file revokes the link."""
     link = links.opened(token, Purpose.ALLOW)
     referral = _with_all(link.object_id) if link is not None else None
-    if referral is None or referral.case.stage is Stage.CLOSED or not referral.body.active:
+    if referral is None or not referral.body.active:
         return None
     return referral
 

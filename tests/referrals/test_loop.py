@@ -26,7 +26,7 @@ from crm.referrals import answers, chasing
 from crm.referrals import services as referrals
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import DeclineReason, EndedBy, Outcome, Status, SupportUnit
-from crm.reminders.services import open_ones
+from crm.reminders.services import cancel, open_ones
 from crm.timeline.models import Event
 from tests.support.pages import Pages, words
 from tests.support.typed import form_with
@@ -166,6 +166,18 @@ def test_what_may_leave_by_itself_leaves_with_the_yes_and_holds_only_what_was_al
     assert [one["field"] for one in referral.shared] == ["name", "email", "summary"]
     assert kinds(session) == ["referrals.permission", "referrals.invitation"]
     assert session.get_one(Case, referral.case_id).turn is Turn.BODY
+    assert not forgotten(people.coordinator)
+
+
+def test_a_yes_that_was_all_a_file_waited_for_leaves_it_a_step(asked, app, session, people):
+    referral = asked(sends_itself=True)
+    for one in open_ones(referral.case):
+        if one.rule != "check_permission":
+            cancel(one, referral.case, people.adviser)
+    referral.body.answer_days = 400  # no step of the plan comes instead
+    say(app, session, referral, "yes")
+    assert referral.status is Status.SENT
+    assert open_ones(referral.case)
     assert not forgotten(people.coordinator)
 
 
