@@ -164,6 +164,8 @@ class Site:
         with self.making(lang) as make:
             case = make.case(name=name, language=lang, **extra) if stage is None else make.case_at(stage)
             case.project.name = name
+            if stage is not None and "email" in extra:
+                case.contact.email, case.language = extra["email"], lang
             touch(case.id)  # named behind the verbs' back: search is told
             return case.reference
 

@@ -22,7 +22,7 @@ from crm.i18n import speaking
 from crm.intake.answers import answers_of, page_of
 from crm.intake.browser import SLUGS as REQUEST_SLUGS
 from crm.intake.forms import PAGES as QUESTIONS
-from crm.links.models import Purpose
+from crm.links.models import Link, Purpose
 from crm.links.services import issue
 from crm.links.services import token as token_of
 from crm.mailbox.models import ReceivedMail
@@ -33,7 +33,10 @@ from crm.permissions.models import Purpose as Consented
 from crm.permissions.services import consent
 from crm.portal import corrections
 from crm.portal.conversation import write_to_person
+from crm.referrals.answers import Next, accept
+from crm.referrals.answers import ask as body_asks
 from crm.referrals.outcomes import DeclineReason
+from crm.referrals.services import FIELDS, ask_permission
 from crm.summaries import services as summaries
 from crm.summaries.figures import Period
 from crm.surveys.models import Survey
@@ -121,6 +124,21 @@ def full(migrated, post, tmp_path_factory):
         )
         make.referral(rich, by_code("esplanade"))
         cases.advance(rich, Stage.REFERRED, adviser)
+        asked_file = make.case_at(Stage.PLANNING)
+        asking = ask_permission(
+            asked_file, by_code("pme-mtl"), purpose=WORDS[:290], fields=list(FIELDS), actor=adviser,
+            expires_on=clock.today() + timedelta(days=60),
+        )  # fmt: skip
+        asks = make.referral(asked_file, by_code("cdrq"))
+        body_asks(asks, WORDS)
+        taken_on = make.referral(asked_file, by_code("reseau-coop"))
+        accept(taken_on, WORDS, then=Next(WORDS[:290], clock.today() + timedelta(days=9)))
+        session.flush()
+        site.question = token_of(session.scalars(select(Link).where(Link.purpose == Purpose.ALLOW)).one())
+        site.theirs = token_of(
+            session.scalars(select(Link).where(Link.object_id == taken_on.id, Link.purpose == Purpose.REFERRAL)).one()
+        )
+        site.numbers = {"pending": asking.id, "asks": asks.id, "taken": taken_on.id}
         aside = make.case(name="Robot ou personne", received_at=clock.now() - timedelta(days=8))
         aside.quarantined = True
         closed = make.case(owner=adviser, name="Fermé")
@@ -133,6 +151,7 @@ def full(migrated, post, tmp_path_factory):
             person_told="told",
         )
         site.refs |= {
+            "asked": asked_file.reference,
             "rich": rich.reference,
             "closed": closed.reference,
             "new": make.case(name="Neuf").reference,
@@ -326,6 +345,30 @@ def answer(visit, code="cdrq"):
 def answer_with_errors(visit):
     answer(visit)
     press(visit)
+
+
+def asked_for_permission(visit):
+    visit.go({"fr": "/fr/permission/", "en": "/en/permission/"}[visit.lang] + visit.site.question)
+
+
+def taken_on(visit, *, then=""):
+    """The page of a body that took a project on: as it opens, and its form of what came of it sent blank."""
+    visit.go({"fr": "/fr/mise-en-relation/", "en": "/en/referral/"}[visit.lang] + visit.site.theirs)
+    press(visit)
+    if then:
+        visit.page.locator("#end-form button").click()
+        assert visit.status == 422
+
+
+def numbered(which):
+    """A referral's page for staff, with what can be unfolded unfolded."""
+
+    def go(visit):
+        visit.go(f"/staff/cases/{visit.site.refs['asked']}/referrals/{visit.site.numbers[which]}")
+        for place in range(visit.page.locator("main details").count()):
+            visit.page.locator("main details summary").nth(place).click()
+
+    return go
 
 
 def answered(visit):
@@ -758,6 +801,12 @@ PAGES = {
     "refer-errors": (Role.ADVISER, refer_with_errors),
     "referral-sent": (Role.ADVISER, referral(0)),
     "referral-ready": (Role.ADVISER, referral(-1)),
+    "referral-pending": (Role.ADVISER, numbered("pending")),
+    "referral-asks": (Role.ADVISER, numbered("asks")),
+    "referral-taken-on": (Role.ADVISER, numbered("taken")),
+    "permission": (None, asked_for_permission),
+    "body-taken-on": (None, taken_on),
+    "body-taken-on-errors": (None, partial(taken_on, then="blank")),
     "directory": (Role.ADVISER, at("/staff/partners")),
     "body": (Role.COORDINATOR, at("/staff/partners/cdrq")),
     "body-read": (Role.ADVISER, at("/staff/partners/cdrq")),

@@ -107,13 +107,13 @@ def test_a_referral_from_the_directory_to_the_end(window, setting, site, post):
     expect(body.page.locator("textarea")).to_have_value("Avec plaisir,\nl’équipe")
     body.check(lang=setting.other)
     body.button({"en": "English", "fr": "Français"}[lang]).click()
-    body.page.get_by_label(body.w("We accept: we will contact the person")).check()
+    body.page.get_by_label(body.w.text("referrals.body_answer.accept")).check()
     body.button(body.w("Send our answer")).click()
     expect(body.page.locator(".receipt")).to_be_visible()
     body.check("answer-accepted")
 
     body = open_link(window, site, setting, to_second, setting.other)
-    body.page.get_by_label(body.w("We decline")).check()
+    body.page.get_by_label(body.w.text("referrals.body_answer.decline")).check()
     body.button(body.w("Send our answer")).click()
     body.says(body.w("Choose a reason for declining"))
     expect(body.page.locator(".error-summary")).to_be_focused()
@@ -172,3 +172,77 @@ def test_a_referral_taken_back_closes_its_link_at_once(window, setting, site, po
     body.says(body.w("This link does not work any more"))
     expect(body.page.locator("body")).not_to_contain_text("Nadia Benali")
     body.check("link-dead")
+
+
+QUESTION = re.compile(r"https?://\S+/(?:fr|en)/permission/\S+")
+
+
+@in_two_settings
+def test_a_person_is_asked_in_writing_and_the_loop_is_closed(window, setting, site, post):
+    """Asked by mail, answered on a telephone; the body asks something, is answered, accepts, and says what came of it."""
+    lang, mark = setting.lang, uuid.uuid4().hex[:8]
+    to_body, to_person = f"jean-{mark}@cdrq.example.ca", f"nadia-{mark}@exemple.ca"
+    coordinator = window(site, lang, setting.width, person=site.person(Role.COORDINATOR, lang))
+    enter_contact(coordinator, "cdrq", to_body, lang)
+    reference = site.case(lang, f"Vélos {mark}", Stage.PLANNING, email=to_person)
+    adviser = window(site, lang, setting.width, person=site.person(Role.ADVISER, lang))
+    w, page = adviser.w, adviser.page
+    adviser.go(f"/staff/cases/{reference}/refer")
+    page.get_by_label(w("To which organization?")).select_option(label="CDRQ")
+    page.get_by_label(w("For what purpose?")).fill("l’accompagnement au démarrage")
+    page.get_by_label(w.text("referrals.answer.ask")).check()
+    page.get_by_label(w("If asked in writing: send as soon as the person says yes")).check()
+    adviser.button(w("Record the permission")).click()
+    adviser.says(w("The question is on its way to the person, and on their page. Nothing leaves before they say yes."))
+    adviser.says(w.text("referrals.status.consent_pending"))
+    page.locator(".side .todo-list a[href*='/referrals/']").first.click()
+    adviser.check("referral-pending")
+    here = page.url
+
+    site.send_due()
+    assert post.to(to_body) == [], "nothing leaves before the person says yes"
+    (asked,) = post.to(to_person)
+    person = window(site, lang, 360)
+    for _ in range(2):  # a scanner, then a person: opening changes nothing
+        person.page.goto(QUESTION.search(body_of(asked))[0])
+        person.says(person.w.text("referrals.ask.title"))
+    person.check("permission")
+    person.button(person.w.text("referrals.ask.yes")).click()
+    person.says("Coopérative de développement régional du Québec")
+    person.check("permission-given")
+
+    site.send_due()
+    (invited,) = post.to(to_body)
+    body = open_link(window, site, setting, invited, lang)
+    body.page.get_by_label(body.w.text("referrals.body_answer.ask")).check()
+    body.button(body.w("Send our answer")).click()
+    body.says(body.w("Write what you would need to know"))
+    body.check("answer-ask-error")
+    body.page.get_by_label(body.w.optional("A word for the team")).fill("Combien de personnes?")
+    body.button(body.w("Send our answer")).click()
+    expect(body.page.locator(".receipt")).to_be_visible()
+    body.check("answer-asked")
+
+    page.goto(here)
+    adviser.says("Combien de personnes?")
+    adviser.check("referral-asked")
+    page.get_by_label(w("Your answer")).fill("Quatre personnes.")
+    adviser.button(w("Send the answer")).click()
+    adviser.says(w("Your answer is on its way to %(body)s.", body="CDRQ"))
+
+    site.send_due()
+    body = open_link(window, site, setting, post.to(to_body)[-1], lang)
+    body.says("Quatre personnes.")
+    body.page.get_by_label(body.w.text("referrals.body_answer.accept")).check()
+    body.page.get_by_label(body.w.optional("If you accept, what comes next")).fill("Un premier appel")
+    body.button(body.w("Send our answer")).click()
+    expect(body.page.locator(".receipt")).to_be_visible()
+    body.page.get_by_label(body.w.text("referrals.outcome.helped"), exact=True).check()
+    body.page.get_by_label(body.w.optional("How much support was given")).fill("12")
+    body.page.get_by_label(body.w.text("referrals.support_unit.hours"), exact=True).check()
+    body.button(body.w("Send our answer")).last.click()
+    body.says(body.w("Thank you. The team knows what came of it."))
+    body.check("answer-ended")
+    page.goto(here)
+    adviser.says(w.text("referrals.outcome.helped"))
+    adviser.check("referral-ended")
