@@ -12,6 +12,7 @@ from crm.db import Base, code, one_of
 class Purpose(StrEnum):
     REFERRAL = "referral"
     ALLOW = "allow"  # a question to the person: may we share this with that body
+    BODY = "body"  # all that waits for a body, for the person there who receives what we send
     RESUME = "resume"  # an unfinished request, on another device
     CASE = "case"  # the person's own page
     SURVEY = "survey"  # what became of a project

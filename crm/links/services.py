@@ -68,15 +68,26 @@ def token(link: Link) -> str:
 
 def opened(value: str, purpose: Purpose) -> Link | None:
     """The live link of a token, or None for every failure alike: forged, other purpose, expired, revoked."""
+    link = _genuine(value, purpose)
+    return link if link is not None and is_live(link) else None
+
+
+def _genuine(value: str, purpose: Purpose) -> Link | None:
+    """The link that a token was made from, live or not; None for one that was not made here for this purpose."""
     number, _, signature = value.partition("-")
     if not number.isascii() or not number.isdigit() or len(number) > 9 or not signature.isascii():
         return None
     link = db.session.get(Link, int(number))
     version = link.version if link else 0
     genuine = hmac.compare_digest(signature, _signature(int(number), purpose, version))
-    if link is None or not genuine or link.purpose != purpose:
-        return None
-    return link if is_live(link) else None
+    return link if link is not None and genuine and link.purpose == purpose else None
+
+
+def expired(value: str, purpose: Purpose) -> Link | None:
+    """The link of a genuine token whose days are over, and that nobody revoked: its holder may ask for another. None for all else."""
+    link = _genuine(value, purpose)
+    over = link is not None and link.revoked_at is None and not is_live(link)
+    return link if over else None
 
 
 def is_live(link: Link) -> bool:

@@ -1,6 +1,6 @@
 """Bodies we refer to. Never deleted, only deactivated, so that old referrals still read correctly."""
 
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import String, Text, text
@@ -39,6 +39,9 @@ class Body(Base):
     contact_name: Mapped[str] = mapped_column(String(120), default="")
     contact_email: Mapped[str] = mapped_column(String(254), default="")
     contact_language: Mapped[str] = mapped_column(String(2), default="fr")
+    contact_since: Mapped[
+        datetime | None
+    ]  # when another address took the place of an earlier one, whose links work no more
     verified_on: Mapped[date | None]
     # In business days: the delay it promises, by which its answer is checked; how long it may be silent before it is written to again, 0 for never.
     answer_days: Mapped[int | None]

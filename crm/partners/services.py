@@ -5,8 +5,11 @@ from datetime import date
 
 from sqlalchemy import select
 
+from crm import clock
 from crm.config import ROOT
 from crm.db import db, save_over
+from crm.links.models import Purpose
+from crm.links.services import revoke
 from crm.partners.models import CHASED_AFTER, Body, BodyKind
 
 
@@ -51,10 +54,17 @@ def change_contact(
     chase_days: int,
     verified_on: date | None,
 ) -> bool:
-    """Save who receives what we send to a body, and its delays in business days; False when somebody changed it after `seen_version` was shown."""
+    """Save who receives what we send to a body, and its delays in business days; False when somebody changed it after `seen_version` was shown.
+
+    Who received it before leaves: the links that they were sent stop working.
+    """
+    another = email.lower() != body.contact_email.lower()
+    if another:
+        revoke(Purpose.BODY, body.id)
     return save_over(
         body,
         seen_version,
+        contact_since=clock.now() if another else body.contact_since,
         contact_name=name,
         contact_email=email,
         contact_language=language,

@@ -18,8 +18,7 @@ from crm.config import LANGUAGES
 from crm.db import db
 from crm.i18n import format_date
 from crm.jobs import one_by_one, working_day
-from crm.links.models import Purpose
-from crm.links.services import PLACE, standing
+from crm.links.services import PLACE
 from crm.outbox.models import Message
 from crm.outbox.services import programme_values, queue, settings
 from crm.permissions.models import Permission
@@ -40,6 +39,7 @@ from crm.referrals.services import (
     LINK_DAYS,
     about,
     expire,
+    link_to,
     lock,
     no_longer_awaited,
     refused,
@@ -143,7 +143,7 @@ def reply(referral: Referral, words: str, actor: Staff) -> None:
                 ),
             },
             case_id=case.id,
-            link=standing(Purpose.REFERRAL, referral.id, days=days, at_least=min(7, days - 1)),
+            link=link_to(referral, days=days, at_least=min(7, days - 1)),
             subject_ids={"referral": referral.id},
         )
     waits_for_the_body(referral, case)

@@ -3,21 +3,27 @@
 from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response as BaseResponse
 
+from crm import clock
 from crm.access import by_link
 from crm.db import db
 from crm.errors import RefusedError
 from crm.errors import page as error_page
+from crm.forms import whole
 from crm.i18n import gettext, in_both_languages
 from crm.links import cookies
+from crm.links import services as links
 from crm.links.models import Purpose
 from crm.referrals import answers, queries, services
 from crm.referrals.forms import AnswerForm, EndForm, NextForm
 from crm.referrals.models import Referral
 from crm.referrals.views import next_form_of, save_answer, save_end
+from crm.security import client_network, too_often
 
 bp = Blueprint("referral_body", __name__)
+MOST = 2**31 - 1  # the largest number that a row may have
 
 
 def _neutral(*typed: str) -> Response:
@@ -61,6 +67,86 @@ def _referral_of_cookie() -> Referral | None:
     return queries.opened_by(link.id) if link else None
 
 
+LIST, ALL = ("/fr/organisme", "/en/organization"), ("/fr/organisme/<token>", "/en/organization/<token>")
+
+
+@in_both_languages(bp, *ALL)
+@by_link
+def list_landing(lang: str, token: str) -> str | Response:
+    """Says what the link opens; opening it, however often and by whatever scanner, changes nothing."""
+    del lang
+    body = queries.body_of(links.opened(token, Purpose.BODY))
+    if body is None:
+        return _over(token)
+    return render_template("referrals/list_landing.html", body=body, token=token)
+
+
+@in_both_languages(bp, *ALL, ("POST",))
+@by_link
+def list_enter(lang: str, token: str) -> BaseResponse:
+    """Continue was pressed: the token becomes a cookie of two hours. Of a link whose days are over, another is sent to the same address."""
+    if "again" in request.form:
+        return _send_again(token)
+    link = cookies.pressed(token, Purpose.BODY)
+    if link is None or queries.body_of(link) is None:
+        return _over(token)
+    return cookies.keep(redirect(url_for("referral_body.list_page", lang=lang), 303), link)
+
+
+def _send_again(token: str) -> Response:
+    """The same words whoever asks: a link that was never ours, or is somebody else's by now, brings nothing."""
+    if too_often("link", client_network(), limit=30, seconds=60):
+        raise TooManyRequests
+    link = links.expired(token, Purpose.BODY)
+    body = queries.body_of(link)
+    if link is not None and body is not None and not queries.was_for_another(link, body):
+        if not too_often("link-again", body.contact_email.lower(), limit=3, seconds=6 * 3600):
+            services.send_list_again(body)
+        db.session.commit()
+    return make_response(render_template("referrals/list_over.html", token=token, said=True), 200)
+
+
+def _over(token: str) -> Response:
+    return make_response(render_template("referrals/list_over.html", token=token, said=False), 404)
+
+
+def _number(typed: str) -> int:
+    """A row's number, or one that no row has."""
+    return min(whole(typed) or 0, MOST)
+
+
+@in_both_languages(bp, *LIST)
+@by_link
+def list_page(lang: str) -> str | Response:
+    """All that waits for a body, and what it is working on; reading it changes nothing."""
+    del lang
+    body = queries.body_of(cookies.kept(Purpose.BODY))
+    if body is None:
+        return _neutral()
+    waiting, more = queries.waiting_for(body, after=_number(request.args.get("after", "")))
+    working, more_working = queries.taken_on_by(body, after=_number(request.args.get("working", "")))
+    return render_template(
+        "referrals/list.html", body=body, waiting=waiting, more=more, working=working, more_working=more_working
+    )
+
+
+@in_both_languages(bp, *LIST, ("POST",))
+@by_link
+def open_one(lang: str) -> BaseResponse:
+    """One file of the list is opened: it was seen, and its own page is as the link of its mail opens it."""
+    body = queries.body_of(cookies.kept(Purpose.BODY))
+    referral = services.of_body(body, _number(request.form.get("number", ""))) if body is not None else None
+    if referral is None or referral.permission is None:
+        return _neutral()
+    left = max((referral.permission.expires_on - clock.today()).days, 1)
+    link = services.link_to(referral, days=min(services.LINK_DAYS, left), at_least=0)
+    if queries.opened_by(link.id) is None:
+        return _neutral()
+    services.note_seen(referral)
+    db.session.commit()
+    return cookies.keep(redirect(url_for("referral_body.answer_page", lang=lang), 303), link)
+
+
 @in_both_languages(bp, "/fr/mise-en-relation", "/en/referral")
 @by_link
 def answer_page(lang: str) -> str | Response:
@@ -80,6 +166,7 @@ def _page(referral: Referral, **filled: Any) -> str:
         next_form=filled.get("next") or next_form_of(referral),
         form=next(iter(filled.values()), None),
         may_correct=answers.correctable(referral),
+        listed=queries.body_of(cookies.kept(Purpose.BODY)) is not None,
     )
 
 

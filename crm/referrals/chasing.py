@@ -15,8 +15,8 @@ from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.i18n import format_date, format_number
 from crm.jobs import one_by_one, working_day
-from crm.links.models import Link, Purpose
-from crm.links.services import is_live, place_of, standing
+from crm.links.models import Link
+from crm.links.services import is_live, place_of
 from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
 from crm.outbox.services import programme_values, queue, settings, written
@@ -24,7 +24,7 @@ from crm.partners.models import Body
 from crm.permissions.models import Permission
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
-from crm.referrals.services import LINK_DAYS
+from crm.referrals.services import LINK_DAYS, address_of_list, link_of_body, link_to
 from crm.reminders.services import plan_by_rule
 from crm.texts import fill, pair
 from crm.timeline.services import SYSTEM, record
@@ -125,13 +125,14 @@ def _write(body: Body, asked: Sequence[Referral], day: date) -> None:
     for one in asked:
         assert one.permission is not None  # noqa: S101 - `_waiting` looked
         left = max((one.permission.expires_on - day).days, 1)
-        links[one.id] = standing(Purpose.REFERRAL, one.id, days=min(LINK_DAYS, left), at_least=min(14, left - 1)).id
+        links[one.id] = link_to(one, days=min(LINK_DAYS, left), at_least=min(14, left - 1)).id
     queue(
         "referrals.chase",
         dedupe_key=f"chase:{body.id}:{day}",
         to=(body.contact_email, body.contact_name),
         language=body.contact_language,
         values=_values(body, [(one, links[one.id]) for one in asked], day),
+        link=link_of_body(body),
         subject_ids={
             "body": body.id,
             "day": day.isoformat(),
@@ -165,6 +166,7 @@ def _values(body: Body, files: Sequence[tuple[Referral, int]], day: date) -> dic
         "body": body.short(lang),
         "count": format_number(len(files)),
         "files": "\n\n".join(listed),
+        "address_of_list": address_of_list(lang),
         "organisation_sentence": fill(pair("referrals.link.organisation_sentence")[lang], programme_values(lang)),
     }
 

@@ -100,6 +100,7 @@ feature = Feature(
             still_true=services.invitation_left,
             on_final=services.note_final,
         ),
+        MessageKind("referrals.list", "referrals.mail.list", still_true=services.still_theirs),
         MessageKind(
             "referrals.expired",
             "referrals.mail.expired",

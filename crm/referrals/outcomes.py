@@ -82,8 +82,8 @@ class SupportUnit(StrEnum):
 
 S, A = Status, Action
 _STAFF, _BODY, _PERSON, _PROGRAM = Actor.STAFF, Actor.BODY, Actor.PERSON, Actor.PROGRAM
-_UNANSWERED = (S.SENT, S.INFO_ASKED, S.NO_ANSWER)
-_OPEN = (S.DRAFT, S.CONSENT_PENDING, S.READY, *_UNANSWERED, S.ACCEPTED)
+UNANSWERED = (S.SENT, S.INFO_ASKED, S.NO_ANSWER)
+_OPEN = (S.DRAFT, S.CONSENT_PENDING, S.READY, *UNANSWERED, S.ACCEPTED)
 # Each action: who may do it, and what it makes of a referral that is in some status. Whatever is not here is refused.
 TABLE: Mapping[Action, Mapping[Actor, Mapping[Status, Status]]] = {
     A.ASK_PERMISSION: {_STAFF: {S.DRAFT: S.CONSENT_PENDING}},
@@ -91,8 +91,8 @@ TABLE: Mapping[Action, Mapping[Actor, Mapping[Status, Status]]] = {
     A.REFUSE: {one: {S.CONSENT_PENDING: S.WITHDRAWN} for one in (_STAFF, _PERSON)},
     A.GO_ALONE: {one: {S.DRAFT: S.SELF, S.CONSENT_PENDING: S.SELF} for one in (_STAFF, _PERSON)},
     A.SEND: {one: {S.READY: S.SENT} for one in (_STAFF, _PROGRAM)},
-    A.ACCEPT: {one: dict.fromkeys(_UNANSWERED, S.ACCEPTED) for one in (_BODY, _STAFF)},
-    A.DECLINE: {one: dict.fromkeys(_UNANSWERED, S.DECLINED) for one in (_BODY, _STAFF)},
+    A.ACCEPT: {one: dict.fromkeys(UNANSWERED, S.ACCEPTED) for one in (_BODY, _STAFF)},
+    A.DECLINE: {one: dict.fromkeys(UNANSWERED, S.DECLINED) for one in (_BODY, _STAFF)},
     A.ASK: {one: dict.fromkeys((S.SENT, S.NO_ANSWER), S.INFO_ASKED) for one in (_BODY, _STAFF)},
     A.REPLY: {_STAFF: {S.INFO_ASKED: S.SENT}},
     A.FALL_SILENT: {_PROGRAM: {S.SENT: S.NO_ANSWER}},
@@ -103,7 +103,7 @@ TABLE: Mapping[Action, Mapping[Actor, Mapping[Status, Status]]] = {
         for one in (_BODY, _STAFF)
     },
     A.WITHDRAW: {one: dict.fromkeys(_OPEN, S.WITHDRAWN) for one in (_STAFF, _PERSON)},
-    A.EXPIRE: {_PROGRAM: dict.fromkeys((S.CONSENT_PENDING, S.READY, *_UNANSWERED), S.WITHDRAWN)},
+    A.EXPIRE: {_PROGRAM: dict.fromkeys((S.CONSENT_PENDING, S.READY, *UNANSWERED), S.WITHDRAWN)},
 }
 CORRECTED_WITHIN = timedelta(days=7)
 SILENT_AFTER = 20  # business days without an answer, after which another way is looked for

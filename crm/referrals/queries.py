@@ -26,7 +26,7 @@ from crm.permissions import services as permissions
 from crm.permissions.models import Permission
 from crm.permissions.rules import is_live
 from crm.referrals.models import Referral
-from crm.referrals.outcomes import CORRECTED_WITHIN, READABLE, RECEIPTS, Status
+from crm.referrals.outcomes import CORRECTED_WITHIN, READABLE, RECEIPTS, UNANSWERED, Status
 
 _READ: dict[str, Any] = {
     "id": Referral.id,
@@ -147,10 +147,53 @@ def opened_by(token_or_id: str | int) -> Referral | None:
         return None
     if referral.permission is None or not permissions.live(referral.permission) or not referral.body.active:
         return None
+    if was_for_another(link, referral.body):
+        return None
     ended_at = referral.ended_at or referral.answered_at
     if referral.status in RECEIPTS and ended_at is not None and clock.now() - ended_at > CORRECTED_WITHIN:
         return None  # a receipt is read for a week
     return referral
+
+
+def was_for_another(link: Link, body: Body) -> bool:
+    """Whether a link was sent to somebody who does not receive what we send to a body any more."""
+    return body.contact_since is not None and link.created_at < body.contact_since
+
+
+PAGE = 25  # files of one page of a body
+
+
+def body_of(link: Link | None) -> Body | None:
+    """The body whose files a live link lists; None when it is there no more."""
+    body = db.session.get(Body, link.object_id) if link is not None and link.purpose is Purpose.BODY else None
+    return body if body is not None and body.active and body.contact_email else None
+
+
+def waiting_for(body: Body, *, after: int = 0) -> tuple[list[Referral], bool]:
+    """What a body has to answer, in the order in which it came, and whether there is more after a page."""
+    found = list(db.session.scalars(_page_of(body, UNANSWERED, after)))
+    return found[:PAGE], len(found) > PAGE
+
+
+def taken_on_by(body: Body, *, after: int = 0) -> tuple[list[Referral], bool]:
+    """What a body took on and has not ended, in the order in which it came, and whether there is more after a page."""
+    found = list(db.session.scalars(_page_of(body, (Status.ACCEPTED,), after)))
+    return found[:PAGE], len(found) > PAGE
+
+
+def _page_of(body: Body, statuses: Any, after: int) -> Select[Referral]:
+    return (
+        select(Referral)
+        .join(Permission, Permission.id == Referral.permission_id)
+        .join(Case, Case.id == Referral.case_id)
+        .where(Referral.body_id == body.id, Referral.status.in_(statuses), Referral.id > after)
+        # A file that only some may see is opened by its own link, sent to one person, and stands in no list.
+        .where(Case.restricted.is_(False))
+        .where(Permission.withdrawn_at.is_(None), Permission.expires_on >= clock.today())
+        .options(joinedload(Referral.case).load_only(Case.reference))
+        .order_by(Referral.id)
+        .limit(PAGE + 1)
+    )
 
 
 def asked_by(token: str) -> Referral | None:

@@ -22,7 +22,7 @@ from crm.db import db
 from crm.errors import RefusedError
 from crm.i18n import format_date, format_phone, speaking
 from crm.links import services as links
-from crm.links.models import Purpose
+from crm.links.models import Link, Purpose
 from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
 from crm.outbox.services import never_tried, programme_values, queue, settings
@@ -39,6 +39,7 @@ from crm.referrals.outcomes import (
     Status,
     after,
 )
+from crm.referrals.queries import was_for_another
 from crm.reminders.plans import in_force
 from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, set_rule_date, settle
 from crm.texts import fill, label, pair, text, told
@@ -46,6 +47,7 @@ from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM, record
 
 LINK_DAYS = 30
+PATH_OF_LIST = {"fr": "fr/organisme", "en": "en/organization"}
 ASKED_DAYS, ALONE_DAYS = (
     5,
     10,
@@ -379,6 +381,60 @@ def send(referral: Referral, case: Case, actor: Staff | None) -> None:
     tell("sent", case, referral, body, by(actor) if actor else SYSTEM)
     settle(case, ("permission_given",), [body.short(one) for one in LANGUAGES], actor)
     waits_for_the_body(referral, case)
+
+
+def link_to(referral: Referral, *, days: int, at_least: int) -> Link:
+    """A link to a referral for who receives what its body is sent now: that of an earlier person is not given to another."""
+    link = links.live(Purpose.REFERRAL, referral.id, at_least=at_least)
+    if link is None or was_for_another(link, referral.body):
+        link = links.issue(Purpose.REFERRAL, referral.id, days=days, replacing=False)
+    return link
+
+
+def link_of_body(body: Body) -> Link:
+    """The link to all that waits for a body, for who receives what it is sent."""
+    return links.standing(Purpose.BODY, body.id, days=LINK_DAYS, at_least=LINK_DAYS // 2)
+
+
+def address_of_list(lang: str, place: str = links.PLACE) -> str:
+    """The address of all that waits for a body; the token is put in its place while sending."""
+    return f"{settings().base_url}/{PATH_OF_LIST[lang]}/{place}"
+
+
+def of_body(body: Body, number: int) -> Referral | None:
+    """A referral of a body's list by its number; None for any other."""
+    return db.session.scalar(
+        select(Referral)
+        .join(Case, Case.id == Referral.case_id)
+        .where(Referral.id == number, Referral.body_id == body.id, Case.restricted.is_(False))
+    )
+
+
+def send_list_again(body: Body) -> None:
+    """Mail a new link to all that waits to who receives what a body is sent."""
+    link = links.issue(Purpose.BODY, body.id, days=LINK_DAYS)
+    lang = body.contact_language
+    queue(
+        "referrals.list",
+        dedupe_key=f"body:{body.id}:list:{link.id}",
+        to=(body.contact_email, body.contact_name),
+        language=lang,
+        values={
+            "name": body.contact_name,
+            "body": body.short(lang),
+            "address_of_link": address_of_list(lang),
+            "until": format_date(clock.today() + timedelta(days=LINK_DAYS), lang),
+            "organisation_sentence": fill(pair("referrals.link.organisation_sentence")[lang], programme_values(lang)),
+        },
+        link=link,
+        subject_ids={"body": body.id},
+    )
+
+
+def still_theirs(message: Message) -> bool:
+    """Whether a link to all that waits is still for who it is addressed to."""
+    body = db.session.get(Body, message.subject_ids["body"])
+    return body is not None and body.active and body.contact_email == message.to_address
 
 
 def note_seen(referral: Referral) -> None:

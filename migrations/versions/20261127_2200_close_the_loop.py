@@ -7,7 +7,7 @@ revision = '20261127_2200'
 down_revision = '20261127_2100'
 
 PURPOSES_BEFORE = "'referral', 'resume', 'case', 'survey', 'feed'"
-PURPOSES = "'referral', 'allow', 'resume', 'case', 'survey', 'feed'"
+PURPOSES = "'referral', 'allow', 'body', 'resume', 'case', 'survey', 'feed'"
 HOWS_BEFORE, HOWS = "('verbal', 'paper')", "('verbal', 'paper', 'page', 'link')"
 ACTED_BEFORE = "'answered', 'answer_person', 'call_person', 'permission_back', 'confirm_correction', 'mail_received'"
 ACTED = (
@@ -39,6 +39,7 @@ LIVE = sa.text('withdrawn_at IS NULL AND lapsed_at IS NULL')
 
 def upgrade() -> None:
     purposes_of_links(PURPOSES_BEFORE, PURPOSES)
+    op.add_column('body', sa.Column('contact_since', sa.DateTime(timezone=True), nullable=True))
     with op.batch_alter_table('permission') as table:
         table.add_column(sa.Column('lapsed_at', sa.DateTime(timezone=True), nullable=True))
         table.alter_column('recorded_by_id', existing_type=sa.Integer(), nullable=True)
@@ -93,8 +94,9 @@ def downgrade() -> None:
         table.create_check_constraint(op.f('ck_permission_how'), f'how IN {HOWS_BEFORE}')
         table.alter_column('recorded_by_id', existing_type=sa.Integer(), nullable=False)
         table.drop_column('lapsed_at')
-    op.execute("UPDATE message SET link_id = NULL WHERE link_id IN (SELECT id FROM link WHERE purpose = 'allow')")
-    op.execute("DELETE FROM link WHERE purpose = 'allow'")
+    op.execute("UPDATE message SET link_id = NULL WHERE link_id IN (SELECT id FROM link WHERE purpose IN ('allow', 'body'))")
+    op.execute("DELETE FROM link WHERE purpose IN ('allow', 'body')")
+    op.drop_column('body', 'contact_since')
     purposes_of_links(PURPOSES, PURPOSES_BEFORE)
 
 
