@@ -99,7 +99,7 @@ def _send_again(token: str) -> Response:
         raise TooManyRequests
     link = links.expired(token, Purpose.BODY)
     body = queries.body_of(link)
-    if link is not None and body is not None and not queries.was_for_another(link, body):
+    if body is not None:
         if not too_often("link-again", body.contact_email.lower(), limit=3, seconds=6 * 3600):
             services.send_list_again(body)
         db.session.commit()

@@ -67,6 +67,8 @@ def test_a_body_sees_all_its_files_and_no_other_and_answers_from_there(make, app
     cases.restrict(hidden.case, restricted=True, readers=[], actor=people.adviser)
     back = make.referral(body=mine)
     referrals.withdraw_permission(back.permission, back.case, people.adviser)
+    over = make.referral(body=mine)
+    over.permission.expires_on = clock.today() - timedelta(days=1)  # and the worker has not seen it yet
     session.commit()
     browser = entered(app, session, mine)
     page = browser.get(LIST["fr"])
@@ -74,11 +76,11 @@ def test_a_body_sees_all_its_files_and_no_other_and_answers_from_there(make, app
     assert shown.count("Ouvrir") == 3
     for listed in (one, taken):
         assert listed.case.reference in shown
-    for absent in (declined, ended, ready, theirs, hidden, back):
+    for absent in (declined, ended, ready, theirs, hidden, back, over):
         assert absent.case.reference not in shown
     assert "Un atelier" in shown
     assert "nadia@exemple.ca" not in shown, "what was shared is on the page of the file alone"
-    for number in (theirs.id, hidden.id, back.id, ready.id, 0, 10**12):
+    for number in (theirs.id, hidden.id, back.id, over.id, ready.id, 0, 10**12):
         browser.get(LIST["fr"])
         browser.post(LIST["fr"], {"number": str(number)}, status=404)
     browser.get(LIST["fr"])
@@ -183,6 +185,18 @@ def test_a_link_whose_days_are_over_is_sent_again_to_the_same_address(make, app,
     assert (mail.status, mail.to_address) == (MailStatus.SENT, referral.body.contact_email)
     Pages(app).get(f"{LIST['fr']}/{links.token(session.get_one(Link, mail.link_id))}")
     Pages(app).get(address, 404)
+
+
+def test_a_link_asked_for_does_not_leave_for_a_body_that_closed_meanwhile(make, app, session, moment):
+    referral = make.referral()
+    address = address_of(session, referral.body)
+    moment.shift(timedelta(days=31))
+    ask_again(app, address)
+    referral.body.active = False
+    session.commit()
+    send_due()
+    session.expire_all()
+    assert session.scalars(select(Message.status).where(Message.kind == "referrals.list")).one() is MailStatus.DROPPED
 
 
 def _forged(session, body, address, moment):
