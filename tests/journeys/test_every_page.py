@@ -36,7 +36,7 @@ from crm.portal.conversation import write_to_person
 from crm.referrals.answers import Next, accept
 from crm.referrals.answers import ask as body_asks
 from crm.referrals.outcomes import DeclineReason
-from crm.referrals.services import FIELDS, ask_permission
+from crm.referrals.services import FIELDS, ask_permission, link_of_body
 from crm.summaries import services as summaries
 from crm.summaries.figures import Period
 from crm.surveys.models import Survey
@@ -138,6 +138,7 @@ def full(migrated, post, tmp_path_factory):
         site.theirs = token_of(
             session.scalars(select(Link).where(Link.object_id == taken_on.id, Link.purpose == Purpose.REFERRAL)).one()
         )
+        site.list = token_of(link_of_body(by_code("cdrq")))
         site.numbers = {"pending": asking.id, "asks": asks.id, "taken": taken_on.id}
         aside = make.case(name="Robot ou personne", received_at=clock.now() - timedelta(days=8))
         aside.quarantined = True
@@ -358,6 +359,19 @@ def taken_on(visit, *, then=""):
     if then:
         visit.page.locator("#end-form button").click()
         assert visit.status == 422
+
+
+def body_list(visit):
+    visit.go({"fr": "/fr/organisme/", "en": "/en/organization/"}[visit.lang] + visit.site.list)
+    press(visit)
+    expect(visit.page.locator("#waiting")).to_be_visible()
+
+
+def body_list_over(visit, *, asked=False):
+    """The page of a link that works no more: as it opens, and once another was asked for."""
+    visit.go({"fr": "/fr/organisme/1-x", "en": "/en/organization/1-x"}[visit.lang])
+    if asked:
+        press(visit)
 
 
 def numbered(which):
@@ -805,6 +819,13 @@ PAGES = {
     "referral-asks": (Role.ADVISER, numbered("asks")),
     "referral-taken-on": (Role.ADVISER, numbered("taken")),
     "permission": (None, asked_for_permission),
+    "body-list-landing": (
+        None,
+        lambda visit: visit.go({"fr": "/fr/organisme/", "en": "/en/organization/"}[visit.lang] + visit.site.list),
+    ),
+    "body-list": (None, body_list),
+    "body-list-over": (None, body_list_over),
+    "body-list-asked-again": (None, partial(body_list_over, asked=True)),
     "body-taken-on": (None, taken_on),
     "body-taken-on-errors": (None, partial(taken_on, then="blank")),
     "directory": (Role.ADVISER, at("/staff/partners")),
