@@ -20,6 +20,7 @@ from crm.exports.feature import feature as exports
 from crm.feature import Feature, plug
 from crm.files.feature import feature as files
 from crm.files.kinds import ACCEPT, LARGEST, NAMES
+from crm.financing.feature import feature as financing
 from crm.imports.feature import feature as imports
 from crm.intake.feature import feature as intake
 from crm.mailbox.feature import feature as mailbox
@@ -54,6 +55,7 @@ FEATURES: tuple[Feature, ...] = (
     reminders,
     talks,
     referrals,
+    financing,
     duplicates,
     imports,
     intake,

@@ -225,6 +225,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         "instant": lambda at: raised(format_instant(at)),
         "short": short_date,
         "number": format_number,
+        "amount": format_amount,
         "capped": capped,
         "size": format_size,
         "phone": format_phone,

@@ -58,7 +58,7 @@ def change_contact(
 
     Who received it before leaves: the links that they were sent stop working.
     """
-    another = email.lower() != body.contact_email.lower()
+    another = bool(body.contact_email) and email.lower() != body.contact_email.lower()
     if another:
         revoke(Purpose.BODY, body.id)
     return save_over(

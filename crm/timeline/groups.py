@@ -8,7 +8,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "messages": ("message.", "person.", "request.", "introduction.", "survey.", "mail."),
     "moves": ("case.", "duplicate.", "import."),
     "facts": ("case.assessed", "case.corrected", "correction.", "founder.", "tag.", "need.", "milestone."),
-    "referrals": ("referral.",),
+    "referrals": ("referral.", "financing."),
     "documents": ("document.",),
     "permissions": ("permission.", "consent."),
     "follow_ups": ("follow_up.", "reminder."),

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from crm.feature import plugged
-from crm.i18n import format_date, format_instant
+from crm.i18n import format_amount, format_date, format_instant
 from crm.texts import label, text
 from crm.timeline.groups import group_of
 
@@ -14,6 +14,7 @@ from crm.timeline.groups import group_of
 FORMATS: dict[str, Callable[[Any], str]] = {
     "instant": lambda value: format_instant(datetime.fromisoformat(value)),
     "day": lambda value: format_date(date.fromisoformat(value)),
+    "amount": lambda value: f" – {format_amount(value)}" if value else "",
     "minutes": lambda value: f" ({value}\u00a0min)" if value else "",
 }
 

@@ -18,6 +18,9 @@ from crm.cases.models import Founder
 from crm.cases.vocabulary import Stage
 from crm.content.views import SLUGS as WRITTEN
 from crm.files.kinds import Checked, FileKind
+from crm.financing import services as money
+from crm.financing.rules import Instrument
+from crm.financing.rules import Status as Applied
 from crm.i18n import speaking
 from crm.intake.answers import answers_of, page_of
 from crm.intake.browser import SLUGS as REQUEST_SLUGS
@@ -138,8 +141,18 @@ def full(migrated, post, tmp_path_factory):
         site.theirs = token_of(
             session.scalars(select(Link).where(Link.object_id == taken_on.id, Link.purpose == Purpose.REFERRAL)).one()
         )
+        money.save_plan(asked_file, seen_version=0, budget=12_000_000, own=1_500_000, actor=adviser)
+        grant = money.add(
+            asked_file, by_code("pme-mtl"), Applied.FILED, money.Facts(Instrument.GRANT, 5_000_000), adviser
+        )
+        waits = money.Facts(Instrument.PATIENT, 3_000_000, clock.today() + timedelta(days=20), grant.id)
+        money.add(asked_file, by_code("caisse-solidaire"), Applied.PREPARING, waits, adviser)
+        loan = money.add(
+            asked_file, by_code("fondaction"), Applied.FILED, money.Facts(Instrument.LOAN, 1_234_550), adviser
+        )
+        money.advance(loan, asked_file, Applied.GRANTED, money.Decision(1_000_000, WORDS), adviser)
         site.list = token_of(link_of_body(by_code("cdrq")))
-        site.numbers = {"pending": asking.id, "asks": asks.id, "taken": taken_on.id}
+        site.numbers = {"pending": asking.id, "asks": asks.id, "taken": taken_on.id, "grant": grant.id}
         aside = make.case(name="Robot ou personne", received_at=clock.now() - timedelta(days=8))
         aside.quarantined = True
         closed = make.case(owner=adviser, name="Fermé")
@@ -359,6 +372,17 @@ def taken_on(visit, *, then=""):
     if then:
         visit.page.locator("#end-form button").click()
         assert visit.status == 422
+
+
+def financing_with_errors(visit):
+    visit.go(f"/staff/cases/{visit.site.refs['asked']}/financing")
+    visit.page.locator("#add-asked").fill("beaucoup")
+    visit.page.locator("main .plain-form button").first.click()
+    assert visit.status == 422
+
+
+def financing_one(visit):
+    visit.go(f"/staff/cases/{visit.site.refs['asked']}/financing/{visit.site.numbers['grant']}")
 
 
 def body_list(visit):
@@ -818,6 +842,9 @@ PAGES = {
     "referral-pending": (Role.ADVISER, numbered("pending")),
     "referral-asks": (Role.ADVISER, numbered("asks")),
     "referral-taken-on": (Role.ADVISER, numbered("taken")),
+    "financing": (Role.ADVISER, at("/staff/cases/{asked}/financing")),
+    "financing-errors": (Role.ADVISER, financing_with_errors),
+    "financing-one": (Role.ADVISER, financing_one),
     "permission": (None, asked_for_permission),
     "body-list-landing": (
         None,

@@ -27,6 +27,9 @@ from crm.cases.models import Founder, SavedView
 from crm.exports.models import Export
 from crm.files.kinds import Checked, FileKind
 from crm.files.services import keep
+from crm.financing.models import Application
+from crm.financing.rules import Instrument
+from crm.financing.rules import Status as Applied
 from crm.imports.models import Import, ImportState
 from crm.mailbox.models import ReceivedMail
 from crm.mailbox.models import State as MailState
@@ -248,7 +251,16 @@ def arguments(make, session, people):
         attachments=[],
         state=MailState.TRAY,
     )
-    session.add_all([sheet, stock, mail])
+    applied = Application(
+        case_id=case.id,
+        body_id=ready.body_id,
+        status=Applied.FILED,
+        instrument=Instrument.GRANT,
+        conditions="",
+        created_at=clock.now(),
+        created_by_id=people.adviser.id,
+    )
+    session.add_all([sheet, stock, mail, applied])
     session.flush()
     team = {"adviser": people.adviser, "coordinator": people.coordinator, "admin": people.admin}
     drafts = {who: choose_ticked([case.reference], one, "").id for who, one in team.items()}
@@ -273,6 +285,7 @@ def arguments(make, session, people):
         "imports": sheet.id,
         "absences": away.id,
         "mailbox": mail.id,
+        "financing": applied.id,
         "documents": keep(Checked("plan.pdf", FileKind.PDF, b"%PDF-"), case.id).id,
     }
     body = ready.body.code

@@ -393,6 +393,8 @@ VOCABULARIES = {
     "crm.duplicates.models.Verdict": None,  # each has its own sentence where it is told
     "crm.intake.models.Agreed": "intake.agreed",
     "crm.intake.models.Answer": None,  # each has its own sentence
+    "crm.financing.rules.Status": "financing.status",
+    "crm.financing.rules.Instrument": "financing.instrument",
     "crm.files.kinds.FileKind": "files.kind",
     "crm.files.kinds.FileRefusal": "files.refusal",
     "crm.robots.Suspicion": "intake.suspicion",
@@ -474,7 +476,7 @@ def test_every_follow_up_that_a_rule_plans_has_its_words():
             for call in calls(tree, "plan_by_rule", "plan_once")
             for key in patterns(call.args[1], tree)
             if key != "*"  # passed on by `set_rule_date`, whose own calls name it, or a step of the plan
-            if file.parent.name in {"reminders", "talks", "referrals", "portal", "mailbox"}
+            if file.parent.name in {"reminders", "talks", "referrals", "financing", "portal", "mailbox"}
         }
         | {step.rule for step in DEFAULT}
         | {
@@ -540,7 +542,7 @@ def test_an_event_is_a_thing_that_happened_and_fits_its_column(sentence):
 @pytest.mark.parametrize("sentence", SENTENCES, ids=lambda sentence: sentence.kind)
 def test_an_event_is_told_without_a_gap(sentence, lang, product):
     labels = sentence.labels or {}
-    written = {"instant": "2026-11-25T19:30:00+00:00", "day": "2026-11-25", "minutes": 25}
+    written = {"instant": "2026-11-25T19:30:00+00:00", "day": "2026-11-25", "minutes": 25, "amount": 5_000_000}
     samples = {key: written[how] for key, how in (sentence.formats or {}).items()}
     codes = {
         key: next(iter(texts.group(labels[key]))) if key in labels else samples.get(key, 7)
