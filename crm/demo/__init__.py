@@ -6,6 +6,7 @@ everything but passwords, which are random and are kept in the data folder, read
 
 import contextlib
 import os
+import random
 import secrets
 import sys
 import tomllib
@@ -23,6 +24,7 @@ from crm.accounts.models import Staff
 from crm.accounts.services import create_staff
 from crm.cases.models import Case
 from crm.cases.searching import rebuild as rebuild_search
+from crm.cases.vocabulary import Stage
 from crm.config import LANGUAGES, Settings
 from crm.db import db, writing
 from crm.demo.fates import live
@@ -30,6 +32,9 @@ from crm.demo.rows import Rows, finish
 from crm.demo.words import plain, words
 from crm.demo.workdays import Workdays
 from crm.demo.world import CROWD, PROGRAMME, REFERENCES, Mate, Partner, World
+from crm.financing.models import Application, FinancingPlan
+from crm.financing.rules import Instrument
+from crm.financing.rules import Status as Applied
 from crm.partners.models import Body
 from crm.partners.services import change_contact
 from crm.summaries.figures import Period
@@ -128,6 +133,7 @@ def _load(settings: Settings, cases: int, seed: int, say: Say) -> str:
     rebuild_search()
     finish(db.session.connection())
     _offer_times(team)
+    _financing(random.Random(seed), team[0])
     _publish(first, today, world)
     last = db.session.scalar(select(Case.id).order_by(Case.id.desc()).limit(1))
     db.session.add(
@@ -190,6 +196,35 @@ def _offer_times(team: list[Staff]) -> None:
             if (talk.adviser_id, at) not in taken:
                 taken.add((talk.adviser_id, at))
                 db.session.add(TalkCell(adviser_id=talk.adviser_id, at=at, talk_id=talk.id))
+
+
+SHOWN = 25  # files whose financing is told
+
+
+def _financing(rng: random.Random, by: Staff) -> None:
+    """The newest files that look for money: what each needs, one application that was filed, and one that waits for it."""
+    found = select(Case).where(Case.stage.in_((Stage.FINANCING, Stage.LAUNCHED))).order_by(Case.id.desc()).limit(SHOWN)
+    bodies = {body.code: body.id for body in db.session.scalars(select(Body))}
+    for case in db.session.scalars(found):
+        budget = rng.randrange(60, 260) * 100_000
+        db.session.add(FinancingPlan(case_id=case.id, budget=budget, own=budget // 5, version=1))
+        granted = case.stage is Stage.LAUNCHED or rng.random() < 0.4
+        asked = budget * rng.randrange(25, 45) // 100 // 100_000 * 100_000
+        since = case.stage_since
+        first = Application(
+            case_id=case.id, body_id=bodies["pme-mtl"], status=Applied.GRANTED if granted else Applied.FILED,
+            instrument=Instrument.GRANT, asked=asked, granted=asked if granted else None, conditions="",
+            filed_on=clock.local_date(since), decided_on=clock.local_date(since) + timedelta(days=30) if granted else None,
+            created_at=since, created_by_id=by.id,
+        )  # fmt: skip
+        db.session.add(first)
+        db.session.flush()
+        db.session.add(
+            Application(
+                case_id=case.id, body_id=bodies["caisse-solidaire"], status=Applied.PREPARING, instrument=Instrument.LOAN,
+                asked=budget * 3 // 10, conditions="", waits_for_id=first.id, created_at=since, created_by_id=by.id,
+            )
+        )  # fmt: skip
 
 
 def _contacts(today: date) -> None:
