@@ -51,28 +51,28 @@ _SHORT = {"inputmode": "decimal", "short": True, "optional": True}
 class PlanForm(forms.Form):
     version = wtforms.HiddenField()
     budget = AmountField(lazy("Budget of the project"), render_kw=_SHORT)
-    own = AmountField(lazy("What the group puts in"), render_kw=_SHORT)
+    own = AmountField(lazy("The group’s own contribution"), render_kw=_SHORT)
 
 
 class FactsForm(forms.Form):
     """What is written of an application. `others` are those of the file that it may wait for."""
 
     version = wtforms.HiddenField()
-    instrument = forms.Pick(lazy("Instrument"), [Chosen(lazy("Choose an instrument"))])
+    instrument = forms.Pick(lazy("Kind of financing"), [Chosen(lazy("Choose a kind of financing"))])
     asked = AmountField(lazy("Amount asked for"), render_kw=_SHORT)
     decision_due_on = DateField(
         lazy("Decision expected on"),
         render_kw={"type": "date", "optional": True},
-        description=lazy("Somebody looks two business days later."),
+        description=lazy("A follow-up is planned two business days later."),
     )
-    waits_for = forms.Pick(lazy("Waits for"), render_kw={"optional": True})
+    waits_for = forms.Pick(lazy("Depends on"), render_kw={"optional": True})
 
     def __init__(self, *args: Any, others: Sequence[Application] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         lang = language()
         self.instrument.choices = [("", gettext("Choose…")), *choices("financing.instrument")]
         self.waits_for.choices = [
-            ("", gettext("No other one")),
+            ("", gettext("No other application")),
             *(
                 (str(one.id), f"{one.body.short(lang)} – {label('financing.instrument', one.instrument)}")
                 for one in others
@@ -91,7 +91,7 @@ class FactsForm(forms.Form):
 class AddForm(FactsForm):
     ids = "add-"
     body = forms.Pick(lazy("Organization"), [Chosen(lazy("Choose an organization"))])
-    status = forms.Radio(lazy("How far is it?"), [Chosen(lazy("Say how far it is"))])
+    status = forms.Radio(lazy("How far along is it?"), [Chosen(lazy("Say how far it is"))])
 
     def __init__(self, *args: Any, bodies: Sequence[Body], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -102,10 +102,10 @@ class AddForm(FactsForm):
 
 class MoveForm(forms.Form):
     ids = "move-"
-    to = forms.Radio(lazy("What is new?"), [Chosen(lazy("Say what is new"))])
+    to = forms.Radio(lazy("New status"), [Chosen(lazy("Choose the new status"))])
     amount = AmountField(lazy("Amount granted, or paid"), render_kw=_SHORT)
     on = DateField(
-        lazy("On"), render_kw={"type": "date", "optional": True}, description=lazy("Today, when left blank.")
+        lazy("Date"), render_kw={"type": "date", "optional": True}, description=lazy("Today, when left blank.")
     )
     conditions = wtforms.TextAreaField(
         lazy("Conditions, or reasons"), [AtMost(2000)], render_kw={"rows": "3", "optional": True}

@@ -157,7 +157,7 @@ def say_next(referral: Referral, then: Next, *, staff: Staff | None = None) -> N
         raise refused("not_accepted")
     referral.next_note, referral.next_on = then.note, then.on
     actor = (ActorKind.STAFF, staff.id) if staff else (ActorKind.BODY, referral.body_id)
-    tell("next", case, referral, referral.body, actor, note=then.note)
+    tell("next_for" if staff else "next", case, referral, referral.body, actor, note=then.note)
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ def tell_person(referral: Referral, case: Case) -> None:
         values={
             "name": case.contact.name,
             "reference": case.reference,
-            "body": body.name(lang),
+            "body": body.short(lang),
             "adviser": case.owner.name if case.owner else programme_values(lang)["programme"],
             "date": format_date(add_business_days(clock.today(), 1), lang),
             "address_of_page": address_of_page(lang),

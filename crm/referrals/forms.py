@@ -28,7 +28,9 @@ class ReferForm(forms.Form):
     )
     fields = forms.Boxes(lazy("What would be shared"), [Filled(lazy("Tick at least one item"))])
     answer = forms.Radio(lazy("What does the person say?"), [Chosen(lazy("Say what the person answered"))])
-    sends_itself = wtforms.BooleanField(lazy("If asked in writing: send as soon as the person says yes"))
+    sends_itself = wtforms.BooleanField(
+        lazy("If permission is asked by email: send the referral as soon as the person says yes")
+    )
     expires_on = DateField(
         lazy("Permission valid until"),
         [Filled(lazy("Choose a date"))],
@@ -60,7 +62,7 @@ class _NextFields(forms.Form):
         lazy("What comes next"),
         [AtMost(300)],
         render_kw={"optional": True},
-        description=lazy("For example: a first call with our adviser. The person reads it."),
+        description=lazy("For example: a first call with the organization’s team. The person reads it."),
     )
     next_on = DateField(lazy("When"), render_kw={"type": "date", "optional": True})
 
@@ -79,7 +81,9 @@ class AnswerForm(_NextFields):
 
     answer = forms.Radio(lazy("Your answer"), [Chosen(lazy("Choose an answer"))])
     reason = forms.Pick(lazy("If you decline, why?"))
-    note = wtforms.TextAreaField(lazy("A word for the team"), [AtMost(2000)], render_kw={"rows": "4", "optional": True})
+    note = wtforms.TextAreaField(
+        lazy("Your question, or a word for the team"), [AtMost(2000)], render_kw={"rows": "4", "optional": True}
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -92,7 +96,7 @@ class AnswerForm(_NextFields):
 
     def validate_note(self, field: wtforms.Field) -> None:
         if self.answer.data == "ask" and not field.data:
-            raise StopValidation(gettext("Write what you would need to know"))
+            raise StopValidation(gettext("Write your question"))
 
 
 class NextForm(_NextFields):
@@ -115,7 +119,7 @@ class EndForm(forms.Form):
         [WholeNumber(1, 10_000)],
         render_kw={"inputmode": "numeric", "short": True, "optional": True},
     )
-    unit = forms.Radio(lazy("Counted in"), render_kw={"optional": True})
+    unit = forms.Radio(lazy("Unit"), render_kw={"optional": True})
     note = wtforms.TextAreaField(lazy("A word for the team"), [AtMost(2000)], render_kw={"rows": "3", "optional": True})
 
     def __init__(self, *args: Any, by_staff: bool = False, **kwargs: Any) -> None:

@@ -260,7 +260,7 @@ def allow(referral: Referral, case: Case, *, how: How, language: str, actor: Sta
     )
     referral.permission_id = permission.id
     set_status(referral, Action.ALLOW, Actor.STAFF if actor else Actor.PERSON)
-    tell("allowed", case, referral, body, by(actor))
+    tell("allowed_for" if actor else "allowed", case, referral, body, by(actor))
     _asked_no_longer(referral, case)
     db.session.flush()
     db.session.refresh(referral, ["permission"])
@@ -273,13 +273,13 @@ def allow(referral: Referral, case: Case, *, how: How, language: str, actor: Sta
 
 def refuse(referral: Referral, case: Case, actor: Staff | None) -> None:
     """The person says no to what was asked: nothing leaves, and the adviser gets a step."""
-    _said_no(referral, case, actor, Action.REFUSE, "refused")
+    _said_no(referral, case, actor, Action.REFUSE, "refused_for" if actor else "refused")
     referral.declined_by = EndedBy.PERSON
 
 
 def go_alone(referral: Referral, case: Case, actor: Staff | None) -> None:
     """The person prefers to contact the body: nothing is shared, and the loop is still followed."""
-    _said_no(referral, case, actor, Action.GO_ALONE, "goes_alone")
+    _said_no(referral, case, actor, Action.GO_ALONE, "self" if actor else "goes_alone")
     if case.stage is not Stage.CLOSED:
         _ask_later_whether_it_worked(case, referral.body)
 
@@ -378,7 +378,7 @@ def send(referral: Referral, case: Case, actor: Staff | None) -> None:
         link=link,
         subject_ids={"referral": referral.id},
     )
-    tell("sent", case, referral, body, by(actor) if actor else SYSTEM)
+    tell("sent" if actor else "sent_itself", case, referral, body, by(actor) if actor else SYSTEM)
     settle(case, ("permission_given",), [body.short(one) for one in LANGUAGES], actor)
     waits_for_the_body(referral, case)
 

@@ -98,7 +98,9 @@ def prepare(reference: str) -> BaseResponse | tuple[str, int]:
         services.ask_permission(case, form.chosen(bodies), **asked, sends_itself=form.sends_itself.data)
         db.session.commit()
         flash(
-            gettext("The question is on its way to the person, and on their page. Nothing leaves before they say yes.")
+            gettext(
+                "The question is going out by email and is on the person’s page. Nothing is shared before they say yes."
+            )
         )
         return redirect(url_for("cases.page", reference=case.reference), 303)
     how = None if form.answer.data == "self" else How(form.answer.data)

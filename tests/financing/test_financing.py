@@ -176,9 +176,9 @@ def test_an_application_waits_for_one_of_its_own_file_and_never_in_a_circle(file
     stranger = services.add(other, make.body("fondaction"), Status.FILED, GRANT, people.adviser)
     for on in (one.id, two.id, stranger.id, 10**6):
         facts = Facts(Instrument.GRANT, 1, waits_for_id=on)
-        with pytest.raises(RefusedError, match="attendre"):
+        with pytest.raises(RefusedError, match="dépendre"):
             services.change(one, file, facts, seen_version=one.version, actor=people.adviser)
-    with pytest.raises(RefusedError, match="attendre"):
+    with pytest.raises(RefusedError, match="dépendre"):
         services.add(
             file, make.body("cdrq"), Status.FILED, Facts(Instrument.GRANT, 1, waits_for_id=stranger.id), people.adviser
         )
@@ -254,7 +254,7 @@ def test_from_the_first_idea_to_the_payment_on_one_screen(file, make, people, si
     adviser.get(page_of(file))
     adviser.post(f"{page_of(file)}/plan", {"version": "0", "budget": "90 000 $", "own": "10 000 $"})
     shown = words(adviser.get(page_of(file)).text)
-    assert "il manquerait encore 30 000 $" in shown
+    assert "il manquerait 30 000 $" in shown
     application = session.scalars(select(Application)).one()
     one = f"{page_of(file)}/{application.id}"
     adviser.get(one)

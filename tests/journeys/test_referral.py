@@ -41,7 +41,7 @@ def refer(visit, site, reference, short, *, picture=""):
     visit.link(w("Prepare a referral")).click()
     if picture:
         visit.check("refer")
-        visit.button(w("Record the permission")).click()
+        visit.button(w("Save")).click()
         assert visit.status == 422
         expect(page.locator(".error-summary")).to_be_focused()
         visit.check("refer-errors")
@@ -49,7 +49,7 @@ def refer(visit, site, reference, short, *, picture=""):
     page.get_by_label(w("For what purpose?")).fill("l’accompagnement au démarrage")
     page.get_by_label(w.text("referrals.field.phone")).uncheck()
     page.get_by_label(w.text("referrals.answer.verbal")).check()
-    visit.button(w("Record the permission")).click()
+    visit.button(w("Save")).click()
     facts = page.locator(".fact-list")
     expect(facts).to_contain_text("Nadia Benali")
     expect(facts).not_to_contain_text(re.compile(r"555.?0142"))  # not three digits alone: a made-up name may hold them
@@ -101,7 +101,7 @@ def test_a_referral_from_the_directory_to_the_end(window, setting, site, post):
     assert "token" not in body.page.url
     expect(body.page.locator("main")).not_to_contain_text("555-0142")
     body.check("answer")
-    body.page.get_by_label(body.w.optional("A word for the team")).fill("Avec plaisir,\nl’équipe")
+    body.page.get_by_label(body.w.optional("Your question, or a word for the team")).fill("Avec plaisir,\nl’équipe")
     body.button({"fr": "English", "en": "Français"}[lang]).click()
     expect(body.page.locator("html")).to_have_attribute("lang", f"{setting.other}-CA")
     expect(body.page.locator("textarea")).to_have_value("Avec plaisir,\nl’équipe")
@@ -191,9 +191,11 @@ def test_a_person_is_asked_in_writing_and_the_loop_is_closed(window, setting, si
     page.get_by_label(w("To which organization?")).select_option(label="CDRQ")
     page.get_by_label(w("For what purpose?")).fill("l’accompagnement au démarrage")
     page.get_by_label(w.text("referrals.answer.ask")).check()
-    page.get_by_label(w("If asked in writing: send as soon as the person says yes")).check()
-    adviser.button(w("Record the permission")).click()
-    adviser.says(w("The question is on its way to the person, and on their page. Nothing leaves before they say yes."))
+    page.get_by_label(w("If permission is asked by email: send the referral as soon as the person says yes")).check()
+    adviser.button(w("Save")).click()
+    adviser.says(
+        w("The question is going out by email and is on the person’s page. Nothing is shared before they say yes.")
+    )
     adviser.says(w.text("referrals.status.consent_pending"))
     page.locator(".side .todo-list a[href*='/referrals/']").first.click()
     adviser.check("referral-pending")
@@ -216,9 +218,9 @@ def test_a_person_is_asked_in_writing_and_the_loop_is_closed(window, setting, si
     body = open_link(window, site, setting, invited, lang)
     body.page.get_by_label(body.w.text("referrals.body_answer.ask")).check()
     body.button(body.w("Send our answer")).click()
-    body.says(body.w("Write what you would need to know"))
+    body.says(body.w("Write your question"))
     body.check("answer-ask-error")
-    body.page.get_by_label(body.w.optional("A word for the team")).fill("Combien de personnes?")
+    body.page.get_by_label(body.w.optional("Your question, or a word for the team")).fill("Combien de personnes?")
     body.button(body.w("Send our answer")).click()
     expect(body.page.locator(".receipt")).to_be_visible()
     body.check("answer-asked")

@@ -608,7 +608,7 @@ def test_what_a_body_said_on_the_telephone_is_written_down_and_marked_so(make, s
     session.expire_all()
     assert (referral.status, referral.answered_for_id) == (Status.ACCEPTED, None)
     assert told(session, referral.case)[-4:] == [
-        "referral.accepted_for", "referral.next", "referral.interrupted_for", "referral.corrected_for",
+        "referral.accepted_for", "referral.next_for", "referral.interrupted_for", "referral.corrected_for",
     ]  # fmt: skip
 
 
