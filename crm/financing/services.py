@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select, update
@@ -21,13 +21,14 @@ from crm.errors import RefusedError
 from crm.financing import rules
 from crm.financing.models import Application, FinancingPlan
 from crm.financing.rules import DECIDED, Instrument, Line, Package, Status
-from crm.i18n import language
+from crm.i18n import language, speaking
 from crm.partners.models import Body
-from crm.reminders.services import plan_by_rule, settle
+from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, settle
 from crm.texts import label, text
 from crm.timeline.services import record
 
 CHECK_AFTER = 2  # business days after the day on which a body decides: domain reference, section 14.1
+MOMENT = timedelta(minutes=10)
 MOST = 40  # applications of one file
 
 
@@ -96,6 +97,7 @@ def package_of(plan: FinancingPlan | None, applications: Sequence[Application]) 
 
 def save_plan(case: Case, *, seen_version: int, budget: int | None, own: int | None, actor: Staff) -> bool:
     """Save what a project costs and what its group puts in; False when somebody saved it after `seen_version` was shown (0 for none)."""
+    _check_open(case)
     plan = plan_of(case)
     if plan is None:
         if seen_version != 0:
@@ -109,14 +111,15 @@ def save_plan(case: Case, *, seen_version: int, budget: int | None, own: int | N
 
 def add(case: Case, body: Body, status: Status, facts: Facts, actor: Staff) -> Application:
     """Write an application down, as far as it is. Raises RefusedError on a closed file, or for one that waits for a stranger."""
-    if case.stage is Stage.CLOSED:
-        raise RefusedError(text("cases.refusal.closed_file"))
+    _check_open(case)
     if status not in rules.BEGUN:
         raise refused("begun")
     there = of_case(case)
     if len(there) >= MOST:
         raise refused("most", count=str(MOST))
     _check_waits(there, None, facts.waits_for_id)
+    if any(_is_same(one, body, status, facts) for one in there):
+        raise refused("twice")
     application = Application(
         case_id=case.id,
         body_id=body.id,
@@ -139,7 +142,9 @@ def add(case: Case, body: Body, status: Status, facts: Facts, actor: Staff) -> A
 
 def change(application: Application, case: Case, facts: Facts, *, seen_version: int, actor: Staff) -> bool:
     """Save what is written of an application; False when somebody saved it after `seen_version` was shown."""
+    _check_open(case)
     _check_waits(of_case(case), application.id, facts.waits_for_id)
+    decides_on, instrument = application.decision_due_on, application.instrument
     saved = save_over(
         application,
         seen_version,
@@ -150,8 +155,22 @@ def change(application: Application, case: Case, facts: Facts, *, seen_version: 
     )
     if saved:
         _tell("changed", application, case, actor, facts.asked)
-        _plan_the_check(application, case)
+        if (decides_on, instrument) != (facts.decision_due_on, facts.instrument):
+            settle(case, ("check_decision",), _names(application.body, instrument), actor)
+            _plan_the_check(application, case)
+            keep_from_being_forgotten(case)
     return saved
+
+
+def _check_open(case: Case) -> None:
+    if case.stage is Stage.CLOSED or case.merged_into_id is not None:
+        raise RefusedError(text("cases.refusal.closed_file"))
+
+
+def _is_same(one: Application, body: Body, status: Status, facts: Facts) -> bool:
+    """Whether a button was pressed twice: the same was written down a moment ago."""
+    same = one.body_id == body.id and one.status is status and one.instrument is facts.instrument
+    return same and one.asked == facts.asked and clock.now() - one.created_at < MOMENT
 
 
 def _check_waits(there: Sequence[Application], one: int | None, on: int | None) -> None:
@@ -160,13 +179,19 @@ def _check_waits(there: Sequence[Application], one: int | None, on: int | None) 
         raise refused("circle")
 
 
+def check_move(application: Application, to: str) -> None:
+    """Raises RefusedError when an application cannot become `to` any more: a colleague may have moved it meanwhile."""
+    if to in set(Status) and not rules.may_become(application.status, Status(to)):
+        was, wanted = label("financing.status", application.status), label("financing.status", Status(to))
+        raise refused("move", status=was, to=wanted)
+
+
 def advance(application: Application, case: Case, to: Status, decision: Decision, actor: Staff) -> None:
     """Move an application on. One that is decided gives those who wait for it a step; raises RefusedError for a move that is none."""
+    _check_open(case)
     db.session.scalar(select(Case.id).where(Case.id == case.id).with_for_update(key_share=True))
     db.session.refresh(application, with_for_update={"of": Application})
-    was = application.status
-    if not rules.may_become(was, to):
-        raise refused("move", status=label("financing.status", was), to=label("financing.status", to))
+    check_move(application, to)
     if to in {Status.GRANTED, Status.DISBURSED} and decision.amount is None:
         raise refused("amount")
     application.status = to
@@ -185,13 +210,10 @@ def advance(application: Application, case: Case, to: Status, decision: Decision
         case _:
             pass
     _tell("moved", application, case, actor, decision.amount, note=decision.conditions)
-    if case.stage is Stage.CLOSED:
-        return
     if to in DECIDED:
-        settle(case, ("check_decision",), _names(application.body), actor)
+        settle(case, ("check_decision", "money_decided"), _names(application.body, application.instrument), actor)
         _tell_those_who_wait(application, case)
-    else:
-        _plan_the_check(application, case)
+        keep_from_being_forgotten(case)
 
 
 def _tell_those_who_wait(application: Application, case: Case) -> None:
@@ -200,26 +222,29 @@ def _tell_those_who_wait(application: Application, case: Case) -> None:
     )
     for one in db.session.scalars(waiting.order_by(Application.id)):
         if one.status in rules.PENDING:
-            plan_by_rule(case, "money_decided", add_business_days(clock.today(), 1), about=_about(case, one.body))
+            plan_by_rule(case, "money_decided", add_business_days(clock.today(), 1), about=_about(case, one))
 
 
 def _plan_the_check(application: Application, case: Case) -> None:
-    """When the body says that it decides, somebody looks two business days later; what was planned for another day is done with."""
-    if case.stage is Stage.CLOSED or application.status not in rules.PENDING:
-        return
-    body = db.session.get_one(Body, application.body_id)
-    settle(case, ("check_decision",), _names(body))
-    if application.decision_due_on is not None:
+    """When the body says that it decides, somebody looks two business days later."""
+    if application.decision_due_on is not None and application.status in rules.PENDING:
         due_on = add_business_days(max(application.decision_due_on, clock.today()), CHECK_AFTER)
-        plan_by_rule(case, "check_decision", due_on, about=_about(case, body))
+        plan_by_rule(case, "check_decision", due_on, about=_about(case, application))
 
 
-def _names(body: Body) -> list[str]:
-    return [body.short(lang) for lang in LANGUAGES]
+def _named(body: Body, instrument: Instrument, lang: str) -> str:
+    """What a step about an application is told apart by: two of one body are a grant and a loan."""
+    with speaking(lang):
+        return f"{body.short(lang)} – {label('financing.instrument', instrument)}"
 
 
-def _about(case: Case, body: Body) -> str:
-    return body.short(case.owner.language if case.owner else "fr")
+def _names(body: Body, instrument: Instrument) -> list[str]:
+    return [_named(body, instrument, lang) for lang in LANGUAGES]
+
+
+def _about(case: Case, application: Application) -> str:
+    body = db.session.get_one(Body, application.body_id)
+    return _named(body, application.instrument, case.owner.language if case.owner else "fr")
 
 
 def _tell(what: str, application: Application, case: Case, actor: Staff, amount: int | None, *, note: str = "") -> None:

@@ -266,6 +266,7 @@ def change(reference: str, number: int) -> BaseResponse | tuple[str, int]:
 def move(reference: str, number: int) -> BaseResponse | tuple[str, int]:
     case = case_or_404(reference, lock=True)
     one = _application_or_404(case, number)
+    services.check_move(one, request.form.get("to", ""))
     form = MoveForm(request.form, status=one.status)
     if not form.validate():
         return _application(case, one, move=form), 422

@@ -20,6 +20,8 @@ from crm.timeline.services import record
 def listed(fields: Sequence[str]) -> str:
     """Names of fields in a sentence, in the language spoken now: a, b et c."""
     words = [label("permissions.field", field) for field in fields]
+    if not words:
+        return ""
     joint = text("permissions.and")
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {joint} {words[-1]}"
 

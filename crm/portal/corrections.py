@@ -27,6 +27,7 @@ from crm.outbox.services import carry_instead, queue
 from crm.portal.conversation import without_place
 from crm.portal.models import Correction, CorrectionState
 from crm.portal.services import mail_link, tell_team
+from crm.referrals.services import ask_anew
 from crm.reminders.models import FollowUp, State
 from crm.reminders.services import complete, plan_once
 from crm.texts import label, text
@@ -234,6 +235,7 @@ def change_answers(case: Case, page: str, wanted: Mapping[str, list[str]], actor
     carry_instead(link, to=case.contact.email)
     if case.contact.email and not case.quarantined:
         mail_link(case, link, "portal.new_address")
+    ask_anew(case)
     return really
 
 

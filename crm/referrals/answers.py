@@ -5,6 +5,7 @@ reads and is told who holds the file now. None of these commits; each holds the 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 
 from sqlalchemy import select
 
@@ -21,6 +22,7 @@ from crm.jobs import one_by_one, working_day
 from crm.links.services import PLACE
 from crm.outbox.models import Message
 from crm.outbox.services import programme_values, queue, settings
+from crm.permissions import services as permissions
 from crm.permissions.models import Permission
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import (
@@ -52,6 +54,9 @@ from crm.texts import fill, pair
 from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM
 
+NEWS = timedelta(
+    days=60
+)  # what came about longer ago surprises: nobody is mailed of it, and the adviser still gets a step
 AT_HOUR = 8  # local time at which what time brings about is looked at
 # What the person is told by mail, by what became of the referral; of the rest, their page tells.
 TOLD = frozenset({Status.ACCEPTED, Status.DECLINED, Status.INFO_ASKED, Status.NO_ANSWER, Status.INTERRUPTED})
@@ -105,18 +110,30 @@ def _follows(referral: Referral, case: Case, note: str, staff: Staff | None, cod
     tell(what, case, referral, referral.body, actor, codes=codes, note=note)
     if case.stage is Stage.CLOSED:
         return
+    no_longer_awaited(referral, case)
     if status is Status.INFO_ASKED:
         plan_by_rule(case, "body_asks", add_business_days(clock.today(), 1), about=about(case, referral.body))
-    elif staff is None or case.owner_id != staff.id:  # who wrote it down on their own file knows
+    elif staff is None or case.owner_id != staff.id or status not in {Status.ACCEPTED, Status.COMPLETED}:
+        # Who wrote good news down on their own file knows; of the rest, the person is told that somebody gets back to them.
         plan_by_rule(case, "answered", add_business_days(clock.today(), 1), about=about(case, referral.body))
-    no_longer_awaited(referral, case)
     keep_from_being_forgotten(case)
     tell_person(referral, case)
 
 
-def reply(referral: Referral, words: str, actor: Staff) -> None:
-    """The team answers what the body asked for: it is the body's turn again, and it is written to."""
+def mark_of(*said: object) -> str:
+    """Tells what a page showed from what stands now: a form that was filled in below something else is not taken for this."""
+    return sha256("\n".join(str(one) for one in said).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def reply(referral: Referral, words: str, actor: Staff, *, seen: str | None = None) -> None:
+    """The team answers what the body asked for: it is the body's turn again, and it is written to. `seen` is the mark of the question that
+    the page showed.
+    """
     case = lock(referral)
+    if seen is not None and seen != mark_of(referral.question):
+        raise refused("changed")
+    if referral.permission is None or not permissions.live(referral.permission):
+        raise refused("no_permission")
     set_status(referral, Action.REPLY, Actor.STAFF)
     referral.reply = words
     referral.waits_since, referral.chases = clock.now(), 0
@@ -150,11 +167,13 @@ def reply(referral: Referral, words: str, actor: Staff) -> None:
     keep_from_being_forgotten(case)
 
 
-def say_next(referral: Referral, then: Next, *, staff: Staff | None = None) -> None:
-    """A body that took a project on says what comes next, and when."""
+def say_next(referral: Referral, then: Next, *, staff: Staff | None = None, seen: str | None = None) -> None:
+    """A body that took a project on says what comes next, and when. `seen` is the mark of what the page showed of it."""
     case = lock(referral)
     if referral.status is not Status.ACCEPTED:
         raise refused("not_accepted")
+    if seen is not None and seen != mark_of(referral.next_note, referral.next_on):
+        raise refused("changed")
     referral.next_note, referral.next_on = then.note, then.on
     actor = (ActorKind.STAFF, staff.id) if staff else (ActorKind.BODY, referral.body_id)
     tell("next_for" if staff else "next", case, referral, referral.body, actor, note=then.note)
@@ -195,22 +214,30 @@ def _finish(referral: Referral, action: Action, note: str, staff: Staff | None, 
     _follows(referral, case, note, staff, {"outcome": outcome.value} if outcome else {})
 
 
-def correctable(referral: Referral) -> bool:
-    """Whether the last answer may still be taken for a mistake."""
+def correctable(referral: Referral, *, by_staff: bool = False) -> bool:
+    """Whether the last answer may still be taken for a mistake: while the permission counts, and by a body only what it said itself."""
     at = referral.ended_at or referral.answered_at
+    if referral.permission is None or not permissions.live(referral.permission):
+        return False
+    if not by_staff and referral.answered_for_id is not None:
+        return False
     return may_correct(referral.status, at, clock.now(), sent=referral.sent_at is not None)
 
 
-def correct(referral: Referral, *, staff: Staff | None = None) -> None:
-    """The last answer was a mistake: the referral stands as before it, and waits for another. Raises RefusedError after a week."""
+def correct(referral: Referral, seen: str, *, staff: Staff | None = None) -> None:
+    """The last answer was a mistake: the referral stands as before it, and waits for another. `seen` is the status of the page whose button
+    was pressed: a second press takes nothing more back. Raises RefusedError after a week.
+    """
     case = lock(referral)
-    if not correctable(referral):
+    if seen != referral.status:
+        raise refused("changed")
+    if not correctable(referral, by_staff=staff is not None):
         raise refused("correct_too_late")
     was = referral.status
     set_status(referral, Action.CORRECT, Actor.STAFF if staff else Actor.BODY)
     if referral.status is Status.SENT:
         referral.answered_at, referral.answer_note, referral.decline_reason = None, "", None
-        referral.waits_since, referral.next_note, referral.next_on = clock.now(), "", None
+        referral.waits_since, referral.next_note, referral.next_on, referral.chases = clock.now(), "", None, 0
     referral.ended_at, referral.outcome, referral.outcome_note = None, None, ""
     referral.support_amount, referral.support_unit = None, None
     referral.answered_for_id, referral.declined_by = None, None
@@ -220,7 +247,8 @@ def correct(referral: Referral, *, staff: Staff | None = None) -> None:
         return
     settle(case, ("answered",), [referral.body.short(lang) for lang in LANGUAGES], staff)
     if referral.status is Status.SENT:
-        waits_for_the_body(referral, case)
+        # Somebody hears of it soon: what was told of the first answer may have to be taken back by a person.
+        plan_by_rule(case, "check_answer", add_business_days(clock.today(), 1), about=about(case, referral.body))
     keep_from_being_forgotten(case)
 
 
@@ -297,9 +325,10 @@ def _fall_silent(number: int, day: date) -> int:
     set_status(referral, Action.FALL_SILENT, Actor.PROGRAM)
     tell("no_answer", case, referral, referral.body, SYSTEM)
     if case.stage is not Stage.CLOSED:
-        plan_by_rule(case, "no_answer", add_business_days(day, 1), about=about(case, referral.body))
         no_longer_awaited(referral, case)
-        tell_person(referral, case)
+        plan_by_rule(case, "no_answer", add_business_days(day, 1), about=about(case, referral.body))
+        if referral.waits_since is not None and clock.now() - referral.waits_since <= NEWS:
+            tell_person(referral, case)
     return 1
 
 
@@ -334,7 +363,7 @@ def _lapse(number: int) -> int:
     for referral in db.session.scalars(select(Referral).where(Referral.permission_id == number).order_by(Referral.id)):
         case = lock(referral)
         if referral.status in TABLE[Action.EXPIRE][Actor.PROGRAM] or referral.status is Status.ACCEPTED:
-            expire(referral, case)
+            expire(referral, case, tells=clock.today() - permission.expires_on <= NEWS)
     return 1
 
 

@@ -19,6 +19,7 @@ from crm.links.models import Purpose
 from crm.referrals import answers, queries, services
 from crm.referrals.forms import AnswerForm, EndForm, NextForm
 from crm.referrals.models import Referral
+from crm.referrals.outcomes import Action, Actor
 from crm.referrals.views import next_form_of, save_answer, save_end
 from crm.security import client_network, too_often
 
@@ -166,10 +167,12 @@ def _page(referral: Referral, **filled: Any) -> str:
         next_form=filled.get("next") or next_form_of(referral),
         form=next(iter(filled.values()), None),
         may_correct=answers.correctable(referral),
+        next_mark=answers.mark_of(referral.next_note, referral.next_on),
         listed=queries.body_of(cookies.kept(Purpose.BODY)) is not None,
     )
 
 
+ASKS = {"answer": Action.ACCEPT, "end": Action.COMPLETE}
 FORMS: dict[str, Any] = {"answer": AnswerForm, "end": EndForm, "next": NextForm}
 
 
@@ -179,7 +182,8 @@ def answer(lang: str) -> BaseResponse | tuple[str, int]:
     """One of the forms of the page: an answer, what comes next, what came of it, or that the last answer was a mistake."""
     referral = _referral_of_cookie()
     what = request.form.get("what", "answer")
-    form = FORMS[what](request.form) if what in FORMS else AnswerForm(request.form)
+    what = what if what in {*FORMS, "correct"} else "answer"
+    form = FORMS.get(what, AnswerForm)(request.form)
     typed = [text for text in (form.data.get("note"), form.data.get("next_note")) if text]
     if referral is None:
         return _neutral(*typed)
@@ -192,18 +196,21 @@ def answer(lang: str) -> BaseResponse | tuple[str, int]:
             ),
             *typed,
         )
-    if request.form.get("_lang"):
+    if request.form.get("_lang") and what in FORMS:
         # The language button of the form: same page, same words typed, nothing decided.
         return make_response(_page(referral, **{what: form}))
-    if what != "correct" and not form.validate():
-        return _page(referral, **{what: form}), 422
     try:
+        # Before the words are looked at: somebody may have answered meanwhile, and the page would have no such form any more.
+        if what in ASKS:
+            services.check_may(referral, ASKS[what], Actor.BODY)
+        if what != "correct" and not form.validate():
+            return _page(referral, **{what: form}), 422
         if what == "end":
             save_end(referral, form, None)
         elif what == "next":
-            answers.say_next(referral, form.then())
+            answers.say_next(referral, form.then(), seen=request.form.get("seen", ""))
         elif what == "correct":
-            answers.correct(referral)
+            answers.correct(referral, request.form.get("was", ""))
         else:
             save_answer(referral, form, None)
     except RefusedError as refusal:

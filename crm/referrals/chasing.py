@@ -69,7 +69,7 @@ def _is_time(interval: int, chased_on: date | None, sent_on: date, day: date) ->
 
 
 def _one(body_id: int, day: date) -> int:
-    body = db.session.get_one(Body, body_id, with_for_update=True)
+    body = db.session.get_one(Body, body_id, with_for_update={"key_share": True})
     if body.chased_on is not None and silent_for(body.chased_on, day) < body.chase_days:
         return 0  # another worker was quicker
     waiting = _waiting(body, Referral.chases <= MOST)
@@ -180,7 +180,7 @@ def _still(message: Message) -> list[tuple[Referral, int]]:
     found = []
     for one in _waiting(body, Referral.id.in_(links)):
         link = db.session.get(Link, links[one.id])
-        if link is not None and is_live(link):
+        if link is not None and is_live(link) and not one.case.restricted:
             found.append((one, link.id))
     return found
 

@@ -96,7 +96,7 @@ feature = Feature(
             "referrals.invitation",
             "referrals.mail.invitation",
             still_true=services.still_open,
-            on_final=services.note_final,
+            on_final=services.note_invitation,
         ),
         MessageKind(
             "referrals.withdrawn",

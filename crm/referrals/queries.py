@@ -4,7 +4,7 @@ from datetime import date
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, bindparam, exists, func, literal_column, null, select
+from sqlalchemy import ColumnElement, Select, String, bindparam, exists, func, literal_column, null, or_, select
 from sqlalchemy.orm import aliased, joinedload
 
 from crm import clock
@@ -14,7 +14,7 @@ from crm.cases.filters import IS_OPEN
 from crm.cases.listing import gathered
 from crm.cases.models import Case
 from crm.cases.queries import named
-from crm.cases.vocabulary import Turn
+from crm.cases.vocabulary import Stage, Turn
 from crm.db import db, read_instant
 from crm.feature import once
 from crm.i18n import language
@@ -188,7 +188,8 @@ def _page_of(body: Body, statuses: Any, after: int) -> Select[Referral]:
         .join(Case, Case.id == Referral.case_id)
         .where(Referral.body_id == body.id, Referral.status.in_(statuses), Referral.id > after)
         # A file that only some may see is opened by its own link, sent to one person, and stands in no list.
-        .where(Case.restricted.is_(False))
+        .where(Case.restricted.is_(False), Case.merged_into_id.is_(None))
+        .where(or_(Case.stage != Stage.CLOSED, Referral.status == Status.ACCEPTED))
         .where(Permission.withdrawn_at.is_(None), Permission.expires_on >= clock.today())
         .options(joinedload(Referral.case).load_only(Case.reference))
         .order_by(Referral.id)

@@ -20,7 +20,7 @@ from crm.cases.vocabulary import Stage
 from crm.config import LANGUAGES
 from crm.db import db
 from crm.errors import RefusedError
-from crm.i18n import format_date, format_phone, speaking
+from crm.i18n import format_date, format_phone, language, speaking
 from crm.links import services as links
 from crm.links.models import Link, Purpose
 from crm.outbox.models import Message
@@ -140,6 +140,7 @@ def prepare(
     """
     if case.stage not in MAY_REFER_FROM:
         raise refused("closed")
+    _check_not_twice(case, body, purpose)
     permission = None
     if how is not None:
         permission = _permission(
@@ -170,6 +171,7 @@ def ask_permission(
         raise refused("closed")
     if not case.contact.email:
         raise refused("no_email")
+    _check_not_twice(case, body, purpose)
     if sends_itself and not body.contact_email:
         raise refused("no_contact")
     referral = _new(case, body, purpose, Status.CONSENT_PENDING, actor)
@@ -181,6 +183,14 @@ def ask_permission(
     _mail_the_question(referral, case, body)
     plan_by_rule(case, "check_permission", add_business_days(clock.today(), ASKED_DAYS), about=about(case, body))
     return referral
+
+
+def _check_not_twice(case: Case, body: Body, purpose: str) -> None:
+    """A button pressed twice prepares one referral, and asks once."""
+    same = Referral.case_id == case.id, Referral.body_id == body.id, Referral.purpose == purpose
+    waits = Referral.status.in_((Status.CONSENT_PENDING, Status.READY))
+    if db.session.scalar(select(Referral.id).where(*same, waits).limit(1)) is not None:
+        raise refused("prepared_before", body=body.short(language()))
 
 
 def _new(case: Case, body: Body, purpose: str, status: Status, actor: Staff) -> Referral:
@@ -227,6 +237,15 @@ def _mail_the_question(referral: Referral, case: Case, body: Body) -> None:
     )
 
 
+def ask_anew(case: Case) -> None:
+    """The person has another address: the links of questions that wait die, and each is asked anew there, where there is one."""
+    waiting = select(Referral).where(Referral.case_id == case.id, Referral.status == Status.CONSENT_PENDING)
+    for referral in db.session.scalars(waiting.options(joinedload(Referral.body)).order_by(Referral.id)):
+        links.revoke(Purpose.ALLOW, referral.id)
+        if case.contact.email and referral.asked_until is not None and referral.asked_until >= clock.today():
+            _mail_the_question(referral, case, referral.body)
+
+
 def question_of(referral: Referral, body: Body, lang: str) -> str:
     """The exact text by which the person is asked, in a language: what they allow by saying yes."""
     assert referral.asked_until is not None  # noqa: S101 - it was asked
@@ -244,7 +263,7 @@ def allow(referral: Referral, case: Case, *, how: How, language: str, actor: Sta
     """The person says yes to what was asked, in a language: the permission is recorded. It leaves at once where that was
     asked for and can be; otherwise the adviser gets a step to send it.
     """
-    _check(referral, Action.ALLOW, Actor.STAFF if actor else Actor.PERSON)
+    check_may(referral, Action.ALLOW, Actor.STAFF if actor else Actor.PERSON)
     if referral.asked_until is None or referral.asked_until < clock.today():
         raise refused("asked_too_late")
     body = referral.body
@@ -266,7 +285,6 @@ def allow(referral: Referral, case: Case, *, how: How, language: str, actor: Sta
     db.session.refresh(referral, ["permission"])
     if referral.sends_itself and why_not_sent(referral, case) is None:
         send(referral, case, None)
-        keep_from_being_forgotten(case)
     elif case.stage is not Stage.CLOSED:
         plan_by_rule(case, "permission_given", add_business_days(clock.today(), 1), about=about(case, body))
 
@@ -279,9 +297,9 @@ def refuse(referral: Referral, case: Case, actor: Staff | None) -> None:
 
 def go_alone(referral: Referral, case: Case, actor: Staff | None) -> None:
     """The person prefers to contact the body: nothing is shared, and the loop is still followed."""
-    _said_no(referral, case, actor, Action.GO_ALONE, "self" if actor else "goes_alone")
     if case.stage is not Stage.CLOSED:
         _ask_later_whether_it_worked(case, referral.body)
+    _said_no(referral, case, actor, Action.GO_ALONE, "self" if actor else "goes_alone")
 
 
 def take(referral: Referral, case: Case, answered: str, *, how: How, lang: str) -> None:
@@ -342,7 +360,9 @@ def why_not_sent(referral: Referral, case: Case) -> RefusedError | None:
         return refused("closed")
     if permission is None or not permissions.live(permission):
         return refused("no_permission")
-    return None if body.contact_email and body.active else refused("no_contact")
+    if not body.contact_email or not body.active:
+        return refused("no_contact")
+    return None if values_now(case, permission.fields) else refused("nothing_to_share")
 
 
 def send(referral: Referral, case: Case, actor: Staff | None) -> None:
@@ -356,6 +376,17 @@ def send(referral: Referral, case: Case, actor: Staff | None) -> None:
     set_status(referral, Action.SEND, Actor.STAFF if actor else Actor.PROGRAM)
     referral.shared = values_now(case, permission.fields)
     referral.sent_at = referral.waits_since = clock.now()
+    _invite(referral, case)
+    tell("sent" if actor else "sent_itself", case, referral, body, by(actor) if actor else SYSTEM)
+    settle(case, ("permission_given",), [body.short(one) for one in LANGUAGES], actor)
+    waits_for_the_body(referral, case)
+    keep_from_being_forgotten(case)
+
+
+def _invite(referral: Referral, case: Case) -> None:
+    """Write to who receives what the body is sent, with a link of their own."""
+    body, permission = referral.body, referral.permission
+    assert permission is not None  # noqa: S101 - it was sent on its strength
     until = min(clock.today() + timedelta(days=LINK_DAYS), permission.expires_on)
     link = links.issue(Purpose.REFERRAL, referral.id, days=max((until - clock.today()).days, 1))
     lang = body.contact_language
@@ -378,9 +409,6 @@ def send(referral: Referral, case: Case, actor: Staff | None) -> None:
         link=link,
         subject_ids={"referral": referral.id},
     )
-    tell("sent" if actor else "sent_itself", case, referral, body, by(actor) if actor else SYSTEM)
-    settle(case, ("permission_given",), [body.short(one) for one in LANGUAGES], actor)
-    waits_for_the_body(referral, case)
 
 
 def link_to(referral: Referral, *, days: int, at_least: int) -> Link:
@@ -412,11 +440,11 @@ def of_body(body: Body, number: int) -> Referral | None:
 
 def send_list_again(body: Body) -> None:
     """Mail a new link to all that waits to who receives what a body is sent."""
-    link = links.issue(Purpose.BODY, body.id, days=LINK_DAYS)
+    link = link_of_body(body)
     lang = body.contact_language
     queue(
         "referrals.list",
-        dedupe_key=f"body:{body.id}:list:{link.id}",
+        dedupe_key=f"body:{body.id}:list:{clock.now().isoformat()}",
         to=(body.contact_email, body.contact_name),
         language=lang,
         values={
@@ -453,6 +481,7 @@ def no_longer_awaited(referral: Referral, case: Case) -> None:
     if db.session.scalar(others.limit(1)) is None:
         names.append("")
     settle(case, WAITS_FOR_AN_ANSWER, names)
+    settle(case, ("no_answer", "body_asks"), names[: len(LANGUAGES)])
 
 
 def waits_for_the_body(referral: Referral, case: Case) -> None:
@@ -470,38 +499,42 @@ def _check_by(referral: Referral, case: Case) -> date | None:
     return next((step.due(sent_on, reply_due_on=case.reply_due_on, return_on=None) for step in steps), None)
 
 
-def withdraw(referral: Referral, case: Case, actor: Staff | None) -> None:
-    """Take a referral back: its link dies with this transaction, and a body that received it is told the same day."""
+def withdraw(referral: Referral, case: Case, actor: Staff | None, *, by_whom: EndedBy | None = None) -> None:
+    """Take a referral back: its link dies with this transaction, and a body that received it is told the same day. `by_whom` says whose
+    wish it was when a colleague writes it down.
+    """
     set_status(referral, Action.WITHDRAW, Actor.STAFF if actor else Actor.PERSON)
-    referral.declined_by = EndedBy.STAFF if actor else EndedBy.PERSON
+    referral.declined_by = by_whom or (EndedBy.STAFF if actor else EndedBy.PERSON)
     _end("referrals.withdrawn", referral, case)
+    keep_from_being_forgotten(case)
     tell("withdrawn", case, referral, referral.body, by(actor))
 
 
-def expire(referral: Referral, case: Case) -> None:
+def expire(referral: Referral, case: Case, *, tells: bool = True) -> None:
     """The permission came to its end: the same as taking it back, and the adviser gets a step. What a body had taken on goes on, without
     its link.
     """
     if after(referral.status, Action.EXPIRE, Actor.PROGRAM) is not None:
         set_status(referral, Action.EXPIRE, Actor.PROGRAM)
         referral.declined_by = EndedBy.TIME
-    _end("referrals.expired", referral, case)
+    _end("referrals.expired", referral, case, tells=tells)
     tell("expired", case, referral, referral.body, SYSTEM)
     if case.stage is not Stage.CLOSED:
         plan_by_rule(case, "permission_over", next_business_day(clock.today()), about=about(case, referral.body))
+    keep_from_being_forgotten(case)
 
 
-def _end(kind: str, referral: Referral, case: Case) -> None:
+def _end(kind: str, referral: Referral, case: Case, *, tells: bool = True) -> None:
     """What rested on a permission ends: the links die, nothing is awaited, and a body that was written to is told by a message of a kind."""
     was_sent = referral.sent_at is not None
     links.revoke(Purpose.REFERRAL, referral.id)
     links.revoke(Purpose.ALLOW, referral.id)
-    _asked_no_longer(referral, case)
+    names = [referral.body.short(lang) for lang in LANGUAGES]
+    settle(case, ("check_permission", "permission_given", "no_answer", "body_asks"), names)
     if was_sent and case.stage is not Stage.CLOSED:
         no_longer_awaited(referral, case)
-        keep_from_being_forgotten(case)
     body = referral.body
-    if was_sent and body.contact_email:
+    if tells and was_sent and body.contact_email:
         lang = body.contact_language
         queue(
             kind,
@@ -527,7 +560,7 @@ def withdraw_permission(permission: Permission, case: Case, actor: Staff | None)
     resting = db.session.scalars(select(Referral).where(Referral.permission_id == permission.id))
     for referral in resting:
         if after(referral.status, Action.WITHDRAW, Actor.STAFF) is not None:
-            withdraw(referral, case, actor)
+            withdraw(referral, case, actor, by_whom=EndedBy.PERSON)
         else:
             links.revoke(Purpose.REFERRAL, referral.id)
 
@@ -541,7 +574,8 @@ def lock(referral: Referral) -> Case:
     return referral.case
 
 
-def _check(referral: Referral, action: Action, actor: Actor) -> Status:
+def check_may(referral: Referral, action: Action, actor: Actor) -> Status:
+    """What an action of somebody would make of a referral now. Raises RefusedError, with its reason, when it may not be."""
     to = after(referral.status, action, actor)
     if to is None:
         status = label("referrals.status", referral.status)
@@ -555,7 +589,7 @@ def _check(referral: Referral, action: Action, actor: Actor) -> Status:
 
 def set_status(referral: Referral, action: Action, actor: Actor) -> None:
     """The one place that writes a referral's status after its making. Raises RefusedError for what this actor may not do now."""
-    referral.status = _check(referral, action, actor)
+    referral.status = check_may(referral, action, actor)
 
 
 def tell(
@@ -622,7 +656,8 @@ def moved(case: Case, move: Move, actor: Staff | None) -> None:
             set_rule_date(case, "check_answer", min(days))
     if move.to is not Stage.CLOSED:
         return
-    unsettled = select(Referral).where(Referral.case_id == case.id, Referral.status.in_(UNSETTLED))
+    waits = {*UNSETTLED, Status.NO_ANSWER}  # a body may answer late, but no closed file
+    unsettled = select(Referral).where(Referral.case_id == case.id, Referral.status.in_(waits))
     for referral in db.session.scalars(unsettled.options(joinedload(Referral.body)).order_by(Referral.id.desc())):
         withdraw(referral, case, actor)
 
@@ -658,6 +693,8 @@ def still_open(message: Message) -> bool:
         and referral.status is Status.SENT
         and referral.permission is not None
         and permissions.live(referral.permission)
+        and referral.body.active
+        and referral.body.contact_email == message.to_address
     )
 
 
@@ -670,6 +707,7 @@ def still_asked(message: Message) -> bool:
         and referral.asked_until is not None
         and referral.asked_until >= clock.today()
         and referral.case.stage is not Stage.CLOSED
+        and referral.case.contact.email.casefold() == message.to_address.casefold()
     )
 
 
@@ -684,6 +722,21 @@ def invitation_left(message: Message) -> bool:
         )
     ).all()
     return not invitations or not all(never_tried(invitation) for invitation in invitations)
+
+
+def note_invitation(message: Message) -> None:
+    """As `note_final`; what was not sent because another person receives the body's mail by now leaves for that person."""
+    note_final(message)
+    if message.status is not MailStatus.DROPPED:
+        return
+    referral = db.session.get(Referral, message.subject_ids["referral"])
+    if referral is None or referral.status is not Status.SENT or referral.case.stage is Stage.CLOSED:
+        return
+    body, permission = referral.body, referral.permission
+    if permission is None or not permissions.live(permission) or not body.active or not body.contact_email:
+        return
+    if body.contact_email != message.to_address:
+        _invite(referral, referral.case)
 
 
 def note_final(message: Message) -> None:

@@ -165,7 +165,9 @@ def _preview(case: Case, referral: Referral, **forms_with_errors: Any) -> str:
         live=live,
         question=services.question_of(referral, referral.body, case.language) if referral.asked_until else "",
         may={action.value: after(referral.status, action, Actor.STAFF) is not None for action in Action},
-        may_correct=answers.correctable(referral),
+        may_correct=answers.correctable(referral, by_staff=True),
+        next_mark=answers.mark_of(referral.next_note, referral.next_on),
+        question_mark=answers.mark_of(referral.question),
         answers_of_person=[*_said_otherwise(), ("no", text("referrals.says_no"))],
         answer_form=forms_with_errors.get("answer_form") or AnswerForm(),
         end_form=forms_with_errors.get("end_form") or EndForm(by_staff=True),
@@ -252,6 +254,7 @@ def answer_for(reference: str, number: int) -> BaseResponse | tuple[str, int]:
     """A colleague writes down what the body answered by telephone or in person."""
     case = case_or_404(reference, lock=True)
     referral = _referral_or_404(case, number)
+    services.check_may(referral, Action.ACCEPT, Actor.STAFF)
     form = AnswerForm(request.form)
     if not form.validate():
         return _preview(case, referral, answer_form=form), 422
@@ -265,6 +268,7 @@ def end_for(reference: str, number: int) -> BaseResponse | tuple[str, int]:
     """A colleague writes down what came of it."""
     case = case_or_404(reference, lock=True)
     referral = _referral_or_404(case, number)
+    services.check_may(referral, Action.COMPLETE, Actor.STAFF)
     form = EndForm(request.form, by_staff=True)
     if not form.validate():
         return _preview(case, referral, end_form=form), 422
@@ -281,7 +285,7 @@ def next_for(reference: str, number: int) -> BaseResponse | tuple[str, int]:
     form = NextForm(request.form)
     if not form.validate():
         return _preview(case, referral, next_form=form), 422
-    answers.say_next(referral, form.then(), staff=me())
+    answers.say_next(referral, form.then(), staff=me(), seen=request.form.get("seen", ""))
     return _noted(case, number)
 
 
@@ -291,10 +295,11 @@ def reply(reference: str, number: int) -> BaseResponse | tuple[str, int]:
     """The team answers what the body asked for."""
     case = case_or_404(reference, lock=True)
     referral = _referral_or_404(case, number)
+    services.check_may(referral, Action.REPLY, Actor.STAFF)
     form = ReplyForm(request.form)
     if not form.validate():
         return _preview(case, referral, reply_form=form), 422
-    answers.reply(referral, form.words.data or "", me())
+    answers.reply(referral, form.words.data or "", me(), seen=request.form.get("seen", ""))
     db.session.commit()
     flash(gettext("Your answer is on its way to %(body)s.", body=referral.body.short(language())))
     return redirect(url_for("cases.page", reference=case.reference), 303)
@@ -305,7 +310,7 @@ def reply(reference: str, number: int) -> BaseResponse | tuple[str, int]:
 def correct_for(reference: str, number: int) -> BaseResponse:
     """The last answer was a mistake, also where a colleague had written it down."""
     case = case_or_404(reference, lock=True)
-    answers.correct(_referral_or_404(case, number), staff=me())
+    answers.correct(_referral_or_404(case, number), request.form.get("was", ""), staff=me())
     return _noted(case, number)
 
 

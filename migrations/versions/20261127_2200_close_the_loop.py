@@ -62,6 +62,9 @@ def upgrade() -> None:
         op.add_column('referral', sa.Column('answered_for_id', sa.Integer(), nullable=True))
         op.create_foreign_key(op.f(FOR_WHOM), 'referral', 'staff', ['answered_for_id'], ['id'])
     op.execute('UPDATE referral SET waits_since = sent_at')
+    # What ended long ago is not ended again: bodies hear of what is news, and of nothing that a person settled since.
+    op.execute("UPDATE permission SET lapsed_at = CURRENT_TIMESTAMP WHERE expires_on < CURRENT_DATE AND id NOT IN (SELECT permission_id FROM "
+               "referral WHERE permission_id IS NOT NULL AND status IN ('ready', 'sent', 'info_asked', 'no_answer'))")
     op.execute("UPDATE referral SET declined_by = 'body' WHERE status = 'declined'")
     op.create_index('ix_referral_waits', 'referral', ['waits_since'], postgresql_where=WAITS, sqlite_where=WAITS)
     they_wait(ACTED)

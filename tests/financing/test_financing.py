@@ -18,7 +18,7 @@ from crm.financing import rules, services
 from crm.financing.models import Application, FinancingPlan
 from crm.financing.rules import Instrument, Line, Status
 from crm.financing.services import Decision, Facts
-from crm.reminders.services import open_ones
+from crm.reminders.services import cancel, open_ones
 from crm.timeline.models import Event
 from tests.support.pages import words
 
@@ -125,11 +125,11 @@ def test_a_decision_that_is_due_is_looked_for_two_business_days_later(file, make
     body = make.body("caisse-solidaire")
     facts = Facts(Instrument.LOAN, 2_000_000, decision_due_on=date(2026, 12, 4))  # a Friday
     application = services.add(file, body, Status.FILED, facts, people.adviser)
-    assert steps(file) == [("check_decision", "Caisse d’économie solidaire", "2026-12-08")]
+    assert steps(file) == [("check_decision", "Caisse d’économie solidaire – Prêt", "2026-12-08")]
     assert application.filed_on == clock.today()
     later = Facts(Instrument.LOAN, 2_500_000, decision_due_on=date(2026, 12, 11))
     assert services.change(application, file, later, seen_version=application.version, actor=people.adviser)
-    assert steps(file) == [("check_decision", "Caisse d’économie solidaire", "2026-12-15")]
+    assert steps(file) == [("check_decision", "Caisse d’économie solidaire – Prêt", "2026-12-15")]
     services.advance(application, file, Status.GRANTED, Decision(2_400_000, "Mise de fonds de 20 %"), people.adviser)
     session.commit()
     assert steps(file) == []
@@ -151,7 +151,7 @@ def test_those_that_wait_for_a_decision_are_told_and_those_decided_are_not(file,
     assert steps(file) == []
     services.advance(first, file, decided, Decision(1), people.adviser)
     session.commit()
-    assert steps(file) == [("money_decided", "Caisse d’économie solidaire", "2026-11-25")]
+    assert steps(file) == [("money_decided", "Caisse d’économie solidaire – Prêt", "2026-11-25")]
 
 
 def test_what_is_no_move_is_refused_and_changes_nothing(file, make, people, session):
@@ -310,7 +310,8 @@ def test_a_second_press_of_the_same_move_is_refused(file, make, people, signed_i
     adviser.get(address)
     adviser.post(f"{address}/move", {"to": "refused", "conditions": "Hors programme"})
     adviser.get(address)
-    adviser.post(f"{address}/move", {"to": "refused", "conditions": "Hors programme"}, status=422)
+    again = adviser.post(f"{address}/move", {"to": "refused", "conditions": "Hors programme cette année"}, status=409)
+    assert "Hors programme cette année" in again.text, "what was typed comes back"
     assert session.scalars(select(Event).where(Event.kind == "financing.moved")).all()[1:] == []
 
 
@@ -328,3 +329,70 @@ def test_the_financing_of_a_restricted_file_is_not_found(file, make, people, sig
     session.expire_all()
     assert application.status is Status.FILED
     assert clock.now() - NOON < timedelta(days=1)
+
+
+def test_a_grant_and_a_loan_of_one_body_are_looked_for_each_on_its_day(file, make, people, session):
+    body = make.body("pme-mtl")
+    grant = services.add(file, body, Status.FILED, Facts(Instrument.GRANT, 1, date(2026, 12, 4)), people.adviser)
+    loan = services.add(file, body, Status.FILED, Facts(Instrument.LOAN, 2, date(2026, 12, 11)), people.adviser)
+    assert [day for _rule, _about, day in steps(file)] == ["2026-12-08", "2026-12-15"]
+    services.advance(grant, file, Status.REFUSED, Decision(), people.adviser)
+    assert [day for _rule, _about, day in steps(file)] == ["2026-12-15"]
+    assert services.change(
+        loan, file, Facts(Instrument.LOAN, 99, date(2026, 12, 11)), seen_version=loan.version, actor=people.adviser
+    )
+    assert [day for _rule, _about, day in steps(file)] == ["2026-12-15"], "the amount alone moves no date"
+
+
+def test_a_file_that_only_waited_for_a_decision_is_not_forgotten_with_it(file, make, people, session):
+    application = services.add(
+        file, make.body("pme-mtl"), Status.FILED, Facts(Instrument.GRANT, 1, date(2026, 12, 4)), people.adviser
+    )
+    for one in open_ones(file):
+        if one.rule != "check_decision":
+            cancel(one, file, people.adviser)
+    blank = Facts(Instrument.GRANT, 1)
+    assert services.change(application, file, blank, seen_version=application.version, actor=people.adviser)
+    assert open_ones(file)
+    assert services.change(
+        application,
+        file,
+        Facts(Instrument.GRANT, 1, date(2026, 12, 4)),
+        seen_version=application.version,
+        actor=people.adviser,
+    )
+    for one in open_ones(file):
+        if one.rule != "check_decision":
+            cancel(one, file, people.adviser)
+    services.advance(application, file, Status.REFUSED, Decision(), people.adviser)
+    session.commit()
+    assert open_ones(file)
+    assert not forgotten(people.coordinator)
+
+
+def test_the_same_written_down_twice_in_a_moment_is_one(file, make, people, moment):
+    body = make.body("pme-mtl")
+    services.add(file, body, Status.FILED, GRANT, people.adviser)
+    with pytest.raises(RefusedError, match="vient d’être inscrite"):
+        services.add(file, body, Status.FILED, GRANT, people.adviser)
+    services.add(file, body, Status.FILED, Facts(Instrument.GRANT, 1), people.adviser)
+    moment.shift(timedelta(minutes=11))
+    services.add(file, body, Status.FILED, GRANT, people.adviser)
+
+
+@pytest.mark.parametrize("verb", ["plan", "change", "advance"])
+def test_nothing_is_written_on_a_file_that_closed_meanwhile(file, make, people, session, verb):
+    application = services.add(file, make.body("pme-mtl"), Status.FILED, GRANT, people.adviser)
+    cases.advance(
+        file, Stage.CLOSED, people.adviser, reason="x", closing_reason=ClosingReason.WITHDRAWN, person_told="told"
+    )
+    session.commit()
+    verbs = {
+        "plan": lambda: services.save_plan(file, seen_version=0, budget=1, own=1, actor=people.adviser),
+        "change": lambda: services.change(
+            application, file, GRANT, seen_version=application.version, actor=people.adviser
+        ),
+        "advance": lambda: services.advance(application, file, Status.REFUSED, Decision(), people.adviser),
+    }
+    with pytest.raises(RefusedError):
+        verbs[verb]()

@@ -210,7 +210,7 @@ def test_a_person_is_asked_in_writing_and_the_loop_is_closed(window, setting, si
         person.says(person.w.text("referrals.ask.title"))
     person.check("permission")
     person.button(person.w.text("referrals.ask.yes")).click()
-    person.says("Coopérative de développement régional du Québec")
+    person.says("CDRQ")
     person.check("permission-given")
 
     site.send_due()

@@ -15,18 +15,23 @@ from crm.cases.models import Case
 from crm.cases.queries import forgotten
 from crm.cases.vocabulary import ClosingReason, Stage, Turn
 from crm.errors import RefusedError
+from crm.i18n import speaking
+from crm.intake.answers import answers_of, page_of
 from crm.jobs import Job, run_job
 from crm.links import services as links
 from crm.links.models import Link, Purpose
 from crm.outbox.deliver import send_due
 from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
+from crm.partners.services import change_contact
 from crm.permissions.models import How, Permission
+from crm.portal.corrections import change_answers, changed
 from crm.referrals import answers, chasing
 from crm.referrals import services as referrals
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import DeclineReason, EndedBy, Outcome, Status, SupportUnit
-from crm.reminders.services import cancel, open_ones
+from crm.reminders.models import State
+from crm.reminders.services import cancel, open_ones, plan_by_rule
 from crm.timeline.models import Event
 from tests.support.pages import Pages, words
 from tests.support.typed import form_with
@@ -34,6 +39,7 @@ from tests.support.typed import form_with
 NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
 PAGE = {"fr": "/fr/permission", "en": "/en/permission"}
 ANSWER = "/fr/mise-en-relation"
+NOTHING_SAID = answers.mark_of("", None)
 
 
 @pytest.fixture
@@ -366,7 +372,7 @@ def test_a_body_asks_is_answered_and_accepts_and_everybody_knows_who_holds_the_f
     assert "Combien êtes-vous?" in adviser.get(page).text
     adviser.post(f"{page}/reply", {"words": ""}, status=422)
     adviser.get(page)
-    adviser.post(f"{page}/reply", {"words": "Quatre personnes."})
+    adviser.post(f"{page}/reply", {"words": "Quatre personnes.", "seen": answers.mark_of("Combien êtes-vous?")})
     works()
     assert (referral.status, referral.reply, case.turn) == (Status.SENT, "Quatre personnes.", Turn.BODY)
     assert "body_asks" not in steps(case)
@@ -486,9 +492,9 @@ def test_what_comes_next_is_said_again_until_it_ends(make, app, session, moment)
     session.commit()
     inside = entered(app, session, referral)
     inside.get(ANSWER)
-    inside.post(ANSWER, {"what": "next"}, status=422)
+    inside.post(ANSWER, {"what": "next", "seen": NOTHING_SAID}, status=422)
     inside.get(ANSWER)
-    inside.post(ANSWER, {"what": "next", "next_note": "Atelier de mission"})
+    inside.post(ANSWER, {"what": "next", "next_note": "Atelier de mission", "seen": NOTHING_SAID})
     session.expire_all()
     assert referral.next_note == "Atelier de mission"
     answers.complete(referral, answers.Ended(Outcome.HELPED))
@@ -512,7 +518,7 @@ def test_a_wrong_answer_is_taken_back_within_a_week_and_nobody_is_told_the_wrong
     inside.get(ANSWER)
     inside.post(ANSWER, {"answer": first, "reason": "area", "next_note": "Demain"})
     inside.get(ANSWER)
-    inside.post(ANSWER, {"what": "correct"})
+    inside.post(ANSWER, {"what": "correct", "was": {"accept": "accepted", "decline": "declined"}[first]})
     works()
     assert (referral.status, referral.answered_at, referral.decline_reason, referral.declined_by) == (
         Status.SENT,
@@ -542,7 +548,7 @@ def test_after_a_week_an_answer_stands(make, app, session, moment):
     moment.shift(timedelta(days=7, seconds=1))
     inside = entered(app, session, referral)
     assert "Notre dernière réponse était une erreur" not in words(inside.get(ANSWER).text)
-    inside.post(ANSWER, {"what": "correct"}, status=409)
+    inside.post(ANSWER, {"what": "correct", "was": "accepted"}, status=409)
     session.expire_all()
     assert referral.status is Status.ACCEPTED
 
@@ -551,7 +557,7 @@ def test_what_came_of_it_told_by_mistake_leaves_it_accepted(make, session, momen
     referral = make.referral()
     answers.accept(referral, "Avec plaisir")
     answers.complete(referral, answers.Ended(Outcome.HELPED, "x", 3, SupportUnit.MONTHS))
-    answers.correct(referral)
+    answers.correct(referral, referral.status)
     session.commit()
     assert (referral.status, referral.answer_note, referral.outcome, referral.support_amount, referral.ended_at) == (
         Status.ACCEPTED, "Avec plaisir", None, None, None,
@@ -594,7 +600,7 @@ def test_what_a_body_said_on_the_telephone_is_written_down_and_marked_so(make, s
     assert (referral.status, referral.answered_for_id) == (Status.ACCEPTED, people.other_adviser.id)
     assert f"written down by {people.other_adviser.name}" in words(adviser.get(page).text)
     assert "answered" in steps(referral.case), "the owner of the file did not hear it"
-    adviser.post(f"{page}/next", {"next_note": "Une rencontre"})
+    adviser.post(f"{page}/next", {"next_note": "Une rencontre", "seen": NOTHING_SAID})
     adviser.get(page)
     adviser.post(f"{page}/end", {"came": "person", "note": "La personne a trouvé un emploi"})
     session.expire_all()
@@ -604,7 +610,7 @@ def test_what_a_body_said_on_the_telephone_is_written_down_and_marked_so(make, s
         "Une rencontre",
     )
     adviser.get(page)
-    adviser.post(f"{page}/correct")
+    adviser.post(f"{page}/correct", {"was": "interrupted"})
     session.expire_all()
     assert (referral.status, referral.answered_for_id) == (Status.ACCEPTED, None)
     assert told(session, referral.case)[-4:] == [
@@ -629,7 +635,7 @@ def test_what_a_person_did_by_themselves_is_followed_to_its_end(make, session, p
     assert kinds(session) == []
     assert not forgotten(people.coordinator)
     adviser.get(page)
-    adviser.post(f"{page}/correct", status=409)
+    adviser.post(f"{page}/correct", {"was": "completed"}, status=409)
 
 
 # --- time passes -----------------------------------------------------------------------------------------------------
@@ -826,7 +832,7 @@ def test_an_answer_that_comes_while_a_round_looks_for_the_silent_is_not_overwrit
     answers.accept(referral, "")
     assert answers._fall_silent(referral.id, clock.today()) == 0
     assert referral.status is Status.ACCEPTED
-    answers.correct(referral)
+    answers.correct(referral, referral.status)
     assert answers._fall_silent(referral.id, clock.today()) == 0, "it has the next word since today"
 
 
@@ -868,3 +874,220 @@ def test_two_who_write_at_once_are_both_told_the_truth(make, session, people, si
     assert "Dit au téléphone hier" in refused.text
     session.expire_all()
     assert referral.status is Status.ACCEPTED
+
+
+# --- what a hostile reading found ------------------------------------------------------------------------------------
+
+
+def test_a_question_follows_the_person_to_another_address_and_dies_at_the_earlier_one(
+    asked, app, session, people, works
+):
+    referral = asked(sends_itself=True)
+    case, former = referral.case, address_of(session, referral)
+    Pages(app).get(former)
+    with speaking("fr"):
+        wanted = page_of("reach", answers_of(case, "reach") | {"email": ["nouvelle@exemple.ca"]})
+        assert wanted.validate()
+        change_answers(case, "reach", changed(answers_of(case, "reach"), wanted), people.adviser)
+    works()
+    Pages(app).get(former, 404)
+    found = session.scalars(select(Message).where(Message.kind == "referrals.permission").order_by(Message.id)).all()
+    assert [(one.to_address, one.status) for one in found] == [
+        ("nadia@exemple.ca", MailStatus.DROPPED), ("nouvelle@exemple.ca", MailStatus.SENT),
+    ]  # fmt: skip
+    say(app, session, referral, "yes")
+    assert referral.status is Status.SENT
+
+
+def test_an_invitation_that_waits_leaves_for_who_receives_the_mail_by_then(make, app, session, works, moment):
+    referral = make.referral()
+    moment.shift(timedelta(seconds=1))
+    assert change_contact(
+        referral.body, seen_version=referral.body.version, name="Luce Roy", email="luce@cdrq.example", language="fr",
+        answer_days=None, chase_days=5, verified_on=None,
+    )  # fmt: skip
+    works()
+    works()
+    found = session.scalars(select(Message).where(Message.kind == "referrals.invitation").order_by(Message.id)).all()
+    assert [(one.to_address, one.status) for one in found] == [
+        ("jean@cdrq.example", MailStatus.DROPPED), ("luce@cdrq.example", MailStatus.SENT),
+    ]  # fmt: skip
+    Pages(app).get(f"{ANSWER}/{links.token(session.get_one(Link, found[1].link_id))}")
+
+
+def test_a_file_that_only_waited_to_send_or_for_an_answer_keeps_a_step(asked, make, session, people, moment):
+    referral = asked()
+    for one in open_ones(referral.case):
+        if one.rule != "check_permission":
+            cancel(one, referral.case, people.adviser)
+    referrals.withdraw(referral, referral.case, people.adviser)
+    assert open_ones(referral.case)
+    ready = make.referral(sent=False)
+    for one in open_ones(ready.case):
+        cancel(one, ready.case, people.adviser)
+    settle_steps(ready.case)
+    plan_by_rule(ready.case, "permission_given", clock.today(), about="CDRQ")
+    referrals.send(ready, ready.case, people.adviser)
+    session.commit()
+    assert open_ones(ready.case)
+    assert not forgotten(people.coordinator)
+
+
+def settle_steps(case) -> None:
+    for one in open_ones(case):
+        one.state, one.ended_at = State.DONE, clock.now()
+
+
+def test_a_second_press_takes_nothing_more_back(make, session, people, moment):
+    referral = make.referral()
+    answers.accept(referral, "Avec plaisir")
+    answers.complete(referral, answers.Ended(Outcome.HELPED))
+    answers.correct(referral, "completed")
+    with pytest.raises(RefusedError, match="changé entre-temps"):
+        answers.correct(referral, "completed")
+    assert (referral.status, referral.answer_note) == (Status.ACCEPTED, "Avec plaisir")
+
+
+@pytest.mark.parametrize("end", ["withdrawn", "over"])
+def test_without_a_permission_nothing_is_corrected_and_nothing_answered(make, session, people, moment, end):
+    referral, asks = make.referral(), make.referral()
+    answers.decline(referral, DeclineReason.AREA, "")
+    answers.ask(asks, "Combien?")
+    for one in (referral, asks):
+        if end == "over":
+            one.permission.expires_on = clock.today() - timedelta(days=1)
+        else:
+            one.permission.withdrawn_at = clock.now()
+    session.commit()
+    with pytest.raises(RefusedError):
+        answers.correct(referral, "declined", staff=people.adviser)
+    with pytest.raises(RefusedError, match="permission"):
+        answers.reply(asks, "Quatre", people.adviser)
+
+
+def test_a_body_does_not_take_back_what_staff_wrote_down(make, session, people, moment):
+    referral = make.referral()
+    answers.accept(referral, "", staff=people.adviser)
+    assert not answers.correctable(referral)
+    assert answers.correctable(referral, by_staff=True)
+
+
+def test_a_referral_prepared_or_asked_twice_is_one(asked, make, people, moment):
+    referral = asked()
+    given = {"purpose": referral.purpose, "fields": ["name"], "expires_on": clock.today(), "actor": people.adviser}
+    with pytest.raises(RefusedError, match="attend déjà"):
+        referrals.ask_permission(referral.case, referral.body, **given)
+    with pytest.raises(RefusedError, match="attend déjà"):
+        referrals.prepare(referral.case, referral.body, **given, how=How.VERBAL)
+    referrals.prepare(referral.case, referral.body, **given | {"purpose": "autre chose"}, how=How.VERBAL)
+
+
+@pytest.mark.parametrize("then", ["accept", "decline", "withdraw"])
+@pytest.mark.parametrize("waits", ["body_asks", "no_answer"])
+def test_a_step_that_what_happened_makes_void_does_not_stay(make, session, people, moment, works, then, waits):
+    referral = make.referral()
+    if waits == "body_asks":
+        answers.ask(referral, "Combien?")
+    else:
+        moment.move_to("2026-12-22 15:00Z")
+        works()
+    assert waits in steps(referral.case)
+    if then == "accept":
+        answers.accept(referral, "")
+    elif then == "decline":
+        answers.decline(referral, DeclineReason.AREA, "")
+    else:
+        referrals.withdraw(referral, referral.case, people.adviser)
+    assert waits not in steps(referral.case)
+
+
+def test_a_yes_taken_back_leaves_no_step_to_send(asked, app, session, people):
+    referral = asked()
+    say(app, session, referral, "yes")
+    assert "permission_given" in steps(referral.case)
+    referrals.withdraw_permission(referral.permission, referral.case, people.adviser)
+    assert "permission_given" not in steps(referral.case)
+    assert referral.declined_by is EndedBy.PERSON, "a colleague wrote down what the person wished"
+
+
+def test_a_body_that_may_still_answer_late_is_told_when_the_file_closes(make, session, people, moment, works):
+    referral = make.referral()
+    works()
+    moment.move_to("2026-12-22 15:00Z")
+    works()
+    cases.advance(
+        referral.case,
+        Stage.CLOSED,
+        people.adviser,
+        reason="x",
+        closing_reason=ClosingReason.ABANDONED,
+        person_told="told",
+    )
+    works()
+    assert referral.status is Status.WITHDRAWN
+    assert "referrals.withdrawn" in kinds(session)
+
+
+def test_an_answer_to_another_question_or_below_another_plan_is_not_taken(make, session, people, moment):
+    referral = make.referral()
+    answers.ask(referral, "Combien?")
+    first = answers.mark_of(referral.question)
+    answers.reply(referral, "Quatre", people.adviser, seen=first)
+    answers.ask(referral, "Et où?")
+    with pytest.raises(RefusedError, match="changé entre-temps"):
+        answers.reply(referral, "Cinq", people.adviser, seen=first)
+    answers.accept(referral, "")
+    answers.say_next(referral, answers.Next("Un appel"), seen=NOTHING_SAID)
+    with pytest.raises(RefusedError, match="changé entre-temps"):
+        answers.say_next(referral, answers.Next("Un atelier"), seen=NOTHING_SAID)
+    assert referral.next_note == "Un appel"
+
+
+def test_nothing_to_share_is_not_sent_and_breaks_no_page(make, app, session, people, moment):
+    referral = make.referral(sent=False, fields=("phone",))
+    with pytest.raises(RefusedError, match="rien à envoyer"):
+        referrals.send(referral, referral.case, people.adviser)
+    referral.status, referral.sent_at = Status.SENT, clock.now()  # as an earlier version sent it
+    browser, door = Pages(app), f"/fr/mon-dossier/ouvrir/{links.token(link_of(referral.case))}"
+    session.commit()
+    browser.get(door)
+    browser.post(door)
+    browser.get("/fr/mon-dossier")
+
+
+def test_who_writes_bad_news_down_on_their_own_file_gets_the_step_that_the_person_is_promised(
+    make, session, people, moment
+):
+    referral = make.referral()
+    answers.decline(referral, DeclineReason.AREA, "", staff=people.adviser)
+    assert "answered" in steps(referral.case)
+    assert "referrals.person_declined" in kinds(session)
+
+
+def test_what_ended_long_ago_is_mailed_to_nobody(make, session, works, moment):
+    silent, over = make.referral(), make.referral()
+    works()
+    moment.move_to("2027-03-15 15:00Z")
+    over.permission.expires_on = date(2026, 12, 1)
+    silent.permission.expires_on = date(2027, 12, 1)
+    works()
+    assert (silent.status, over.status) == (Status.NO_ANSWER, Status.WITHDRAWN)
+    assert kinds(session, "referrals.person_") == []
+    assert kinds(session, "referrals.expired") == []
+    assert "no_answer" in steps(silent.case)
+    assert "permission_over" in steps(over.case)
+
+
+def test_an_answer_sent_blank_below_one_that_was_given_meanwhile_keeps_its_words(
+    make, app, session, people, signed_in, moment
+):
+    referral = make.referral()
+    inside = entered(app, session, referral)
+    inside.get(ANSWER)
+    answers.accept(referral, "", staff=people.adviser)
+    session.commit()
+    refused = inside.post(ANSWER, {"answer": "decline", "note": "Une longue note tapée"}, status=409)
+    assert "Une longue note tapée" in refused.text
+    for nonsense in ("referral", "may_correct", "x"):
+        inside.get(ANSWER)
+        inside.post(ANSWER, {"what": nonsense, "_lang": "en", "answer": ""}, status=200)

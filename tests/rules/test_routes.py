@@ -177,9 +177,9 @@ def test_the_product_does_not_start_with_a_view_nobody_thought_about():
 @pytest.fixture
 def arguments(make, session, people):
     """What stands for each part of an address: a file with one of everything, a body, and a published quarter."""
-    ready = make.referral(sent=False)
-    case = ready.case
-    sent = make.referral(case=case)
+    sent = make.referral()
+    case = sent.case
+    ready = make.referral(case=case, sent=False)
     talk = talks.book(
         case,
         adviser=people.adviser,
