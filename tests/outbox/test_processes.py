@@ -15,7 +15,7 @@ from crm.outbox.models import Message, Status
 from crm.outbox.services import queue
 from tests.support.server import poll
 
-ROWS, RACED = 100, 1000
+ROWS, RACED = 25, 1000
 
 
 @pytest.fixture
