@@ -45,7 +45,7 @@ from crm.portal.models import About, Correction, PersonMessage
 from crm.portal.rules import Standing, standing
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
-from crm.referrals.services import take, withdraw_permission
+from crm.referrals.services import is_asked, take, withdraw_permission
 from crm.reminders.models import FollowUp, State
 from crm.reminders.services import plan_by_rule, plan_once
 from crm.talks.models import Talk
@@ -231,20 +231,10 @@ def take_permission_back(case: Case, number: int) -> bool:
     return True
 
 
-def is_asked(referral: Referral, case: Case) -> bool:
-    """Whether the person is being asked about a referral now."""
-    return (
-        referral.status is Status.CONSENT_PENDING
-        and referral.asked_until is not None
-        and referral.asked_until >= clock.today()
-        and case.stage is not Stage.CLOSED
-    )
-
-
 def answer_question(case: Case, number: int, answered: str, language: str) -> bool:
     """The person says yes, no or "I do it myself" to a question of their page, in a language; False when it is no question any more."""
     referral = db.session.scalar(select(Referral).where(Referral.id == number, Referral.case_id == case.id))
-    if referral is None or not is_asked(referral, case):
+    if referral is None or not is_asked(referral):
         return False
     take(referral, case, answered, how=How.PAGE, lang=language)
     return True

@@ -38,7 +38,7 @@ from crm.portal import corrections, services
 from crm.portal.conversation import thread
 from crm.referrals.models import Referral
 from crm.referrals.person_views import mark
-from crm.referrals.services import question_of
+from crm.referrals.services import is_asked, question_of
 from crm.security import client_network, takes_files, too_often
 from crm.talks import hours
 from crm.talks import services as talks
@@ -125,9 +125,7 @@ def _page(case: Case, form: WriteForm, documents_refused: Sequence[tuple[str, st
             for talk in coming
         ],
         referrals=referrals,
-        questions=[
-            (one, question_of(one, one.body, lang)) for one in reversed(referrals) if services.is_asked(one, case)
-        ],
+        questions=[(one, question_of(one, one.body, lang)) for one in reversed(referrals) if is_asked(one)],
         mark=mark(),
         consents=services.consents_of(case),
         messages=thread(case),

@@ -15,13 +15,11 @@ from crm.business_days import add_business_days, business_days_between
 from crm.cases.addresses import address_of_page, link_of
 from crm.cases.models import Case
 from crm.cases.vocabulary import Stage
-from crm.config import LANGUAGES
 from crm.db import db
 from crm.i18n import format_date
 from crm.jobs import one_by_one, working_day
-from crm.links.services import PLACE
 from crm.outbox.models import Message
-from crm.outbox.services import programme_values, queue, settings
+from crm.outbox.services import programme_values, queue
 from crm.permissions import services as permissions
 from crm.permissions.models import Permission
 from crm.referrals.models import Referral
@@ -38,25 +36,25 @@ from crm.referrals.outcomes import (
     may_correct,
 )
 from crm.referrals.services import (
-    LINK_DAYS,
     about,
+    address_of_referral,
     expire,
     link_to,
     lock,
+    names_of,
     no_longer_awaited,
+    organisation_sentence,
     refused,
     set_status,
     tell,
     waits_for_the_body,
 )
 from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, settle
-from crm.texts import fill, pair
 from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM
 
-NEWS = timedelta(
-    days=60
-)  # what came about longer ago surprises: nobody is mailed of it, and the adviser still gets a step
+# What came about longer ago surprises: nobody is mailed of it, and the adviser still gets a step.
+NEWS = timedelta(days=60)
 AT_HOUR = 8  # local time at which what time brings about is looked at
 # What the person is told by mail, by what became of the referral; of the rest, their page tells.
 TOLD = frozenset({Status.ACCEPTED, Status.DECLINED, Status.INFO_ASKED, Status.NO_ANSWER, Status.INTERRUPTED})
@@ -105,9 +103,7 @@ def _answer(
 def _follows(referral: Referral, case: Case, note: str, staff: Staff | None, codes: dict[str, str]) -> None:
     """The history, the adviser's step and the person's mail, the same for every answer."""
     status = referral.status
-    actor = (ActorKind.STAFF, staff.id) if staff else (ActorKind.BODY, referral.body_id)
-    what = f"{status}_for" if staff else str(status)
-    tell(what, case, referral, referral.body, actor, codes=codes, note=note)
+    _tell(status, case, referral, staff, codes=codes, note=note)
     if case.stage is Stage.CLOSED:
         return
     no_longer_awaited(referral, case)
@@ -118,6 +114,20 @@ def _follows(referral: Referral, case: Case, note: str, staff: Staff | None, cod
         plan_by_rule(case, "answered", add_business_days(clock.today(), 1), about=about(case, referral.body))
     keep_from_being_forgotten(case)
     tell_person(referral, case)
+
+
+def _tell(
+    what: str,
+    case: Case,
+    referral: Referral,
+    staff: Staff | None,
+    *,
+    codes: dict[str, str] | None = None,
+    note: str = "",
+) -> None:
+    """The history says what a body did, or that a colleague wrote it down for it."""
+    actor = (ActorKind.STAFF, staff.id) if staff else (ActorKind.BODY, referral.body_id)
+    tell(f"{what}_for" if staff else what, case, referral, referral.body, actor, codes=codes, note=note)
 
 
 def mark_of(*said: object) -> str:
@@ -139,11 +149,9 @@ def reply(referral: Referral, words: str, actor: Staff, *, seen: str | None = No
     referral.waits_since, referral.chases = clock.now(), 0
     body = referral.body
     tell("replied", case, referral, body, (ActorKind.STAFF, actor.id), note=words)
-    settle(case, ("body_asks",), [body.short(lang) for lang in LANGUAGES], actor)
-    if body.contact_email and referral.permission is not None:
+    settle(case, ("body_asks",), names_of(body), actor)
+    if body.contact_email:
         lang = body.contact_language
-        days = min(LINK_DAYS, max((referral.permission.expires_on - clock.today()).days, 1))
-        slug = "mise-en-relation" if lang == "fr" else "referral"
         queue(
             "referrals.reply",
             dedupe_key=f"referral:{referral.id}:reply:{referral.waits_since.isoformat()}",
@@ -154,13 +162,11 @@ def reply(referral: Referral, words: str, actor: Staff, *, seen: str | None = No
                 "reference": case.reference,
                 "question": referral.question,
                 "reply": words,
-                "address_of_link": f"{settings().base_url}/{lang}/{slug}/{PLACE}",
-                "organisation_sentence": fill(
-                    pair("referrals.link.organisation_sentence")[lang], programme_values(lang)
-                ),
+                "address_of_link": address_of_referral(lang),
+                "organisation_sentence": organisation_sentence(lang),
             },
             case_id=case.id,
-            link=link_to(referral, days=days, at_least=min(7, days - 1)),
+            link=link_to(referral, at_least=7),
             subject_ids={"referral": referral.id},
         )
     waits_for_the_body(referral, case)
@@ -175,8 +181,7 @@ def say_next(referral: Referral, then: Next, *, staff: Staff | None = None, seen
     if seen is not None and seen != mark_of(referral.next_note, referral.next_on):
         raise refused("changed")
     referral.next_note, referral.next_on = then.note, then.on
-    actor = (ActorKind.STAFF, staff.id) if staff else (ActorKind.BODY, referral.body_id)
-    tell("next_for" if staff else "next", case, referral, referral.body, actor, note=then.note)
+    _tell("next", case, referral, staff, note=then.note)
 
 
 @dataclass(frozen=True)
@@ -196,11 +201,9 @@ def complete(referral: Referral, ended: Ended, *, staff: Staff | None = None) ->
     referral.support_unit = ended.unit if ended.amount else None
 
 
-def interrupt(
-    referral: Referral, by: EndedBy, note: str, *, outcome: Outcome | None = None, staff: Staff | None = None
-) -> None:
+def interrupt(referral: Referral, by: EndedBy, note: str, *, staff: Staff | None = None) -> None:
     """It stops before its end, by the body, the person or the team."""
-    _finish(referral, Action.INTERRUPT, note, staff, outcome)
+    _finish(referral, Action.INTERRUPT, note, staff, None)
     referral.declined_by = by
 
 
@@ -210,7 +213,7 @@ def _finish(referral: Referral, action: Action, note: str, staff: Staff | None, 
     referral.ended_at = clock.now()
     referral.answered_for_id = staff.id if staff else None
     referral.outcome, referral.outcome_note = outcome, note
-    settle(case, ("self_check",), [referral.body.short(lang) for lang in LANGUAGES], staff)
+    settle(case, ("self_check",), names_of(referral.body), staff)
     _follows(referral, case, note, staff, {"outcome": outcome.value} if outcome else {})
 
 
@@ -233,7 +236,6 @@ def correct(referral: Referral, seen: str, *, staff: Staff | None = None) -> Non
         raise refused("changed")
     if not correctable(referral, by_staff=staff is not None):
         raise refused("correct_too_late")
-    was = referral.status
     set_status(referral, Action.CORRECT, Actor.STAFF if staff else Actor.BODY)
     if referral.status is Status.SENT:
         referral.answered_at, referral.answer_note, referral.decline_reason = None, "", None
@@ -241,11 +243,10 @@ def correct(referral: Referral, seen: str, *, staff: Staff | None = None) -> Non
     referral.ended_at, referral.outcome, referral.outcome_note = None, None, ""
     referral.support_amount, referral.support_unit = None, None
     referral.answered_for_id, referral.declined_by = None, None
-    actor = (ActorKind.STAFF, staff.id) if staff else (ActorKind.BODY, referral.body_id)
-    tell("corrected_for" if staff else "corrected", case, referral, referral.body, actor, codes={"was": str(was)})
+    _tell("corrected", case, referral, staff, codes={"was": seen})
     if case.stage is Stage.CLOSED:
         return
-    settle(case, ("answered",), [referral.body.short(lang) for lang in LANGUAGES], staff)
+    settle(case, ("answered",), names_of(referral.body), staff)
     if referral.status is Status.SENT:
         # Somebody hears of it soon: what was told of the first answer may have to be taken back by a person.
         plan_by_rule(case, "check_answer", add_business_days(clock.today(), 1), about=about(case, referral.body))

@@ -6,7 +6,6 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response as BaseResponse
 
-from crm import clock
 from crm.access import by_link
 from crm.db import db
 from crm.errors import RefusedError
@@ -20,23 +19,12 @@ from crm.referrals import answers, queries, services
 from crm.referrals.forms import AnswerForm, EndForm, NextForm
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Action, Actor
+from crm.referrals.person_views import neutral
 from crm.referrals.views import next_form_of, save_answer, save_end
 from crm.security import client_network, too_often
 
 bp = Blueprint("referral_body", __name__)
 MOST = 2**31 - 1  # the largest number that a row may have
-
-
-def _neutral(*typed: str) -> Response:
-    """The same answer for every link that opens nothing; what the person had typed is given back."""
-    return error_page(
-        404,
-        gettext("This link does not work any more"),
-        gettext(
-            "It may have expired or been withdrawn. Nothing is lost: write to us or call us, and we will send a new one."
-        ),
-        *typed,
-    )
 
 
 @in_both_languages(bp, "/fr/mise-en-relation/<token>", "/en/referral/<token>")
@@ -46,7 +34,7 @@ def landing(lang: str, token: str) -> str | Response:
     del lang
     referral = queries.opened_by(token)
     if referral is None:
-        return _neutral()
+        return neutral()
     return render_template("referrals/landing.html", referral=referral, token=token)
 
 
@@ -57,7 +45,7 @@ def enter(lang: str, token: str) -> BaseResponse:
     link = cookies.pressed(token, Purpose.REFERRAL)
     referral = queries.opened_by(link.id) if link else None
     if link is None or referral is None:
-        return _neutral()
+        return neutral()
     services.note_seen(referral)
     db.session.commit()
     return cookies.keep(redirect(url_for("referral_body.answer_page", lang=lang), 303), link)
@@ -104,7 +92,7 @@ def _send_again(token: str) -> Response:
         if not too_often("link-again", body.contact_email.lower(), limit=3, seconds=6 * 3600):
             services.send_list_again(body)
         db.session.commit()
-    return make_response(render_template("referrals/list_over.html", token=token, said=True), 200)
+    return make_response(render_template("referrals/list_over.html", token=token, said=True))
 
 
 def _over(token: str) -> Response:
@@ -123,7 +111,7 @@ def list_page(lang: str) -> str | Response:
     del lang
     body = queries.body_of(cookies.kept(Purpose.BODY))
     if body is None:
-        return _neutral()
+        return neutral()
     waiting, more = queries.waiting_for(body, after=_number(request.args.get("after", "")))
     working, more_working = queries.taken_on_by(body, after=_number(request.args.get("working", "")))
     return render_template(
@@ -138,11 +126,10 @@ def open_one(lang: str) -> BaseResponse:
     body = queries.body_of(cookies.kept(Purpose.BODY))
     referral = services.of_body(body, _number(request.form.get("number", ""))) if body is not None else None
     if referral is None or referral.permission is None:
-        return _neutral()
-    left = max((referral.permission.expires_on - clock.today()).days, 1)
-    link = services.link_to(referral, days=min(services.LINK_DAYS, left), at_least=0)
+        return neutral()
+    link = services.link_to(referral, at_least=0)
     if queries.opened_by(link.id) is None:
-        return _neutral()
+        return neutral()
     services.note_seen(referral)
     db.session.commit()
     return cookies.keep(redirect(url_for("referral_body.answer_page", lang=lang), 303), link)
@@ -154,7 +141,7 @@ def answer_page(lang: str) -> str | Response:
     del lang
     referral = _referral_of_cookie()
     if referral is None:
-        return _neutral()
+        return neutral()
     return _page(referral)
 
 
@@ -186,7 +173,7 @@ def answer(lang: str) -> BaseResponse | tuple[str, int]:
     form = FORMS.get(what, AnswerForm)(request.form)
     typed = [text for text in (form.data.get("note"), form.data.get("next_note")) if text]
     if referral is None:
-        return _neutral(*typed)
+        return neutral(*typed)
     if request.form.get("about", str(referral.id)) != str(referral.id):
         return error_page(
             409,

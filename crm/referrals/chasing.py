@@ -19,12 +19,19 @@ from crm.links.models import Link
 from crm.links.services import is_live, place_of
 from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
-from crm.outbox.services import programme_values, queue, settings, written
+from crm.outbox.services import queue, written
 from crm.partners.models import Body
 from crm.permissions.models import Permission
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
-from crm.referrals.services import LINK_DAYS, address_of_list, link_of_body, link_to
+from crm.referrals.services import (
+    about,
+    address_of_list,
+    address_of_referral,
+    link_of_body,
+    link_to,
+    organisation_sentence,
+)
 from crm.reminders.services import plan_by_rule
 from crm.texts import fill, pair
 from crm.timeline.services import SYSTEM, record
@@ -116,16 +123,13 @@ def _becomes_a_task(referral: Referral, body: Body, day: date) -> None:
     db.session.refresh(referral, ["status"])
     if referral.status is not Status.SENT or case.stage is Stage.CLOSED:
         return  # answered since it was read
-    lang = case.owner.language if case.owner else "fr"
-    plan_by_rule(case, "call_body", add_business_days(day, 1), about=body.short(lang))
+    plan_by_rule(case, "call_body", add_business_days(day, 1), about=about(case, body))
 
 
 def _write(body: Body, asked: Sequence[Referral], day: date) -> None:
     links = {}
     for one in asked:
-        assert one.permission is not None  # noqa: S101 - `_waiting` looked
-        left = max((one.permission.expires_on - day).days, 1)
-        links[one.id] = link_to(one, days=min(LINK_DAYS, left), at_least=min(14, left - 1)).id
+        links[one.id] = link_to(one, at_least=14).id
     queue(
         "referrals.chase",
         dedupe_key=f"chase:{body.id}:{day}",
@@ -144,7 +148,6 @@ def _write(body: Body, asked: Sequence[Referral], day: date) -> None:
 
 def _values(body: Body, files: Sequence[tuple[Referral, int]], day: date) -> dict[str, object]:
     lang = body.contact_language
-    slug = "mise-en-relation" if lang == "fr" else "referral"
     line = pair("referrals.chase.line")[lang]
     listed = [
         fill(
@@ -155,7 +158,7 @@ def _values(body: Body, files: Sequence[tuple[Referral, int]], day: date) -> dic
                 "days": fill(
                     pair(f"referrals.chase.{'day' if days == 1 else 'days'}")[lang], {"count": format_number(days)}
                 ),
-                "address": f"{settings().base_url}/{lang}/{slug}/{place_of(link)}",
+                "address": address_of_referral(lang, place_of(link)),
             },
         )
         for one, link in files
@@ -167,7 +170,7 @@ def _values(body: Body, files: Sequence[tuple[Referral, int]], day: date) -> dic
         "count": format_number(len(files)),
         "files": "\n\n".join(listed),
         "address_of_list": address_of_list(lang),
-        "organisation_sentence": fill(pair("referrals.link.organisation_sentence")[lang], programme_values(lang)),
+        "organisation_sentence": organisation_sentence(lang),
     }
 
 

@@ -1,5 +1,7 @@
 """Plugs referrals into the product."""
 
+from collections.abc import Callable
+
 from crm.cases.filters import Facet
 from crm.cases.listing import ListColumn
 from crm.config import LANGUAGES
@@ -7,6 +9,7 @@ from crm.feature import Feature, MergePart, Panel, TodayPart
 from crm.i18n import lazy
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
+from crm.outbox.models import Message
 from crm.referrals import answers, body_views, chasing, person_views, queries, services
 from crm.referrals.views import bp, load
 from crm.search.services import Searched
@@ -31,6 +34,14 @@ def _sentence(what: str, tone: str) -> Sentence:
         },
         body="note",
     )
+
+
+def _mail(
+    what: str,
+    still_true: Callable[[Message], bool],
+    on_final: Callable[[Message], None] = services.note_final,
+) -> MessageKind:
+    return MessageKind(f"referrals.{what}", f"referrals.mail.{what}", still_true=still_true, on_final=on_final)
 
 
 ANSWERED = ("accepted", "declined", "info_asked", "completed", "interrupted", "corrected")
@@ -92,45 +103,12 @@ feature = Feature(
             written_anew=chasing.written_now,
             on_final=chasing.note_final,
         ),
-        MessageKind(
-            "referrals.invitation",
-            "referrals.mail.invitation",
-            still_true=services.still_open,
-            on_final=services.note_invitation,
-        ),
-        MessageKind(
-            "referrals.withdrawn",
-            "referrals.mail.withdrawn",
-            still_true=services.invitation_left,
-            on_final=services.note_final,
-        ),
+        _mail("invitation", services.still_open, services.note_invitation),
+        _mail("withdrawn", services.invitation_left),
+        _mail("expired", services.invitation_left),
+        _mail("reply", services.still_open),
+        _mail("permission", services.still_asked),
+        *(_mail(f"person_{status}", answers.still_so) for status in sorted(answers.TOLD)),
         MessageKind("referrals.list", "referrals.mail.list", still_true=services.still_theirs),
-        MessageKind(
-            "referrals.expired",
-            "referrals.mail.expired",
-            still_true=services.invitation_left,
-            on_final=services.note_final,
-        ),
-        MessageKind(
-            "referrals.reply",
-            "referrals.mail.reply",
-            still_true=services.still_open,
-            on_final=services.note_final,
-        ),
-        MessageKind(
-            "referrals.permission",
-            "referrals.mail.permission",
-            still_true=services.still_asked,
-            on_final=services.note_final,
-        ),
-        *(
-            MessageKind(
-                f"referrals.person_{status}",
-                f"referrals.mail.person_{status}",
-                still_true=answers.still_so,
-                on_final=services.note_final,
-            )
-            for status in sorted(answers.TOLD)
-        ),
     ),
 )

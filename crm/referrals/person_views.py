@@ -1,6 +1,6 @@
 """The question to the person: may we share this with that body? By the link of an e-mail; the same question is on their own page."""
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -19,13 +19,25 @@ from crm.texts.published import version_of
 bp = Blueprint("referral_permission", __name__)
 
 
+def neutral(*typed: str) -> Response:
+    """The same answer for every link that opens nothing, of a person or a body; what they had typed is given back."""
+    return error_page(
+        404,
+        gettext("This link does not work any more"),
+        gettext(
+            "It may have expired or been withdrawn. Nothing is lost: write to us or call us, and we will send a new one."
+        ),
+        *typed,
+    )
+
+
 @in_both_languages(bp, "/fr/permission/<token>", "/en/permission/<token>")
 @by_link
 def question(lang: str, token: str) -> str | Response:
     """What would be shared with whom; reading it, however often and by whatever scanner, changes nothing."""
     referral = queries.asked_by(token)
     if referral is None:
-        return _dead()
+        return neutral()
     return _page(referral, lang, token)
 
 
@@ -50,7 +62,7 @@ def answer_question(lang: str, token: str) -> BaseResponse | tuple[str, int]:
         raise TooManyRequests
     referral = queries.asked_by(token)
     if referral is None:
-        return _dead()
+        return neutral()
     answered = request.form.get("answer", "")
     if answered == "yes" and request.form.get("mark") != mark():
         return _page(referral, lang, token, again=True), 409
@@ -63,14 +75,3 @@ def answer_question(lang: str, token: str) -> BaseResponse | tuple[str, int]:
         return error_page(409, gettext("This cannot be done now"), *refusal.reasons)
     db.session.commit()
     return redirect(url_for("referral_permission.question", lang=lang, token=token), 303)
-
-
-def _dead() -> Response:
-    answer = error_page(
-        404,
-        gettext("This link does not work any more"),
-        gettext(
-            "It may have expired or been withdrawn. Nothing is lost: write to us or call us, and we will send a new one."
-        ),
-    )
-    return make_response(answer)

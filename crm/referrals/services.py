@@ -47,11 +47,10 @@ from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM, record
 
 LINK_DAYS = 30
+PATH = {"fr": "fr/mise-en-relation", "en": "en/referral"}
 PATH_OF_LIST = {"fr": "fr/organisme", "en": "en/organization"}
-ASKED_DAYS, ALONE_DAYS = (
-    5,
-    10,
-)  # business days after which somebody looks whether the person answered, or reached the body
+# Business days after which somebody looks whether the person answered, or reached the body.
+ASKED_DAYS, ALONE_DAYS = 5, 10
 FIELDS = (
     "name",
     "email",
@@ -124,6 +123,16 @@ def about(case: Case, body: Body) -> str:
     return body.short(case.owner.language if case.owner else "fr")
 
 
+def names_of(body: Body) -> list[str]:
+    """What `about` may have been, whoever the step was for: steps about a body are settled by these."""
+    return [body.short(lang) for lang in LANGUAGES]
+
+
+def in_order(fields: Sequence[str]) -> list[str]:
+    """Fields that may be shared, in the order in which they are always told."""
+    return [field for field in FIELDS if field in fields]
+
+
 def prepare(
     case: Case,
     body: Body,
@@ -143,8 +152,15 @@ def prepare(
     _check_not_twice(case, body, purpose)
     permission = None
     if how is not None:
-        permission = _permission(
-            case, body, purpose=purpose, fields=fields, how=how, language=case.language, until=expires_on, by=actor
+        permission = permissions.give(
+            case,
+            body,
+            purpose=purpose,
+            fields=in_order(fields),
+            how=how,
+            language=case.language,
+            expires_on=expires_on,
+            recorded_by=actor,
         )
     referral = _new(case, body, purpose, Status.READY if permission else Status.SELF, actor)
     referral.permission_id = permission.id if permission else None
@@ -176,7 +192,7 @@ def ask_permission(
         raise refused("no_contact")
     referral = _new(case, body, purpose, Status.CONSENT_PENDING, actor)
     referral.asked_at = clock.now()
-    referral.asked_fields = [field for field in FIELDS if field in fields]
+    referral.asked_fields = in_order(fields)
     referral.asked_until = expires_on
     referral.sends_itself = sends_itself
     _begin(referral, "permission_asked", case, body, actor)
@@ -246,6 +262,16 @@ def ask_anew(case: Case) -> None:
             _mail_the_question(referral, case, referral.body)
 
 
+def is_asked(referral: Referral) -> bool:
+    """Whether the person is being asked about a referral now: it waits for them, its date has not passed and their file is open."""
+    return (
+        referral.status is Status.CONSENT_PENDING
+        and referral.asked_until is not None
+        and referral.asked_until >= clock.today()
+        and referral.case.stage is not Stage.CLOSED
+    )
+
+
 def question_of(referral: Referral, body: Body, lang: str) -> str:
     """The exact text by which the person is asked, in a language: what they allow by saying yes."""
     assert referral.asked_until is not None  # noqa: S101 - it was asked
@@ -267,15 +293,15 @@ def allow(referral: Referral, case: Case, *, how: How, language: str, actor: Sta
     if referral.asked_until is None or referral.asked_until < clock.today():
         raise refused("asked_too_late")
     body = referral.body
-    permission = _permission(
+    permission = permissions.give(
         case,
         body,
         purpose=referral.purpose,
         fields=referral.asked_fields or [],
         how=how,
         language=language,
-        until=referral.asked_until,
-        by=actor,
+        expires_on=referral.asked_until,
+        recorded_by=actor,
     )
     referral.permission_id = permission.id
     set_status(referral, Action.ALLOW, Actor.STAFF if actor else Actor.PERSON)
@@ -283,9 +309,14 @@ def allow(referral: Referral, case: Case, *, how: How, language: str, actor: Sta
     _asked_no_longer(referral, case)
     db.session.flush()
     db.session.refresh(referral, ["permission"])
-    if referral.sends_itself and why_not_sent(referral, case) is None:
-        send(referral, case, None)
-    elif case.stage is not Stage.CLOSED:
+    if referral.sends_itself:
+        try:
+            send(referral, case, None)
+        except RefusedError:  # a person sees to it
+            pass
+        else:
+            return
+    if case.stage is not Stage.CLOSED:
         plan_by_rule(case, "permission_given", add_business_days(clock.today(), 1), about=about(case, body))
 
 
@@ -323,62 +354,40 @@ def _said_no(referral: Referral, case: Case, actor: Staff | None, action: Action
 
 
 def _asked_no_longer(referral: Referral, case: Case) -> None:
-    settle(case, ("check_permission",), [referral.body.short(lang) for lang in LANGUAGES])
+    settle(case, ("check_permission",), names_of(referral.body))
 
 
 def _ask_later_whether_it_worked(case: Case, body: Body) -> None:
     plan_by_rule(case, "self_check", add_business_days(clock.today(), ALONE_DAYS), about=about(case, body))
 
 
-def _permission(
-    case: Case,
-    body: Body,
-    *,
-    purpose: str,
-    fields: Sequence[str],
-    how: How,
-    language: str,
-    until: date,
-    by: Staff | None,
-) -> Permission:
-    return permissions.give(
-        case,
-        body,
-        purpose=purpose,
-        fields=[field for field in FIELDS if field in fields],
-        how=how,
-        language=language,
-        expires_on=until,
-        recorded_by=by,
-    )
-
-
-def why_not_sent(referral: Referral, case: Case) -> RefusedError | None:
-    """Why a referral that is ready cannot leave now; None when it can."""
+def _what_leaves(referral: Referral, case: Case) -> list[dict[str, str]]:
+    """What a referral that is ready would share now. Raises RefusedError when it cannot leave."""
     body, permission = referral.body, referral.permission
     if case.stage not in MAY_REFER_FROM:
-        return refused("closed")
+        raise refused("closed")
     if permission is None or not permissions.live(permission):
-        return refused("no_permission")
+        raise refused("no_permission")
     if not body.contact_email or not body.active:
-        return refused("no_contact")
-    return None if values_now(case, permission.fields) else refused("nothing_to_share")
+        raise refused("no_contact")
+    values = values_now(case, permission.fields)
+    if not values:
+        raise refused("nothing_to_share")
+    return values
 
 
 def send(referral: Referral, case: Case, actor: Staff | None) -> None:
     """Freeze the allowed fields, and write the body's contact with a link; all in one transaction. Without `actor` it leaves because the
-    person said yes.
+    person said yes. Raises RefusedError, and has changed nothing then, when it cannot leave.
     """
-    if refusal := why_not_sent(referral, case):
-        raise refusal
-    body, permission = referral.body, referral.permission
-    assert permission is not None  # noqa: S101 - just asked
+    shared = _what_leaves(referral, case)
+    body = referral.body
     set_status(referral, Action.SEND, Actor.STAFF if actor else Actor.PROGRAM)
-    referral.shared = values_now(case, permission.fields)
+    referral.shared = shared
     referral.sent_at = referral.waits_since = clock.now()
     _invite(referral, case)
     tell("sent" if actor else "sent_itself", case, referral, body, by(actor) if actor else SYSTEM)
-    settle(case, ("permission_given",), [body.short(one) for one in LANGUAGES], actor)
+    settle(case, ("permission_given",), names_of(body), actor)
     waits_for_the_body(referral, case)
     keep_from_being_forgotten(case)
 
@@ -390,7 +399,6 @@ def _invite(referral: Referral, case: Case) -> None:
     until = min(clock.today() + timedelta(days=LINK_DAYS), permission.expires_on)
     link = links.issue(Purpose.REFERRAL, referral.id, days=max((until - clock.today()).days, 1))
     lang = body.contact_language
-    slug = "mise-en-relation" if lang == "fr" else "referral"
     queue(
         "referrals.invitation",
         dedupe_key=f"referral:{referral.id}:invitation:{link.id}",
@@ -401,9 +409,9 @@ def _invite(referral: Referral, case: Case) -> None:
             "body": body.short(lang),
             "reference": case.reference,
             "purpose": referral.purpose,
-            "address_of_link": f"{settings().base_url}/{lang}/{slug}/{links.PLACE}",
+            "address_of_link": address_of_referral(lang),
             "until": format_date(until, lang),
-            "organisation_sentence": fill(pair("referrals.link.organisation_sentence")[lang], programme_values(lang)),
+            "organisation_sentence": organisation_sentence(lang),
         },
         case_id=case.id,
         link=link,
@@ -411,9 +419,13 @@ def _invite(referral: Referral, case: Case) -> None:
     )
 
 
-def link_to(referral: Referral, *, days: int, at_least: int) -> Link:
-    """A link to a referral for who receives what its body is sent now: that of an earlier person is not given to another."""
-    link = links.live(Purpose.REFERRAL, referral.id, at_least=at_least)
+def link_to(referral: Referral, *, at_least: int) -> Link:
+    """A link to a referral for who receives what its body is sent now: that of an earlier person is not given to another. It lives as long
+    as the permission, for thirty days at most; one that lives for `at_least` days more serves again.
+    """
+    assert referral.permission is not None  # noqa: S101 - what a body may read rests on one
+    days = min(LINK_DAYS, max((referral.permission.expires_on - clock.today()).days, 1))
+    link = links.live(Purpose.REFERRAL, referral.id, at_least=min(at_least, days - 1))
     if link is None or was_for_another(link, referral.body):
         link = links.issue(Purpose.REFERRAL, referral.id, days=days, replacing=False)
     return link
@@ -422,6 +434,16 @@ def link_to(referral: Referral, *, days: int, at_least: int) -> Link:
 def link_of_body(body: Body) -> Link:
     """The link to all that waits for a body, for who receives what it is sent."""
     return links.standing(Purpose.BODY, body.id, days=LINK_DAYS, at_least=LINK_DAYS // 2)
+
+
+def organisation_sentence(lang: str) -> str:
+    """For whom what a body receives is sent."""
+    return fill(pair("referrals.link.organisation_sentence")[lang], programme_values(lang))
+
+
+def address_of_referral(lang: str, place: str = links.PLACE) -> str:
+    """The address by which a body opens a referral; the token is put in its place while sending."""
+    return f"{settings().base_url}/{PATH[lang]}/{place}"
 
 
 def address_of_list(lang: str, place: str = links.PLACE) -> str:
@@ -452,7 +474,7 @@ def send_list_again(body: Body) -> None:
             "body": body.short(lang),
             "address_of_link": address_of_list(lang),
             "until": format_date(clock.today() + timedelta(days=LINK_DAYS), lang),
-            "organisation_sentence": fill(pair("referrals.link.organisation_sentence")[lang], programme_values(lang)),
+            "organisation_sentence": organisation_sentence(lang),
         },
         link=link,
         subject_ids={"body": body.id},
@@ -474,7 +496,7 @@ def note_seen(referral: Referral) -> None:
 
 def no_longer_awaited(referral: Referral, case: Case) -> None:
     """Checking for an answer, or calling for one, is done: that of this body, and the plan's own when none is awaited any more."""
-    names = [referral.body.short(lang) for lang in LANGUAGES]
+    names = names_of(referral.body)
     others = select(Referral.id).where(
         Referral.case_id == case.id, Referral.status == Status.SENT, Referral.id != referral.id
     )
@@ -529,7 +551,7 @@ def _end(kind: str, referral: Referral, case: Case, *, tells: bool = True) -> No
     was_sent = referral.sent_at is not None
     links.revoke(Purpose.REFERRAL, referral.id)
     links.revoke(Purpose.ALLOW, referral.id)
-    names = [referral.body.short(lang) for lang in LANGUAGES]
+    names = names_of(referral.body)
     settle(case, ("check_permission", "permission_given", "no_answer", "body_asks"), names)
     if was_sent and case.stage is not Stage.CLOSED:
         no_longer_awaited(referral, case)
@@ -544,9 +566,7 @@ def _end(kind: str, referral: Referral, case: Case, *, tells: bool = True) -> No
             values={
                 "name": body.contact_name,
                 "reference": case.reference,
-                "organisation_sentence": fill(
-                    pair("referrals.link.organisation_sentence")[lang], programme_values(lang)
-                ),
+                "organisation_sentence": organisation_sentence(lang),
             },
             case_id=case.id,
             subject_ids={"referral": referral.id},
@@ -688,14 +708,14 @@ def _move_together() -> None:
 def still_open(message: Message) -> bool:
     """Whether an invitation is still true when its turn comes."""
     referral = db.session.get(Referral, message.subject_ids["referral"])
-    return (
-        referral is not None
-        and referral.status is Status.SENT
-        and referral.permission is not None
-        and permissions.live(referral.permission)
-        and referral.body.active
-        and referral.body.contact_email == message.to_address
-    )
+    return referral is not None and _may_be_read(referral) and referral.body.contact_email == message.to_address
+
+
+def _may_be_read(referral: Referral) -> bool:
+    """Whether a body that was written to has something to answer still, and is there."""
+    permission = referral.permission
+    counts = permission is not None and permissions.live(permission)
+    return referral.status is Status.SENT and counts and referral.body.active
 
 
 def still_asked(message: Message) -> bool:
@@ -703,10 +723,7 @@ def still_asked(message: Message) -> bool:
     referral = db.session.get(Referral, message.subject_ids["referral"])
     return (
         referral is not None
-        and referral.status is Status.CONSENT_PENDING
-        and referral.asked_until is not None
-        and referral.asked_until >= clock.today()
-        and referral.case.stage is not Stage.CLOSED
+        and is_asked(referral)
         and referral.case.contact.email.casefold() == message.to_address.casefold()
     )
 
@@ -730,12 +747,9 @@ def note_invitation(message: Message) -> None:
     if message.status is not MailStatus.DROPPED:
         return
     referral = db.session.get(Referral, message.subject_ids["referral"])
-    if referral is None or referral.status is not Status.SENT or referral.case.stage is Stage.CLOSED:
+    if referral is None or not _may_be_read(referral) or referral.case.stage is Stage.CLOSED:
         return
-    body, permission = referral.body, referral.permission
-    if permission is None or not permissions.live(permission) or not body.active or not body.contact_email:
-        return
-    if body.contact_email != message.to_address:
+    if referral.body.contact_email not in {"", message.to_address}:
         _invite(referral, referral.case)
 
 

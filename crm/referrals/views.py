@@ -27,7 +27,7 @@ from crm.partners.models import Body
 from crm.partners.queries import directory
 from crm.permissions import rules as permission_rules
 from crm.permissions.models import How, Permission
-from crm.permissions.services import live, wording
+from crm.permissions.services import wording
 from crm.referrals import answers, services
 from crm.referrals.forms import AnswerForm, EndForm, NextForm, ReferForm, ReplyForm
 from crm.referrals.models import Referral
@@ -119,7 +119,7 @@ def _words_to_say(case: Case, form: ReferForm, bodies: list[Body]) -> str:
         language=case.language,
         body=form.chosen(bodies),
         purpose=form.purpose.data,
-        fields=[field for field in services.FIELDS if field in form.fields.data],
+        fields=services.in_order(form.fields.data),
         expires_on=form.expires_on.day or clock.today(),
     )
 
@@ -145,24 +145,11 @@ def preview(reference: str, number: int) -> str:
 
 def _preview(case: Case, referral: Referral, **forms_with_errors: Any) -> str:
     fields = referral.permission.fields if referral.permission else referral.asked_fields or []
-    would = services.values_now(case, fields)
-    script = ""
-    if referral.permission:
-        script = wording(
-            "script",
-            language=case.language,
-            body=referral.body,
-            purpose=referral.purpose,
-            fields=referral.permission.fields,
-            expires_on=referral.permission.expires_on,
-        )
     return render_template(
         "referrals/preview.html",
         case=case,
         referral=referral,
-        shared=referral.shared if referral.sent_at else would,
-        script=script,
-        live=live,
+        shared=referral.shared if referral.sent_at else services.values_now(case, fields),
         question=services.question_of(referral, referral.body, case.language) if referral.asked_until else "",
         may={action.value: after(referral.status, action, Actor.STAFF) is not None for action in Action},
         may_correct=answers.correctable(referral, by_staff=True),

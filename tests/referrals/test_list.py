@@ -155,10 +155,10 @@ def test_who_receives_the_mail_no_more_opens_nothing_and_the_next_person_gets_li
     session.commit()
     Pages(app).get(f"/fr/mise-en-relation/{token}", 404)
     session.refresh(referral.body)
-    link = referrals.link_to(referral, days=30, at_least=0)
+    link = referrals.link_to(referral, at_least=0)
     session.commit()
     Pages(app).get(f"/fr/mise-en-relation/{links.token(link)}")
-    assert link.id == referrals.link_to(referral, days=30, at_least=0).id
+    assert link.id == referrals.link_to(referral, at_least=0).id
 
 
 def test_the_same_person_with_new_capitals_keeps_their_links(make, app, session):
