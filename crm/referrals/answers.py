@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from crm import clock
 from crm.accounts.models import Staff
@@ -22,7 +23,7 @@ from crm.outbox.models import Message
 from crm.outbox.services import programme_values, queue
 from crm.permissions import services as permissions
 from crm.permissions.models import Permission
-from crm.referrals.models import Referral
+from crm.referrals.models import ASKED, WAITS, Referral
 from crm.referrals.outcomes import (
     SILENT_AFTER,
     TABLE,
@@ -55,6 +56,7 @@ from crm.timeline.services import SYSTEM
 
 # What came about longer ago surprises: nobody is mailed of it, and the adviser still gets a step.
 NEWS = timedelta(days=60)
+AT_ONCE = 500  # of one round
 AT_HOUR = 8  # local time at which what time brings about is looked at
 # What the person is told by mail, by what became of the referral; of the rest, their page tells.
 TOLD = frozenset({Status.ACCEPTED, Status.DECLINED, Status.INFO_ASKED, Status.NO_ANSWER, Status.INTERRUPTED})
@@ -303,14 +305,27 @@ def give_up_waiting() -> int:
     return one_by_one(_silent(day), lambda number: _fall_silent(number, day), "referral %s cannot be given up")
 
 
+def silent_ones(before: datetime) -> Select[*tuple[Any, ...]]:
+    """Referrals that a body has had to answer since before an instant, the longest first; a business day is never less than a day."""
+    found = select(Referral.id, Referral.waits_since).where(WAITS, Referral.waits_since < before)
+    return found.order_by(Referral.waits_since, Referral.id).limit(AT_ONCE)
+
+
+def lapsed_ones(today: date) -> Select[int]:
+    """Permissions whose last day has passed and of which nothing was ended yet."""
+    live = Permission.withdrawn_at.is_(None), Permission.lapsed_at.is_(None)
+    return (
+        select(Permission.id).where(*live, Permission.expires_on < today).order_by(Permission.expires_on).limit(AT_ONCE)
+    )
+
+
+def questions_over(today: date) -> Select[int]:
+    """Questions to people whose date has passed."""
+    return select(Referral.id).where(ASKED, Referral.asked_until < today).order_by(Referral.asked_until).limit(AT_ONCE)
+
+
 def _silent(day: date) -> Sequence[int]:
-    rows = db.session.execute(
-        select(Referral.id, Referral.waits_since)
-        .where(Referral.status == Status.SENT, Referral.waits_since.is_not(None))
-        .where(Referral.waits_since < clock.now() - timedelta(days=SILENT_AFTER))
-        .order_by(Referral.waits_since, Referral.id)
-        .limit(500)
-    ).all()
+    rows = db.session.execute(silent_ones(clock.now() - timedelta(days=SILENT_AFTER))).all()
     return [row.id for row in rows if _too_long(row.waits_since, day)]
 
 
@@ -338,19 +353,8 @@ def end_what_lapsed() -> int:
     if clock.local(clock.now()).hour < AT_HOUR:
         return 0
     today = clock.today()
-    over = db.session.scalars(
-        select(Permission.id)
-        .where(Permission.withdrawn_at.is_(None), Permission.lapsed_at.is_(None), Permission.expires_on < today)
-        .order_by(Permission.expires_on, Permission.id)
-        .limit(500)
-    ).all()
-    ended = one_by_one(over, _lapse, "permission %s cannot be ended")
-    asked = db.session.scalars(
-        select(Referral.id)
-        .where(Referral.status == Status.CONSENT_PENDING, Referral.asked_until < today)
-        .order_by(Referral.id)
-        .limit(500)
-    ).all()
+    ended = one_by_one(db.session.scalars(lapsed_ones(today)).all(), _lapse, "permission %s cannot be ended")
+    asked = db.session.scalars(questions_over(today)).all()
     return ended + one_by_one(asked, _question_over, "the question of referral %s cannot be ended")
 
 

@@ -2,7 +2,17 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Text, text
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Text,
+    literal_column,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from crm.accounts.models import Staff
@@ -20,6 +30,7 @@ from crm.referrals.outcomes import (
 )
 
 _WAITS = text("status = 'sent'")
+_ASKED = text("status = 'consent_pending'")
 _FREE = ", ".join(f"'{status}'" for status in sorted(WITHOUT_PERMISSION))
 
 
@@ -50,6 +61,7 @@ class Referral(Base):
         Index("ix_referral_case", "case_id"),
         Index("ix_referral_body", "body_id", "status"),
         Index("ix_referral_sent", "sent_at"),
+        Index("ix_referral_asked", "asked_until", postgresql_where=_ASKED, sqlite_where=_ASKED),
         Index("ix_referral_waits", "waits_since", postgresql_where=_WAITS, sqlite_where=_WAITS),
     )
 
@@ -98,3 +110,8 @@ class Referral(Base):
     permission: Mapped[Permission | None] = relationship(
         foreign_keys=[permission_id], primaryjoin=lambda: Referral.permission_id == Permission.id
     )
+
+
+# In the very words of the indexes' conditions: with bound values SQLite may walk every referral.
+WAITS: ColumnElement[bool] = Referral.status == literal_column("'sent'")
+ASKED: ColumnElement[bool] = Referral.status == literal_column("'consent_pending'")

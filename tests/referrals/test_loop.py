@@ -34,6 +34,8 @@ from crm.reminders.models import State
 from crm.reminders.services import cancel, open_ones, plan_by_rule
 from crm.timeline.models import Event
 from tests.support.pages import Pages, words
+from tests.support.plans import as_if_full
+from tests.support.plans import plan as plan_of
 from tests.support.typed import form_with
 
 NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
@@ -1091,3 +1093,17 @@ def test_an_answer_sent_blank_below_one_that_was_given_meanwhile_keeps_its_words
     for nonsense in ("referral", "may_correct", "x"):
         inside.get(ANSWER)
         inside.post(ANSWER, {"what": nonsense, "_lang": "en", "answer": ""}, status=200)
+
+
+def test_what_time_brings_about_is_found_by_indexes_of_its_own(session, kind):
+    """Otherwise every referral and every permission ever made would be read every five minutes."""
+    as_if_full(session)
+    wanted = {
+        "ix_referral_waits": answers.silent_ones(NOON),
+        "ix_permission_live": answers.lapsed_ones(NOON.date()),
+        "ix_referral_asked": answers.questions_over(NOON.date()),
+    }
+    for index, statement in wanted.items():
+        said = "\n".join(plan_of(session, statement, {}))
+        assert index in said, said
+        assert kind != "sqlite" or "TEMP B-TREE FOR ORDER BY" not in said, said
