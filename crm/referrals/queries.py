@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, bindparam, exists, func, literal_column, null, or_, select
-from sqlalchemy.orm import aliased, joinedload
+from sqlalchemy.orm import aliased, contains_eager, joinedload
 
 from crm import clock
 from crm.accounts.models import Staff
@@ -191,7 +191,7 @@ def _page_of(body: Body, statuses: Any, after: int) -> Select[Referral]:
         .where(Case.restricted.is_(False), Case.merged_into_id.is_(None))
         .where(or_(Case.stage != Stage.CLOSED, Referral.status == Status.ACCEPTED))
         .where(Permission.withdrawn_at.is_(None), Permission.expires_on >= clock.today())
-        .options(joinedload(Referral.case).load_only(Case.reference))
+        .options(contains_eager(Referral.case).load_only(Case.reference))
         .order_by(Referral.id)
         .limit(PAGE + 1)
     )
