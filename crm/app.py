@@ -15,6 +15,7 @@ from crm.cases.feature import feature as cases
 from crm.config import Settings
 from crm.content.feature import feature as content
 from crm.desk.feature import feature as desk
+from crm.directory.feature import feature as directory
 from crm.duplicates.feature import feature as duplicates
 from crm.exports.feature import feature as exports
 from crm.feature import Feature, plug
@@ -26,7 +27,6 @@ from crm.intake.feature import feature as intake
 from crm.mailbox.feature import feature as mailbox
 from crm.operations.feature import feature as operations
 from crm.outbox.feature import feature as outbox
-from crm.partners.feature import feature as partners
 from crm.permissions.feature import feature as permissions
 from crm.portal.feature import feature as portal
 from crm.referrals.feature import feature as referrals
@@ -43,7 +43,6 @@ FEATURES: tuple[Feature, ...] = (
     outbox,
     files,
     accounts.feature,
-    partners,
     absences,
     activities,
     content,
@@ -56,6 +55,7 @@ FEATURES: tuple[Feature, ...] = (
     talks,
     referrals,
     financing,
+    directory,
     duplicates,
     imports,
     intake,

@@ -33,10 +33,10 @@ from crm.demo.words import plain, words
 from crm.demo.workdays import Workdays
 from crm.demo.world import CROWD, PROGRAMME, REFERENCES, Mate, Partner, World
 from crm.financing.models import Application, FinancingPlan
-from crm.financing.rules import Instrument
 from crm.financing.rules import Status as Applied
 from crm.partners.models import Body
 from crm.partners.services import change_contact
+from crm.partners.vocabulary import Instrument
 from crm.summaries.figures import Period
 from crm.summaries.services import frozen
 from crm.tags.services import named

@@ -16,7 +16,7 @@ from crm.demo.rows import Rows
 from crm.demo.story import Story
 from crm.demo.workdays import DAY
 from crm.demo.world import World
-from crm.partners.models import BodyKind
+from crm.partners.vocabulary import BodyKind
 from crm.referrals.outcomes import Status
 
 S, R, C = Stage, Status, ClosingReason

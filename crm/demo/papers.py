@@ -8,7 +8,7 @@ from crm.demo.words import both, said
 from crm.demo.world import Partner
 from crm.i18n import format_phone
 from crm.links.models import Link
-from crm.partners.models import BodyKind
+from crm.partners.vocabulary import BodyKind
 from crm.permissions.models import Permission
 from crm.permissions.rules import LONGEST
 from crm.referrals.models import Referral

@@ -10,7 +10,7 @@ from crm import clock
 from crm.cases.services import DIGITS, LETTERS
 from crm.demo.workdays import Workdays, after
 from crm.i18n import format_date, speaking
-from crm.partners.models import BodyKind
+from crm.partners.vocabulary import BodyKind
 from crm.permissions.services import listed
 from crm.texts import fill, pair
 

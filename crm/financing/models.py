@@ -6,8 +6,9 @@ from sqlalchemy import BigInteger, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from crm.db import Base, code, one_of
-from crm.financing.rules import Instrument, Status
+from crm.financing.rules import Status
 from crm.partners.models import Body
+from crm.partners.vocabulary import Instrument
 
 
 class Application(Base):

@@ -15,18 +15,6 @@ class Status(StrEnum):
     DISBURSED = "disbursed"
 
 
-class Instrument(StrEnum):
-    GRANT = "grant"
-    AWARD = "award"
-    LOAN = "loan"
-    GUARANTEE = "guarantee"
-    PATIENT = "patient"  # patient capital or quasi-equity
-    EQUITY = "equity"
-    CROWD = "crowd"
-    IN_KIND = "in_kind"
-    OTHER = "other"
-
-
 S = Status
 MOVES: Mapping[Status, frozenset[Status]] = {
     S.CONSIDERED: frozenset({S.PREPARING, S.FILED, S.DROPPED}),

@@ -20,9 +20,10 @@ from crm.db import db, save_over
 from crm.errors import RefusedError
 from crm.financing import rules
 from crm.financing.models import Application, FinancingPlan
-from crm.financing.rules import DECIDED, Instrument, Line, Package, Status
+from crm.financing.rules import DECIDED, Line, Package, Status
 from crm.i18n import language, speaking
 from crm.partners.models import Body
+from crm.partners.vocabulary import Instrument
 from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, settle
 from crm.texts import label, text
 from crm.timeline.services import record
@@ -235,7 +236,7 @@ def _plan_the_check(application: Application, case: Case) -> None:
 def _named(body: Body, instrument: Instrument, lang: str) -> str:
     """What a step about an application is told apart by: two of one body are a grant and a loan."""
     with speaking(lang):
-        return f"{body.short(lang)} – {label('financing.instrument', instrument)}"
+        return f"{body.short(lang)} – {label('partners.instrument', instrument)}"
 
 
 def _names(body: Body, instrument: Instrument) -> list[str]:

@@ -19,13 +19,14 @@ from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.financing import rules, services
 from crm.financing.models import Application, FinancingPlan
-from crm.financing.rules import BEGUN, Instrument, Status
+from crm.financing.rules import BEGUN, Status
 from crm.financing.services import Decision, Facts
 from crm.formats import read_amount
 from crm.forms import AtMost, Chosen, DateField
 from crm.i18n import format_amount, gettext, language, lazy
 from crm.partners.models import Body
 from crm.partners.queries import directory
+from crm.partners.vocabulary import Instrument
 from crm.texts import choices, label
 
 bp = Blueprint("financing", __name__, url_prefix="/staff/cases/<reference>/financing")
@@ -70,11 +71,11 @@ class FactsForm(forms.Form):
     def __init__(self, *args: Any, others: Sequence[Application] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         lang = language()
-        self.instrument.choices = [("", gettext("Choose…")), *choices("financing.instrument")]
+        self.instrument.choices = [("", gettext("Choose…")), *choices("partners.instrument")]
         self.waits_for.choices = [
             ("", gettext("No other application")),
             *(
-                (str(one.id), f"{one.body.short(lang)} – {label('financing.instrument', one.instrument)}")
+                (str(one.id), f"{one.body.short(lang)} – {label('partners.instrument', one.instrument)}")
                 for one in others
             ),
         ]

@@ -14,8 +14,9 @@ from crm.cases.vocabulary import Need
 from crm.duplicates import views as duplicates
 from crm.i18n import language
 from crm.intake import panel
-from crm.partners.models import Body, BodyKind
+from crm.partners.models import Body
 from crm.partners.queries import directory
+from crm.partners.vocabulary import BodyKind
 from crm.talks import services as talks
 from crm.timeline.sentences import tell
 

@@ -1,23 +1,15 @@
 """Bodies we refer to. Never deleted, only deactivated, so that old referrals still read correctly."""
 
 from datetime import date, datetime
-from enum import StrEnum
 
 from sqlalchemy import String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm.db import Base, one_of
 from crm.db import code as column_code
+from crm.partners.vocabulary import BodyKind
 
 CHASED_AFTER = 10
-
-
-class BodyKind(StrEnum):
-    ASSISTANCE = "assistance"
-    FINANCING = "financing"
-    INCUBATION = "incubation"
-    NETWORK = "network"
-    PUBLIC = "public"
 
 
 class Body(Base):

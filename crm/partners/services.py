@@ -10,7 +10,8 @@ from crm.config import ROOT
 from crm.db import db, save_over
 from crm.links.models import Purpose
 from crm.links.services import revoke
-from crm.partners.models import CHASED_AFTER, Body, BodyKind
+from crm.partners.models import CHASED_AFTER, Body
+from crm.partners.vocabulary import BodyKind
 
 
 def load_directory() -> int:

@@ -26,7 +26,8 @@ from crm.links.models import Link, Purpose
 from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
 from crm.outbox.services import never_tried, programme_values, queue, settings
-from crm.partners.models import Body, BodyKind
+from crm.partners.models import Body
+from crm.partners.vocabulary import BodyKind
 from crm.permissions import services as permissions
 from crm.permissions.models import How, Permission
 from crm.referrals.models import Referral

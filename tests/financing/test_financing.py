@@ -16,8 +16,9 @@ from crm.duplicates.services import merge, undo
 from crm.errors import RefusedError
 from crm.financing import rules, services
 from crm.financing.models import Application, FinancingPlan
-from crm.financing.rules import Instrument, Line, Status
+from crm.financing.rules import Line, Status
 from crm.financing.services import Decision, Facts
+from crm.partners.vocabulary import Instrument
 from crm.reminders.services import cancel, open_ones
 from crm.timeline.models import Event
 from tests.support.pages import words

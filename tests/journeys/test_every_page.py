@@ -19,7 +19,6 @@ from crm.cases.vocabulary import Stage
 from crm.content.views import SLUGS as WRITTEN
 from crm.files.kinds import Checked, FileKind
 from crm.financing import services as money
-from crm.financing.rules import Instrument
 from crm.financing.rules import Status as Applied
 from crm.i18n import speaking
 from crm.intake.answers import answers_of, page_of
@@ -32,6 +31,7 @@ from crm.mailbox.models import ReceivedMail
 from crm.mailbox.parsing import Attached, Incoming, Sort
 from crm.mailbox.services import receive
 from crm.partners.queries import by_code
+from crm.partners.vocabulary import Instrument
 from crm.permissions.models import Purpose as Consented
 from crm.permissions.services import consent
 from crm.portal import corrections

@@ -28,12 +28,12 @@ from crm.exports.models import Export
 from crm.files.kinds import Checked, FileKind
 from crm.files.services import keep
 from crm.financing.models import Application
-from crm.financing.rules import Instrument
 from crm.financing.rules import Status as Applied
 from crm.imports.models import Import, ImportState
 from crm.mailbox.models import ReceivedMail
 from crm.mailbox.models import State as MailState
 from crm.outbox.models import Message
+from crm.partners.vocabulary import Instrument
 from crm.portal.models import Correction, MessageTemplate
 from crm.reminders.models import FollowUp
 from crm.summaries.figures import Period

@@ -8,7 +8,6 @@ from wtforms.validators import StopValidation
 from crm import clock, forms
 from crm.access import case_team, coordinators
 from crm.db import db
-from crm.feature import Feature
 from crm.formats import read_email
 from crm.forms import AtMost, Chosen, Filled, WholeNumber
 from crm.i18n import gettext, lazy
@@ -17,7 +16,7 @@ from crm.partners.models import Body
 from crm.partners.services import change_contact
 from crm.texts import choices
 
-bp = Blueprint("partners", __name__, url_prefix="/staff/partners")
+bp = Blueprint("directory", __name__, url_prefix="/staff/partners")
 
 
 class ContactForm(forms.Form):
@@ -63,15 +62,15 @@ def _body_or_404(code: str) -> Body:
 
 @bp.get("")
 @case_team
-def directory() -> str:
-    return render_template("partners/directory.html", bodies=queries.directory())
+def bodies() -> str:
+    return render_template("directory/bodies.html", bodies=queries.directory())
 
 
 @bp.get("/<code>")
 @case_team
 def body(code: str) -> str:
     found = _body_or_404(code)
-    return render_template("partners/body.html", body=found, form=_form(found), theirs=None)
+    return render_template("directory/body.html", body=found, form=_form(found), theirs=None)
 
 
 @bp.post("/<code>")
@@ -80,7 +79,7 @@ def change(code: str) -> Response:
     found = _body_or_404(code)
     form = ContactForm(request.form)
     if not form.validate():
-        return make_response(render_template("partners/body.html", body=found, form=form, theirs=None), 422)
+        return make_response(render_template("directory/body.html", body=found, form=form, theirs=None), 422)
     saved = change_contact(
         found,
         seen_version=forms.seen_version(form.version.data),
@@ -95,10 +94,10 @@ def change(code: str) -> Response:
         db.session.rollback()
         found = _body_or_404(code)
         form.version.data = found.version
-        return make_response(render_template("partners/body.html", body=found, form=form, theirs=found), 409)
+        return make_response(render_template("directory/body.html", body=found, form=form, theirs=found), 409)
     db.session.commit()
     flash(gettext("The contact was saved."))
-    return redirect(url_for("partners.body", code=code), 303)
+    return redirect(url_for("directory.body", code=code), 303)
 
 
 def _form(body: Body) -> ContactForm:
@@ -112,6 +111,3 @@ def _form(body: Body) -> ContactForm:
             "chase_days": str(body.chase_days),
         }
     )
-
-
-feature = Feature(name="partners", blueprints=(bp,))

@@ -1,0 +1,6 @@
+"""Plugs the directory into the product."""
+
+from crm.directory.views import bp
+from crm.feature import Feature
+
+feature = Feature(name="directory", blueprints=(bp,))
