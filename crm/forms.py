@@ -19,7 +19,8 @@ from wtforms.fields.core import UnboundField
 from wtforms.validators import StopValidation, ValidationError
 
 from crm import clock
-from crm.i18n import format_number, gettext, language
+from crm.formats import read_amount
+from crm.i18n import format_amount, format_number, gettext, language
 
 # Control characters other than tab and line feed, lone surrogates, and what a wrong encoding leaves behind.
 _UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd\ufffe\uffff]")
@@ -237,6 +238,20 @@ class DateField(StringField):
         if self.day is None or self.day.year not in YEARS:
             self.day = None
             raise StopValidation(gettext("Write the date as year-month-day, like %(example)s", example="2026-11-25"))
+
+
+class AmountField(StringField):
+    """Dollars as people write them in either language; `cents` is what was read."""
+
+    @property
+    def cents(self) -> int | None:
+        return read_amount(self.data) if self.data else None
+
+    def pre_validate(self, form: wtforms.Form) -> None:
+        if self.data and read_amount(self.data) is None:
+            raise StopValidation(
+                gettext("Enter an amount in dollars, like %(example)s", example=format_amount(5_000_000))
+            )
 
 
 def seen_version(typed: object) -> int:

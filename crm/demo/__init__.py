@@ -241,8 +241,9 @@ def _contacts(today: date) -> None:
             language=lang,
             answer_days=None,
             chase_days=body.chase_days,
-            verified_on=verified,
+            verified_by=None,
         )
+        body.verified_on = verified
 
 
 def _bodies() -> tuple[Partner, ...]:
@@ -254,7 +255,7 @@ def _bodies() -> tuple[Partner, ...]:
             names={lang: body.name(lang) for lang in LANGUAGES},
             short={lang: body.short(lang) for lang in LANGUAGES},
         )
-        for body in db.session.scalars(select(Body).where(Body.active.is_(True)).order_by(Body.id))
+        for body in db.session.scalars(select(Body).where(Body.named_in_request.is_(True)).order_by(Body.id))
     )
 
 

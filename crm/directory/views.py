@@ -1,56 +1,32 @@
-"""The directory's pages."""
+"""The directory's pages: bodies, their programmes, the rules that hold for all, and the programmes that fit a file."""
 
-import wtforms
+from collections.abc import Callable
+from typing import Any
+
 from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
+from sqlalchemy import select
 from werkzeug.wrappers import Response
-from wtforms.validators import StopValidation
 
 from crm import clock, forms
 from crm.access import case_team, coordinators
+from crm.accounts.feature import me
+from crm.cases.views import case_or_404
 from crm.db import db
-from crm.formats import read_email
-from crm.forms import AtMost, Chosen, Filled, WholeNumber
-from crm.i18n import gettext, lazy
+from crm.directory import queries as read
+from crm.directory import services, suggestions
+from crm.directory.forms import BodyForm, ContactForm, ProgrammeForm, RuleForm
+from crm.directory.matching import Asked, Fit
+from crm.directory.suggestions import Impact
+from crm.i18n import gettext
 from crm.partners import queries
-from crm.partners.models import Body
-from crm.partners.services import change_contact
-from crm.texts import choices
+from crm.partners.models import Body, Programme, Rule, Terms
+from crm.partners.services import change_contact, new_code, save_entry, set_terms
+from crm.referrals.services import MAY_REFER_FROM
 
-bp = Blueprint("directory", __name__, url_prefix="/staff/partners")
+bp = Blueprint("directory", __name__, url_prefix="/staff")
 
 
-class ContactForm(forms.Form):
-    version = wtforms.HiddenField()
-    name = wtforms.StringField(lazy("Contact person"), [Filled(lazy("Enter a name")), AtMost(120)])
-    email = wtforms.StringField(
-        lazy("Work email"), [Filled(lazy("Enter an email address")), AtMost(254)], render_kw={"type": "email"}
-    )
-    language = forms.Radio(lazy("Language we write in"), [Chosen(lazy("Choose a language"))])
-    answer_days = wtforms.StringField(
-        lazy("Answers within how many business days?"),
-        [WholeNumber(1, 90)],
-        render_kw={"inputmode": "numeric", "short": True, "optional": True},
-        description=lazy("Its answer is checked then, instead of when the plan says."),
-    )
-    chase_days = wtforms.StringField(
-        lazy("Silent for how many business days before we write again?"),
-        [Filled(lazy("Write 0 for never")), WholeNumber(0, 90)],
-        render_kw={"inputmode": "numeric", "short": True},
-        description=lazy(
-            "One email for all the files that wait, twice at most; then it becomes a task for each adviser. 0: never."
-        ),
-    )
-    verified = wtforms.BooleanField(lazy("I verified this entry with the organization today"))
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
-        self.language.choices = [*choices("partners.language")]
-
-    def validate_email(self, field: wtforms.Field) -> None:
-        read = read_email(field.data)
-        if read is None:
-            raise StopValidation(gettext("Enter a full email address, like name@example.ca"))
-        field.data = read
+# --- bodies --------------------------------------------------------------------------------------------------------
 
 
 def _body_or_404(code: str) -> Body:
@@ -60,26 +36,45 @@ def _body_or_404(code: str) -> Body:
     return body
 
 
-@bp.get("")
+@bp.get("/partners")
 @case_team
 def bodies() -> str:
-    return render_template("directory/bodies.html", bodies=queries.directory())
+    """The directory, doors under the body whose doors they are."""
+    everyone = queries.everyone()
+    return render_template(
+        "directory/bodies.html",
+        bodies=[one for one in everyone if one.part_of_id is None],
+        doors={one.id: [part for part in everyone if part.part_of_id == one.id] for one in everyone},
+        offered=queries.count_programmes(),
+    )
 
 
-@bp.get("/<code>")
+@bp.get("/partners/<code>")
 @case_team
 def body(code: str) -> str:
-    found = _body_or_404(code)
-    return render_template("directory/body.html", body=found, form=_form(found), theirs=None)
+    return _body(_body_or_404(code))
 
 
-@bp.post("/<code>")
+def _body(found: Body, form: ContactForm | None = None, theirs: Body | None = None) -> str:
+    return render_template(
+        "directory/body.html",
+        body=found,
+        form=form or _contact_form(found),
+        theirs=theirs,
+        programmes=queries.programmes_of(found.part_of or found),
+        doors=queries.doors_of(found),
+        record=read.record_of(found),
+    )
+
+
+@bp.post("/partners/<code>")
 @coordinators
 def change(code: str) -> Response:
+    """Who receives what the body is sent."""
     found = _body_or_404(code)
     form = ContactForm(request.form)
     if not form.validate():
-        return make_response(render_template("directory/body.html", body=found, form=form, theirs=None), 422)
+        return make_response(_body(found, form), 422)
     saved = change_contact(
         found,
         seen_version=forms.seen_version(form.version.data),
@@ -88,19 +83,19 @@ def change(code: str) -> Response:
         language=form.language.data,
         answer_days=int(form.answer_days.data) if form.answer_days.data else None,
         chase_days=int(form.chase_days.data),
-        verified_on=clock.today() if form.verified.data else None,
+        verified_by=me() if form.verified.data else None,
     )
     if not saved:
         db.session.rollback()
         found = _body_or_404(code)
         form.version.data = found.version
-        return make_response(render_template("directory/body.html", body=found, form=form, theirs=found), 409)
+        return make_response(_body(found, form, found), 409)
     db.session.commit()
     flash(gettext("The contact was saved."))
     return redirect(url_for("directory.body", code=code), 303)
 
 
-def _form(body: Body) -> ContactForm:
+def _contact_form(body: Body) -> ContactForm:
     return ContactForm(
         data={
             "version": body.version,
@@ -110,4 +105,275 @@ def _form(body: Body) -> ContactForm:
             "answer_days": "" if body.answer_days is None else str(body.answer_days),
             "chase_days": str(body.chase_days),
         }
+    )
+
+
+@bp.get("/directory/add")
+@coordinators
+def new_body() -> str:
+    return _edit(None, BodyForm(others=_wholes(None)))
+
+
+@bp.post("/directory/add")
+@coordinators
+def add_body() -> Response:
+    form = BodyForm(request.form, others=_wholes(None))
+    if not form.validate():
+        return make_response(_edit(None, form), 422)
+    taken = set(db.session.scalars(select(Body.code)))
+    added = services.add_body(new_code(form.short_fr.data, taken, 30), form.facts(), me(), verified=form.verified.data)
+    db.session.commit()
+    flash(gettext("The organization was added. Say who receives what we send."))
+    return redirect(url_for("directory.body", code=added.code), 303)
+
+
+def _wholes(body: Body | None) -> list[Body]:
+    """The bodies that may have doors: those that are not one themselves."""
+    return [one for one in queries.directory() if one.part_of_id is None and one is not body]
+
+
+def _edit(body: Body | None, form: BodyForm, *, stale: bool = False) -> str:
+    return render_template("directory/edit.html", body=body, form=form, stale=stale)
+
+
+@bp.get("/partners/<code>/edit")
+@coordinators
+def edit(code: str) -> str:
+    found = _body_or_404(code)
+    return _edit(found, BodyForm.of(found, _wholes(found)))
+
+
+@bp.post("/partners/<code>/edit")
+@coordinators
+def save(code: str) -> Response:
+    found = _body_or_404(code)
+    form = BodyForm(request.form, others=_wholes(found))
+    if not form.validate():
+        return make_response(_edit(found, form), 422)
+    seen = forms.seen_version(form.version.data)
+    if not services.save_body(found, seen, form.facts(), me(), verified=form.verified.data):
+        db.session.rollback()
+        form.version.data = _body_or_404(code).version
+        return make_response(_edit(found, form, stale=True), 409)
+    db.session.commit()
+    flash(gettext("The organization was saved."))
+    return redirect(url_for("directory.body", code=code), 303)
+
+
+@bp.post("/partners/<code>/verified")
+@coordinators
+def verify(code: str) -> Response:
+    """What the entry says was checked and is right as it stands."""
+    return _verified(_body_or_404(code), url_for("directory.body", code=code))
+
+
+def _verified(entry: Body | Programme, back: str) -> Response:
+    if save_entry(entry, forms.seen_version(request.form.get("version")), me(), verified=True):
+        db.session.commit()
+        flash(gettext("Noted: verified today."))
+    else:
+        db.session.rollback()
+        flash(gettext("Somebody changed this entry meanwhile: read it again first."))
+    return redirect(back, 303)
+
+
+# --- programmes ----------------------------------------------------------------------------------------------------
+
+
+def _programme_or_404(code: str, programme: str) -> Programme:
+    found = queries.programme_by_code(programme)
+    if found is None or found.body.code != code:
+        abort(404)
+    return found
+
+
+def _asked_now(owner: Programme | Rule) -> tuple[list[Terms], Asked]:
+    terms = queries.terms_of(owner)
+    now = queries.in_force(terms, clock.today())
+    return terms, Asked.read(now.asked if now else {})
+
+
+@bp.get("/partners/<code>/programmes/<programme>")
+@case_team
+def programme(code: str, programme: str) -> str:
+    found = _programme_or_404(code, programme)
+    terms, asked = _asked_now(found)
+    return render_template(
+        "directory/programme.html",
+        programme=found,
+        asked=suggestions.in_words(asked),
+        terms=[(one, suggestions.in_words(Asked.read(one.asked))) for one in terms],
+        today=clock.today(),
+    )
+
+
+@bp.get("/partners/<code>/programmes/<programme>/edit")
+@coordinators
+def edit_programme(code: str, programme: str) -> str:
+    found = _programme_or_404(code, programme)
+    return _programme(found.body, found, ProgrammeForm.of(found, _asked_now(found)[1], _wholes(None)))
+
+
+@bp.get("/partners/<code>/add")
+@coordinators
+def new_programme(code: str) -> str:
+    today = clock.today().isoformat()
+    return _programme(
+        _body_or_404(code), None, ProgrammeForm(bodies=_wholes(None), data={"since": today, "active": True})
+    )
+
+
+@bp.post("/partners/<code>/add")
+@coordinators
+def add_programme(code: str) -> Response:
+    found = _body_or_404(code)
+    form = ProgrammeForm(request.form, bodies=_wholes(None))
+    if not form.validate():
+        return make_response(_programme(found, None, form), 422)
+    added = services.add_programme(found, form.facts(), form.asked(), form.day, me(), verified=form.verified.data)
+    db.session.commit()
+    flash(gettext("The programme was added."))
+    return redirect(url_for("directory.programme", code=code, programme=added.code), 303)
+
+
+def _programme(body: Body, found: Programme | None, form: ProgrammeForm, **shown: Any) -> str:
+    return render_template("directory/programme_edit.html", body=body, programme=found, form=form, **shown)
+
+
+@bp.post("/partners/<code>/programmes/<programme>/edit")
+@coordinators
+def save_programme(code: str, programme: str) -> Response:
+    """Save a programme; a change that touches open files is shown first."""
+    found = _programme_or_404(code, programme)
+    form = ProgrammeForm(request.form, bodies=_wholes(None))
+
+    def page(**shown: Any) -> str:
+        return _programme(found.body, found, form, **shown)
+
+    def touched(before: Asked, after: Asked) -> Impact:
+        day = form.day
+        return suggestions.impact_on_files(
+            me(), suggestions.of_programme(found, before, day), suggestions.of_programme(found, after, day)
+        )
+
+    return _save_asked(found, form, page, touched, url_for("directory.programme", code=code, programme=programme))
+
+
+def _save_asked(
+    owner: Programme | Rule,
+    form: ProgrammeForm | RuleForm,
+    page: Callable[..., str],
+    touched: Callable[[Asked, Asked], Impact],
+    back: str,
+) -> Response:
+    """Save an entry and what it asks. What is asked anew is shown first with the open files that it touches, and saved at the next press."""
+    if not form.validate():
+        return make_response(page(), 422)
+    terms, now = queries.terms_of(owner), form.asked()
+    before = queries.in_force(terms, form.day)
+    was = Asked.read(before.asked if before else {})
+    if was != now and not request.form.get("seen_files"):
+        impact = touched(was, now)
+        if impact.count:
+            return make_response(page(impact=impact), 200)
+    verified = "verified" in form and form.verified.data
+    if not save_entry(owner, forms.seen_version(form.version.data), me(), verified=verified, **form.facts()):
+        db.session.rollback()
+        db.session.refresh(owner)
+        form.version.data = owner.version
+        return make_response(page(stale=True), 409)
+    if was != now:
+        set_terms(owner, now.kept(), since=form.day, actor=me())
+    db.session.commit()
+    flash(gettext("Saved."))
+    return redirect(back, 303)
+
+
+@bp.post("/partners/<code>/programmes/<programme>/verified")
+@coordinators
+def verify_programme(code: str, programme: str) -> Response:
+    found = _programme_or_404(code, programme)
+    return _verified(found, url_for("directory.programme", code=code, programme=programme))
+
+
+# --- rules ---------------------------------------------------------------------------------------------------------
+
+
+@bp.get("/directory/rules")
+@case_team
+def rules() -> str:
+    found = [(rule, *_asked_now(rule)) for rule in queries.rules()]
+    return render_template(
+        "directory/rules.html",
+        rules=[(rule, asked, suggestions.in_words(asked)) for rule, _terms, asked in found],
+        kinds_of=lambda asked: suggestions.all_of("partners.kind", asked.kinds),
+    )
+
+
+@bp.get("/directory/rules/add")
+@coordinators
+def new_rule() -> str:
+    today = clock.today().isoformat()
+    return _rule(None, RuleForm(bodies=_wholes(None), data={"since": today, "active": True}))
+
+
+@bp.post("/directory/rules/add")
+@coordinators
+def add_rule() -> Response:
+    form = RuleForm(request.form, bodies=_wholes(None))
+    if not form.validate():
+        return make_response(_rule(None, form), 422)
+    services.add_rule(form.facts(), form.asked(), form.day, me())
+    db.session.commit()
+    flash(gettext("The rule was added."))
+    return redirect(url_for("directory.rules"), 303)
+
+
+def _rule_or_404(code: str) -> Rule:
+    found = queries.rule_by_code(code)
+    if found is None:
+        abort(404)
+    return found
+
+
+def _rule(found: Rule | None, form: RuleForm, **shown: Any) -> str:
+    terms = queries.terms_of(found) if found else []
+    said = [(one, suggestions.in_words(Asked.read(one.asked))) for one in terms]
+    return render_template("directory/rule_edit.html", rule=found, form=form, terms=said, today=clock.today(), **shown)
+
+
+@bp.get("/directory/rules/<code>")
+@coordinators
+def rule(code: str) -> str:
+    found = _rule_or_404(code)
+    return _rule(found, RuleForm.of(found, _asked_now(found)[1], _wholes(None)))
+
+
+@bp.post("/directory/rules/<code>")
+@coordinators
+def save_rule(code: str) -> Response:
+    """Save a rule; a change that touches open files is shown first."""
+    found = _rule_or_404(code)
+    form = RuleForm(request.form, bodies=_wholes(None))
+
+    def touched(before: Asked, after: Asked) -> Impact:
+        return suggestions.impact_on_files(me(), suggestions.of_rule(before), suggestions.of_rule(after))
+
+    return _save_asked(found, form, lambda **shown: _rule(found, form, **shown), touched, url_for("directory.rules"))
+
+
+# --- the programmes that fit a file --------------------------------------------------------------------------------
+
+
+@bp.get("/cases/<reference>/programmes")
+@case_team
+def fitting(reference: str) -> str:
+    """The programmes that fit a file, and why; it suggests, staff decide."""
+    case = case_or_404(reference)
+    found = suggestions.suggest(case)
+    return render_template(
+        "directory/fitting.html",
+        case=case,
+        groups=[(fit, [one for one in found if one.ranked.fit is fit]) for fit in Fit],
+        may_refer=case.stage in MAY_REFER_FROM,
     )

@@ -21,8 +21,7 @@ from crm.financing import rules, services
 from crm.financing.models import Application, FinancingPlan
 from crm.financing.rules import BEGUN, Status
 from crm.financing.services import Decision, Facts
-from crm.formats import read_amount
-from crm.forms import AtMost, Chosen, DateField
+from crm.forms import AmountField, AtMost, Chosen, DateField
 from crm.i18n import format_amount, gettext, language, lazy
 from crm.partners.models import Body
 from crm.partners.queries import directory
@@ -30,20 +29,6 @@ from crm.partners.vocabulary import Instrument
 from crm.texts import choices, label
 
 bp = Blueprint("financing", __name__, url_prefix="/staff/cases/<reference>/financing")
-
-
-class AmountField(wtforms.StringField):
-    """Dollars as people write them in either language; `cents` is what was read."""
-
-    @property
-    def cents(self) -> int | None:
-        return read_amount(self.data) if self.data else None
-
-    def pre_validate(self, form: wtforms.Form) -> None:
-        if self.data and read_amount(self.data) is None:
-            raise StopValidation(
-                gettext("Enter an amount in dollars, like %(example)s", example=format_amount(5_000_000))
-            )
 
 
 _SHORT = {"inputmode": "decimal", "short": True, "optional": True}

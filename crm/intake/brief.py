@@ -1,7 +1,5 @@
-"""One page to read, or print, before a talk: who, what, what was said, files that look like this one, and likely partners."""
+"""One page to read, or print, before a talk: who, what, what was said, files that look like this one, and programmes that may fit."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, render_template
@@ -11,45 +9,17 @@ from crm.accounts.feature import me
 from crm.cases import queries
 from crm.cases.views import case_or_404
 from crm.cases.vocabulary import Need
+from crm.directory import suggestions
+from crm.directory.matching import Fit
 from crm.duplicates import views as duplicates
 from crm.i18n import language
 from crm.intake import panel
-from crm.partners.models import Body
-from crm.partners.queries import directory
-from crm.partners.vocabulary import BodyKind
 from crm.talks import services as talks
 from crm.timeline.sentences import tell
 
 bp = Blueprint("brief", __name__, url_prefix="/staff/cases/<reference>/brief")
 LATEST = 6  # events
-# What each kind of body is there for: domain reference, sections 2.1, 2.2 and 4. Programmes and their criteria come with the directory's issue.
-ANSWERS: Mapping[BodyKind, frozenset[Need]] = {
-    BodyKind.ASSISTANCE: frozenset(
-        {Need.MODEL, Need.FORM, Need.GOVERNANCE, Need.MARKET, Need.PLAN, Need.TECH, Need.LEGAL, Need.GROWTH}
-    ),
-    BodyKind.FINANCING: frozenset({Need.FUNDING}),
-    BodyKind.INCUBATION: frozenset({Need.INCUBATION}),
-    BodyKind.NETWORK: frozenset({Need.NETWORK}),
-    BodyKind.PUBLIC: frozenset(),
-}
-
-
-@dataclass(frozen=True)
-class Likely:
-    """A body that may help: the needs of the file that its kind answers, and whether it supports the project already."""
-
-    body: Body
-    needs: tuple[Need, ...]
-    already: bool
-
-
-def likely(bodies: Iterable[Body], needs: Sequence[Need], supports: Iterable[str]) -> list[Likely]:
-    """Bodies that may help, those that answer most needs first; it suggests, staff decide. Pure."""
-    known = set(supports)
-    found = [
-        Likely(body, tuple(need for need in needs if need in ANSWERS[body.kind]), body.code in known) for body in bodies
-    ]
-    return sorted((one for one in found if one.needs), key=lambda one: (one.already, -len(one.needs), one.body.code))
+LIKELY = 6  # programmes
 
 
 @bp.get("")
@@ -66,7 +36,7 @@ def page(reference: str) -> str:
         ],
         needs=needs,
         alike=duplicates.alike_of(case, staff),
-        likely=likely(directory(), needs, case.project.supports or ()),
+        likely=[one for one in suggestions.suggest(case) if one.ranked.fit is not Fit.AGAINST][:LIKELY],
         latest=[_told(row) for row in queries.history(case, limit=LATEST).rows],
         **panel.load(case, staff),
     )

@@ -18,7 +18,7 @@ from crm.cases.vocabulary import ContactMode, LegalForm
 from crm.formats import read_email, read_neq, read_phone
 from crm.forms import AtMost, Boxes, Filled, Pick, Radio
 from crm.i18n import language, lazy
-from crm.partners.queries import directory
+from crm.partners.queries import named_in_request
 from crm.texts import choices, text
 
 Answers = Mapping[str, list[str]]  # what was typed, by question
@@ -214,8 +214,8 @@ CALLED_FOR: Mapping[str, tuple[str, str]] = {
 
 
 def supporting_bodies() -> list[tuple[str, str]]:
-    """(code, short name) of the active bodies of the directory."""
-    return [(body.code, body.short(language())) for body in directory()]
+    """(code, short name) of the bodies that the request asks about."""
+    return [(body.code, body.short(language())) for body in named_in_request()]
 
 
 def applies(question: str, answers: Answers) -> bool:

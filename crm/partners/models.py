@@ -1,18 +1,37 @@
-"""Bodies we refer to. Never deleted, only deactivated, so that old referrals still read correctly."""
+"""Bodies we refer to, their programmes, and the terms that these set. Never deleted, only deactivated, so that old referrals still read correctly."""
 
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import String, Text, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint, false, text, true
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from crm import clock
+from crm.accounts.models import Staff
 from crm.db import Base, one_of
 from crm.db import code as column_code
+from crm.partners import review
 from crm.partners.vocabulary import BodyKind
 
 CHASED_AFTER = 10
 
 
-class Body(Base):
+class Checked:
+    """What tells whether an entry can be counted on."""
+
+    verified_on: Mapped[date | None]
+
+    @property
+    def standing(self) -> review.Standing:
+        return review.standing(self.verified_on, clock.today())
+
+    @property
+    def review_due(self) -> date | None:
+        """The last day on which it counts as verified; None when it never was."""
+        return review.review_due(self.verified_on) if self.verified_on else None
+
+
+class Body(Checked, Base):
     __tablename__ = "body"
     __table_args__ = (one_of("kind", BodyKind),)
 
@@ -27,6 +46,10 @@ class Body(Base):
     offer_en: Mapped[str] = mapped_column(Text)
     territory_fr: Mapped[str] = mapped_column(String(160))
     territory_en: Mapped[str] = mapped_column(String(160))
+    website: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))
+    part_of_id: Mapped[int | None] = mapped_column(ForeignKey("body.id"))  # whose door it is, for a territory
+    localities: Mapped[list[str] | None]  # boroughs and cities of that territory, as files name them
+    named_in_request: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Work details only, of the person who receives what we send.
     contact_name: Mapped[str] = mapped_column(String(120), default="")
     contact_email: Mapped[str] = mapped_column(String(254), default="")
@@ -34,13 +57,16 @@ class Body(Base):
     contact_since: Mapped[
         datetime | None
     ]  # when another address took the place of an earlier one, whose links work no more
-    verified_on: Mapped[date | None]
+    verified_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     # In business days: the delay it promises, by which its answer is checked; how long it may be silent before it is written to again, 0 for never.
     answer_days: Mapped[int | None]
     chase_days: Mapped[int] = mapped_column(default=CHASED_AFTER, server_default=text(str(CHASED_AFTER)))
     chased_on: Mapped[date | None]
     active: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
+
+    part_of: Mapped["Body | None"] = relationship(remote_side="Body.id")
+    verified_by: Mapped[Staff | None] = relationship()
 
     def name(self, lang: str) -> str:
         return self.name_fr if lang == "fr" else self.name_en
@@ -53,3 +79,78 @@ class Body(Base):
 
     def territory(self, lang: str) -> str:
         return self.territory_fr if lang == "fr" else self.territory_en
+
+
+class Programme(Checked, Base):
+    """What a body offers. Whom it is for, and for how much, is in its terms."""
+
+    __tablename__ = "programme"
+    __table_args__ = (one_of("kind", BodyKind),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(String(60), unique=True)
+    body_id: Mapped[int] = mapped_column(ForeignKey("body.id"), index=True)
+    kind: Mapped[BodyKind] = mapped_column(column_code(BodyKind))
+    name_fr: Mapped[str] = mapped_column(String(160))
+    name_en: Mapped[str] = mapped_column(String(160))
+    text_fr: Mapped[str] = mapped_column(Text)
+    text_en: Mapped[str] = mapped_column(Text)
+    criteria_fr: Mapped[str] = mapped_column(Text, default="")  # what no rule says
+    criteria_en: Mapped[str] = mapped_column(Text, default="")
+    instruments: Mapped[list[str] | None]
+    answer_days: Mapped[int | None]  # business days within which an answer is promised
+    verified_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    active: Mapped[bool] = mapped_column(default=True, server_default=true())
+    version: Mapped[int] = mapped_column(default=1)
+
+    body: Mapped[Body] = relationship()
+    verified_by: Mapped[Staff | None] = relationship()
+
+    def name(self, lang: str) -> str:
+        return self.name_fr if lang == "fr" else self.name_en
+
+    def text(self, lang: str) -> str:
+        return self.text_fr if lang == "fr" else self.text_en
+
+    def criteria(self, lang: str) -> str:
+        return self.criteria_fr if lang == "fr" else self.criteria_en
+
+
+class Rule(Base):
+    """What holds for all programmes of some kinds, whatever each says; its terms say which kinds and what is asked."""
+
+    __tablename__ = "match_rule"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(String(40), unique=True)
+    name_fr: Mapped[str] = mapped_column(String(200))
+    name_en: Mapped[str] = mapped_column(String(200))
+    active: Mapped[bool] = mapped_column(default=True, server_default=true())
+    version: Mapped[int] = mapped_column(default=1)
+
+    def name(self, lang: str) -> str:
+        return self.name_fr if lang == "fr" else self.name_en
+
+
+class Terms(Base):
+    """Whom a programme, or a rule, is for, from a day on: the newest that began is in force, and those before it stay to be read.
+
+    `asked` is read and written by `crm.directory.matching.Asked`, which says what it holds. Their owner never has two that begin on one day.
+    """
+
+    __tablename__ = "match_terms"
+    __table_args__ = (
+        CheckConstraint("(programme_id IS NULL) <> (rule_id IS NULL)", name="of_one"),
+        UniqueConstraint("programme_id", "since"),
+        UniqueConstraint("rule_id", "since"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    programme_id: Mapped[int | None] = mapped_column(ForeignKey("programme.id"))
+    rule_id: Mapped[int | None] = mapped_column(ForeignKey("match_rule.id"))
+    since: Mapped[date]
+    asked: Mapped[dict[str, Any]]
+    made_at: Mapped[datetime]
+    made_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))  # none: they ship with the product
+
+    made_by: Mapped[Staff | None] = relationship()

@@ -1,23 +1,53 @@
-"""The directory: loading what ships, and keeping contacts right."""
+"""The directory: loading what ships, and keeping it right."""
 
+import re
 import tomllib
 from datetime import date
+from typing import Any
 
 from sqlalchemy import select
 
 from crm import clock
+from crm.accounts.models import Staff
 from crm.config import ROOT
 from crm.db import db, save_over
 from crm.links.models import Purpose
 from crm.links.services import revoke
-from crm.partners.models import CHASED_AFTER, Body
+from crm.partners.models import CHASED_AFTER, Body, Programme, Rule, Terms
+from crm.partners.queries import owned_by
 from crm.partners.vocabulary import BodyKind
+from crm.search.words import fold
+
+SHIPPED_ON = date(2026, 1, 1)  # since when what ships is in force
 
 
 def load_directory() -> int:
-    """Add the bodies that ship and are not there yet; never changes one that is. Returns how many were added."""
+    """Add the bodies, programmes and rules that ship and are not there yet; never changes one that is. Returns how many were added."""
     shipped = tomllib.loads((ROOT / "crm" / "partners" / "directory.toml").read_text(encoding="utf-8"))
-    there = set(db.session.scalars(select(Body.code)))
+    rules = shipped.pop("rules")
+    bodies = _load_bodies(shipped)
+    there = set(db.session.scalars(select(Programme.code)))
+    added = len(bodies)
+    by_code = {body.code: body for body in db.session.scalars(select(Body))}
+    for body_code, body_facts in shipped.items():
+        for short, facts in body_facts.get("programmes", {}).items():
+            if (code := f"{body_code}-{short}") not in there:
+                _load_programme(code, by_code[body_code], facts)
+                added += 1
+    known = set(db.session.scalars(select(Rule.code)))
+    for code, facts in rules.items():
+        if code not in known:
+            rule = Rule(code=code, name_fr=facts["name"][0], name_en=facts["name"][1], version=1)
+            db.session.add(rule)
+            db.session.flush()
+            asked = {name: facts[name] for name in ("kinds", "support")}
+            db.session.add(Terms(rule_id=rule.id, since=SHIPPED_ON, asked=asked, made_at=clock.now()))
+            added += 1
+    return added
+
+
+def _load_bodies(shipped: dict[str, Any]) -> list[Body]:
+    there = {body.code: body for body in db.session.scalars(select(Body))}
     new = [
         Body(
             code=code,
@@ -30,6 +60,8 @@ def load_directory() -> int:
             offer_en=facts["offer"][1],
             territory_fr=facts["territory"][0],
             territory_en=facts["territory"][1],
+            localities=facts.get("localities"),
+            named_in_request=facts.get("named_in_request", False),
             contact_name="",
             contact_email="",
             contact_language="fr",
@@ -41,7 +73,68 @@ def load_directory() -> int:
         if code not in there
     ]
     db.session.add_all(new)
-    return len(new)
+    db.session.flush()
+    by_code = there | {body.code: body for body in new}
+    for body in new:
+        if whole := shipped[body.code].get("part_of"):
+            body.part_of_id = by_code[whole].id
+    return new
+
+
+def _load_programme(code: str, body: Body, facts: dict[str, Any]) -> None:
+    programme = Programme(
+        code=code,
+        body_id=body.id,
+        kind=BodyKind(facts["kind"]),
+        name_fr=facts["name"][0],
+        name_en=facts["name"][1],
+        text_fr=facts["text"][0],
+        text_en=facts["text"][1],
+        criteria_fr=facts.get("criteria", ["", ""])[0],
+        criteria_en=facts.get("criteria", ["", ""])[1],
+        instruments=facts.get("instruments"),
+        version=1,
+    )
+    db.session.add(programme)
+    db.session.flush()
+    asked: dict[str, Any] = {
+        name: facts[name] for name in ("needs", "stages", "forms", "regions", "fields") if name in facts
+    }
+    least, most = (dollars * 100 for dollars in facts.get("amount", (0, 0)))
+    asked |= {"least": least} if least else {}
+    asked |= {"most": most} if most else {}
+    db.session.add(Terms(programme_id=programme.id, since=SHIPPED_ON, asked=asked, made_at=clock.now()))
+
+
+def set_terms(owner: Programme | Rule, asked: dict[str, Any], *, since: date, actor: Staff) -> None:
+    """Say whom a programme, or a rule, is for from a day on, today or later; those that begin on that day are replaced. Raises ValueError for a day that is past."""
+    if since < clock.today():
+        raise ValueError("terms begin today or later: what was in force stays as it was")
+    there = db.session.scalar(select(Terms).where(owned_by(owner), Terms.since == since))
+    if there is None:
+        there = Terms(since=since)
+        there.rule_id, there.programme_id = (owner.id, None) if isinstance(owner, Rule) else (None, owner.id)
+        db.session.add(there)
+    there.asked, there.made_at, there.made_by_id = asked, clock.now(), actor.id
+
+
+def save_entry(
+    entry: Body | Programme | Rule, seen_version: int, actor: Staff, *, verified: bool = False, **facts: Any
+) -> bool:
+    """Save what is written of an entry; False when somebody saved it after `seen_version` was shown. `verified` says that it was checked today."""
+    checked = {"verified_on": clock.today(), "verified_by_id": actor.id} if verified else {}
+    return save_over(entry, seen_version, **facts, **checked)
+
+
+def new_code(name: str, taken: set[str], longest: int) -> str:
+    """A code for the addresses of a new entry, made from its name; numbered when another has it.
+
+    >>> new_code("Fonds d’élan", {"fonds-d-elan"}, 30)
+    'fonds-d-elan-2'
+    """
+    base = re.sub(r"[^a-z0-9]+", "-", fold(name)).strip("-")[: longest - 4].strip("-") or "x"
+    numbered = (f"{base}-{number}" for number in range(2, len(taken) + 3))
+    return next(code for code in (base, *numbered) if code not in taken)
 
 
 def change_contact(
@@ -53,7 +146,7 @@ def change_contact(
     language: str,
     answer_days: int | None,
     chase_days: int,
-    verified_on: date | None,
+    verified_by: Staff | None,
 ) -> bool:
     """Save who receives what we send to a body, and its delays in business days; False when somebody changed it after `seen_version` was shown.
 
@@ -71,5 +164,5 @@ def change_contact(
         contact_language=language,
         answer_days=answer_days,
         chase_days=chase_days,
-        verified_on=verified_on or body.verified_on,
+        **({"verified_on": clock.today(), "verified_by_id": verified_by.id} if verified_by else {}),
     )

@@ -11,15 +11,19 @@ from crm import clock, forms
 from crm.forms import AtMost, Chosen, DateField, Filled, WholeNumber
 from crm.i18n import gettext, language, lazy
 from crm.partners.models import Body
+from crm.partners.review import Standing
 from crm.permissions import rules as permission_rules
 from crm.referrals.answers import Ended, Next
 from crm.referrals.outcomes import EndedBy, Outcome, SupportUnit
-from crm.texts import choices, text
+from crm.texts import choices, label, text
 
 FARTHEST = timedelta(days=730)
 
 
 class ReferForm(forms.Form):
+    """`programme` is the code of the one that was thought of, if any; it counts for the body that gives it."""
+
+    programme = wtforms.HiddenField()
     body = forms.Pick(lazy("To which organization?"), [Chosen(lazy("Choose an organization"))])
     purpose = wtforms.StringField(
         lazy("For what purpose?"),
@@ -41,7 +45,7 @@ class ReferForm(forms.Form):
     def __init__(self, *args: Any, bodies: list[Body], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         lang = language()
-        self.body.choices = [("", gettext("Choose…")), *((str(body.id), body.short(lang)) for body in bodies)]
+        self.body.choices = [("", gettext("Choose…")), *((str(body.id), _shown(body, lang)) for body in bodies)]
         self.fields.choices = choices("referrals.field")
         self.answer.choices = choices("referrals.answer")
 
@@ -55,6 +59,12 @@ class ReferForm(forms.Form):
     def validate_expires_on(self, field: DateField) -> None:
         if field.day and not permission_rules.may_last_until(field.day, clock.today()):
             raise StopValidation(gettext("Choose a date from today to six months ahead"))
+
+
+def _shown(body: Body, lang: str) -> str:
+    """A body to choose; one whose entry cannot be counted on says so."""
+    short = body.short(lang)
+    return short if body.standing is Standing.VERIFIED else f"{short} – {label('partners.standing', body.standing)}"
 
 
 class _NextFields(forms.Form):

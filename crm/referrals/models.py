@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from crm.accounts.models import Staff
 from crm.cases.models import Case
 from crm.db import Base, code, one_of
-from crm.partners.models import Body
+from crm.partners.models import Body, Programme
 from crm.permissions.models import Permission
 from crm.referrals.outcomes import (
     WITHOUT_PERMISSION,
@@ -30,6 +30,7 @@ from crm.referrals.outcomes import (
 )
 
 _WAITS = text("status = 'sent'")
+_ANSWERED = text("answered_at IS NOT NULL")
 _ASKED = text("status = 'consent_pending'")
 _FREE = ", ".join(f"'{status}'" for status in sorted(WITHOUT_PERMISSION))
 
@@ -61,6 +62,7 @@ class Referral(Base):
         Index("ix_referral_case", "case_id"),
         Index("ix_referral_body", "body_id", "status"),
         Index("ix_referral_sent", "sent_at"),
+        Index("ix_referral_answered", "body_id", "answered_at", postgresql_where=_ANSWERED, sqlite_where=_ANSWERED),
         Index("ix_referral_asked", "asked_until", postgresql_where=_ASKED, sqlite_where=_ASKED),
         Index("ix_referral_waits", "waits_since", postgresql_where=_WAITS, sqlite_where=_WAITS),
     )
@@ -68,6 +70,9 @@ class Referral(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"))
     body_id: Mapped[int] = mapped_column(ForeignKey("body.id"))
+    programme_id: Mapped[int | None] = mapped_column(
+        ForeignKey("programme.id")
+    )  # of the body's, the one that was thought of
     permission_id: Mapped[int | None] = mapped_column()
     status: Mapped[Status] = mapped_column(code(Status))
     purpose: Mapped[str] = mapped_column(Text)
@@ -106,6 +111,7 @@ class Referral(Base):
 
     case: Mapped[Case] = relationship(foreign_keys=[case_id])
     body: Mapped[Body] = relationship(foreign_keys=[body_id])
+    programme: Mapped[Programme | None] = relationship(foreign_keys=[programme_id])
     answered_for: Mapped[Staff | None] = relationship(foreign_keys=[answered_for_id])
     permission: Mapped[Permission | None] = relationship(
         foreign_keys=[permission_id], primaryjoin=lambda: Referral.permission_id == Permission.id

@@ -1,10 +1,25 @@
 """Reads about referrals: what the case page, the start page, lists and search show, and what a link opens."""
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, timedelta
 from functools import cache
+from statistics import median_low
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, bindparam, exists, func, literal_column, null, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import aliased, contains_eager, joinedload
 
 from crm import clock
@@ -26,7 +41,7 @@ from crm.permissions import services as permissions
 from crm.permissions.models import Permission
 from crm.permissions.rules import is_live
 from crm.referrals.models import Referral
-from crm.referrals.outcomes import CORRECTED_WITHIN, READABLE, RECEIPTS, UNANSWERED, Status
+from crm.referrals.outcomes import CORRECTED_WITHIN, READABLE, RECEIPTS, UNANSWERED, EndedBy, Status
 
 _READ: dict[str, Any] = {
     "id": Referral.id,
@@ -212,3 +227,44 @@ def _with_all(number: int) -> Referral | None:
         .where(Referral.id == number)
         .options(joinedload(Referral.body), joinedload(Referral.permission), joinedload(Referral.case))
     )
+
+
+RECENT = timedelta(days=365)
+LATEST = 50  # answers that the usual delay of a body is read from
+DECLINED = and_(Referral.status == Status.DECLINED, Referral.declined_by == EndedBy.BODY)  # by the body itself
+UNDER_WAY = (Status.SENT, Status.INFO_ASKED, Status.NO_ANSWER, Status.ACCEPTED)
+
+
+def usual_days(bodies: Sequence[int]) -> dict[int, int]:
+    """The business days within which bodies, by number, answered half of the latest files of the last twelve months; those that did."""
+    found: dict[int, list[int]] = {}
+    for number, sent_at, answered_at in db.session.execute(_latest_answers(bodies)) if bodies else ():
+        waited = business_days_between(clock.local_date(sent_at), clock.local_date(answered_at))
+        found.setdefault(number, []).append(waited)
+    return {number: median_low(waits) for number, waits in found.items()}
+
+
+def _latest_answers(bodies: Sequence[int]) -> Any:
+    since = clock.now() - RECENT
+    latest = (
+        select(Referral.body_id, Referral.sent_at, Referral.answered_at)
+        .where(Referral.body_id == number, Referral.answered_at.is_not(None), Referral.answered_at > since)
+        .where(Referral.sent_at.is_not(None), Referral.declined_by.is_distinct_from(EndedBy.TIME))
+        .order_by(Referral.answered_at.desc())
+        .limit(LATEST)
+        .subquery()
+        for number in bodies
+    )
+    return union_all(*(select(one) for one in latest))
+
+
+def open_at(bodies: Sequence[int]) -> dict[int, int]:
+    """How many files are open at bodies, by number; those that have some."""
+    read = select(Referral.body_id, func.count()).where(Referral.body_id.in_(bodies), Referral.status.in_(UNDER_WAY))
+    return dict(db.session.execute(read.group_by(Referral.body_id)).all())
+
+
+def refusals_of(case: Case) -> Sequence[Referral]:
+    """The referrals of a file that a body itself declined, the last one first."""
+    refused = select(Referral).where(Referral.case_id == case.id, DECLINED).options(joinedload(Referral.body))
+    return db.session.scalars(refused.order_by(Referral.id.desc())).all()

@@ -26,7 +26,7 @@ from crm.links.models import Link, Purpose
 from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
 from crm.outbox.services import never_tried, programme_values, queue, settings
-from crm.partners.models import Body
+from crm.partners.models import Body, Programme
 from crm.partners.vocabulary import BodyKind
 from crm.permissions import services as permissions
 from crm.permissions.models import How, Permission
@@ -143,6 +143,7 @@ def prepare(
     how: How | None,
     expires_on: date,
     actor: Staff,
+    programme: Programme | None = None,
 ) -> Referral:
     """Record the person's permission naming this body and make a referral ready to be sent; nothing leaves yet.
 
@@ -165,6 +166,7 @@ def prepare(
         )
     referral = _new(case, body, purpose, Status.READY if permission else Status.SELF, actor)
     referral.permission_id = permission.id if permission else None
+    referral.programme_id = programme.id if programme else None
     _begin(referral, "prepared" if permission else "self", case, body, actor)
     if permission is None:
         _ask_later_whether_it_worked(case, body)
@@ -180,6 +182,7 @@ def ask_permission(
     expires_on: date,
     actor: Staff,
     sends_itself: bool = False,
+    programme: Programme | None = None,
 ) -> Referral:
     """Ask the person, by mail and on their page, whether these fields may be shared with this body. Nothing leaves before they say yes;
     with `sends_itself` it leaves then. The adviser gets a step for the day by which an answer is looked for.
@@ -192,6 +195,7 @@ def ask_permission(
     if sends_itself and not body.contact_email:
         raise refused("no_contact")
     referral = _new(case, body, purpose, Status.CONSENT_PENDING, actor)
+    referral.programme_id = programme.id if programme else None
     referral.asked_at = clock.now()
     referral.asked_fields = in_order(fields)
     referral.asked_until = expires_on

@@ -23,12 +23,12 @@ from crm.cases.models import Case
 from crm.cases.views import case_or_404
 from crm.db import db
 from crm.i18n import gettext, language, speaking
-from crm.partners.models import Body
-from crm.partners.queries import directory
+from crm.partners.models import Body, Programme
+from crm.partners.queries import directory, programme_by_code
 from crm.permissions import rules as permission_rules
 from crm.permissions.models import How, Permission
 from crm.permissions.services import wording
-from crm.referrals import answers, services
+from crm.referrals import answers, queries, services
 from crm.referrals.forms import AnswerForm, EndForm, NextForm, ReferForm, ReplyForm
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Action, Actor, DeclineReason, Status, after
@@ -63,7 +63,11 @@ def refer(reference: str) -> str:
     case = case_or_404(reference)
     bodies = directory()
     default = {"fields": DEFAULT_FIELDS, "expires_on": (clock.today() + permission_rules.LONGEST).isoformat()}
-    form = ReferForm(bodies=bodies, data=default)
+    programme = programme_by_code(request.args.get("programme", ""))
+    if programme is not None and programme.active:
+        default |= {"programme": programme.code, "purpose": programme.name(case.language)}
+    to = next((str(body.id) for body in bodies if body.code == request.args.get("to")), "")
+    form = ReferForm(bodies=bodies, data=default | {"body": to})
     return _refer_page(case, form, bodies)
 
 
@@ -71,7 +75,22 @@ def _refer_page(case: Case, form: ReferForm, bodies: list[Body], script: str = "
     if not script:
         with speaking(case.language):
             script = text("permissions.script", body="…", list="…", purpose="…", date="…")
-    return render_template("referrals/refer.html", case=case, form=form, bodies=bodies, script=script)
+    body = next((body for body in bodies if str(body.id) == form.body.data), None)
+    return render_template(
+        "referrals/refer.html",
+        case=case,
+        form=form,
+        script=script,
+        body=body,
+        usual_days=queries.usual_days([body.id]).get(body.id) if body else None,
+        refusals=[one for one in queries.refusals_of(case) if body is None or one.body_id == body.id],
+    )
+
+
+def _programme_of(form: ReferForm, body: Body) -> Programme | None:
+    """The programme that was thought of, when this body gives it or is its door."""
+    found = programme_by_code(form.programme.data or "")
+    return found if found is not None and found.body_id in {body.id, body.part_of_id} else None
 
 
 @bp.post("/staff/cases/<reference>/refer")
@@ -93,6 +112,7 @@ def prepare(reference: str) -> BaseResponse | tuple[str, int]:
         "fields": form.fields.data,
         "expires_on": form.expires_on.day or clock.today(),
         "actor": me(),
+        "programme": _programme_of(form, form.chosen(bodies)),
     }
     if form.answer.data == "ask":
         services.ask_permission(case, form.chosen(bodies), **asked, sends_itself=form.sends_itself.data)

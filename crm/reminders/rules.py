@@ -40,6 +40,7 @@ def who_acted(rule: str) -> Turn | None:
 OUTLIVE_A_STAGE = (
     "",
     "chase",
+    "body_left",
     "call_body",
     "check_decision",
     "check_permission",

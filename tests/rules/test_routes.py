@@ -294,8 +294,8 @@ def arguments(make, session, people):
     def fill(address: str, who: str = "adviser") -> str:
         theirs = numbers | {place: found.get(who, 0) for place, found in own.items()}
         number = next((one for place, one in theirs.items() if f"/{place}/" in address), 0)
-        code = quarter.code if "/summaries/" in address else body
-        chosen = values | {"number": number, "code": code, "page": "you"}
+        code = quarter.code if "/summaries/" in address else "financing-after-support" if "/rules/" in address else body
+        chosen = values | {"number": number, "code": code, "programme": "cdrq-demarrage", "page": "you"}
         return re.sub(r"<(?:\w+:)?(\w+)>", lambda part: str(chosen[part[1]]), address)
 
     return fill

@@ -5,6 +5,7 @@ import fnmatch
 import importlib
 import pkgutil
 import re
+from collections.abc import Iterator
 from enum import StrEnum
 
 import polib
@@ -82,16 +83,17 @@ def all_french() -> list[tuple[str, str]]:
     found = french.french_texts()
     for file in ("crm/partners/directory.toml", "crm/programme.toml"):
         facts = tomllib.loads((ROOT / file).read_text(encoding="utf-8"))
-        pairs = [(name, value) for name, value in facts.items() if isinstance(value, list)]
-        pairs += [
-            (f"{name}.{inner}", value)
-            for name, entry in facts.items()
-            if isinstance(entry, dict)
-            for inner, value in entry.items()
-            if isinstance(value, list)
-        ]
-        found += [(f"{file}: {name}", value[0]) for name, value in pairs]
+        found += [(f"{file}: {name}", value[0]) for name, value in _lists(facts) if isinstance(value[0], str)]
     return found
+
+
+def _lists(facts: dict, start: str = "") -> Iterator[tuple[str, list]]:
+    """The lists of a file of facts, with where each stands."""
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield from _lists(value, f"{start}{name}.")
+        elif isinstance(value, list):
+            yield f"{start}{name}", value
 
 
 def test_every_french_text_is_typed_as_quebec_does():
@@ -402,6 +404,10 @@ VOCABULARIES = {
     "crm.outbox.models.Status": "outbox.status",
     "crm.outbox.models.Why": "outbox.why",
     "crm.partners.vocabulary.BodyKind": "partners.kind",
+    "crm.partners.review.Standing": "partners.standing",
+    "crm.directory.matching.Criterion": "directory.criterion",
+    "crm.directory.matching.Verdict": "directory.verdict",
+    "crm.directory.matching.Fit": "directory.fit",
     "crm.permissions.models.How": "permissions.how",
     "crm.permissions.models.Purpose": "permissions.purpose",
     "crm.portal.models.CorrectionState": "portal.correction_state",
@@ -476,7 +482,7 @@ def test_every_follow_up_that_a_rule_plans_has_its_words():
             for call in calls(tree, "plan_by_rule", "plan_once")
             for key in patterns(call.args[1], tree)
             if key != "*"  # passed on by `set_rule_date`, whose own calls name it, or a step of the plan
-            if file.parent.name in {"reminders", "talks", "referrals", "financing", "portal", "mailbox"}
+            if file.parent.name in {"reminders", "talks", "referrals", "financing", "directory", "portal", "mailbox"}
         }
         | {step.rule for step in DEFAULT}
         | {

@@ -1,0 +1,86 @@
+"""Adding and changing entries of the directory, and what follows when a body is there no more."""
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import select
+
+from crm import clock
+from crm.accounts.models import Staff
+from crm.business_days import next_business_day
+from crm.cases.models import Case
+from crm.cases.vocabulary import Stage
+from crm.db import db
+from crm.directory.matching import Asked
+from crm.partners.models import CHASED_AFTER, Body, Programme, Rule
+from crm.partners.services import new_code, save_entry, set_terms
+from crm.referrals.models import Referral
+from crm.referrals.outcomes import Status
+from crm.referrals.services import about
+from crm.reminders.services import plan_by_rule
+
+AT_A_BODY = (Status.CONSENT_PENDING, Status.READY, Status.SENT, Status.INFO_ASKED, Status.NO_ANSWER, Status.ACCEPTED)
+
+
+def add_body(code: str, facts: dict[str, Any], actor: Staff, *, verified: bool) -> Body:
+    """Put a body in the directory; it receives nothing before somebody says who receives it."""
+    body = Body(
+        code=code,
+        contact_name="",
+        contact_email="",
+        contact_language="fr",
+        chase_days=CHASED_AFTER,
+        version=1,
+        **facts,
+    )
+    db.session.add(body)
+    db.session.flush()
+    if verified:
+        save_entry(body, body.version, actor, verified=True)
+    return body
+
+
+def save_body(body: Body, seen_version: int, facts: dict[str, Any], actor: Staff, *, verified: bool) -> bool:
+    """Save what is written of a body; False when somebody saved it after `seen_version` was shown.
+
+    Nothing is referred any more to one that is not active, and its links open nothing: whoever follows a file that is there gets a step.
+    """
+    was_active = body.active
+    if not save_entry(body, seen_version, actor, verified=verified, **facts):
+        return False
+    if was_active and not facts["active"]:
+        for case in db.session.scalars(_at(body)):
+            plan_by_rule(case, "body_left", next_business_day(clock.today()), about=about(case, body))
+    return True
+
+
+def _at(body: Body) -> Any:
+    read = select(Case).join(Referral, Case.id == Referral.case_id)
+    at = Referral.body_id == body.id, Referral.status.in_(AT_A_BODY)
+    return read.where(*at, Case.stage != Stage.CLOSED, Case.merged_into_id.is_(None)).order_by(Referral.id)
+
+
+def add_programme(
+    body: Body, facts: dict[str, Any], asked: Asked, since: date, actor: Staff, *, verified: bool
+) -> Programme:
+    """Write down what a body offers, and whom it is for from a day on."""
+    taken = set(db.session.scalars(select(Programme.code)))
+    programme = Programme(
+        code=new_code(f"{body.code} {facts['name_fr']}", taken, 60), body_id=body.id, version=1, **facts
+    )
+    db.session.add(programme)
+    db.session.flush()
+    set_terms(programme, asked.kept(), since=since, actor=actor)
+    if verified:
+        save_entry(programme, programme.version, actor, verified=True)
+    return programme
+
+
+def add_rule(facts: dict[str, Any], asked: Asked, since: date, actor: Staff) -> Rule:
+    """Write a rule down, which holds from a day on."""
+    taken = set(db.session.scalars(select(Rule.code)))
+    rule = Rule(code=new_code(facts["name_fr"][:40], taken, 40), version=1, **facts)
+    db.session.add(rule)
+    db.session.flush()
+    set_terms(rule, asked.kept(), since=since, actor=actor)
+    return rule
