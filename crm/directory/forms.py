@@ -9,6 +9,7 @@ from wtforms.validators import StopValidation
 
 from crm import clock
 from crm.directory.matching import Asked
+from crm.directory.suggestions import forms_asked
 from crm.formats import read_email
 from crm.forms import AmountField, AtMost, Boxes, Chosen, DateField, Filled, Form, Pick, Radio, WholeNumber
 from crm.i18n import format_amount, gettext, language, lazy
@@ -180,6 +181,7 @@ class _AskedForm(_Bilingual):
         for name, vocabulary in _LISTS.items():
             if name in self:
                 self[name].choices = [pair for pair in choices(vocabulary) if pair[0] not in _NOT_ASKED]
+        self.forms.choices = [pair for pair in forms_asked() if pair[0] not in _NOT_ASKED]
         self.support.choices = [(one.code, one.short(lang)) for one in bodies]
 
     def validate_since(self, field: DateField) -> None:

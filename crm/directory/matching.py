@@ -66,7 +66,7 @@ _LISTS = ("needs", "stages", "forms", "regions", "localities", "fields", "langua
 
 @dataclass(frozen=True)
 class Asked:
-    """What a programme, or a rule, asks of a project: lists of codes (none: it does not matter), the fewest people of the group, and the
+    """What a programme, or a rule, asks of a project: sets of codes (none: it does not matter), the fewest people of the group, and the
     amounts it gives, in cents. `kinds` are the kinds of programmes that a rule speaks of.
     """
 
@@ -82,6 +82,10 @@ class Asked:
     team: int | None = None
     least: int | None = None
     most: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in _LISTS:  # in one order, so that two that ask the same are equal
+            object.__setattr__(self, name, tuple(sorted(getattr(self, name))))
 
     @classmethod
     def read(cls, kept: Mapping[str, Any]) -> "Asked":
@@ -259,8 +263,9 @@ class Ranked:
     already: bool  # its body supports the project
     at: AtBody = field(default_factory=AtBody)
 
-    def those(self, verdict: Verdict) -> list[Judged]:
-        return [one for one in self.judged if one.verdict is verdict]
+    def those(self, verdict: str) -> list[Judged]:
+        """The criteria of one verdict."""
+        return [one for one in self.judged if one.verdict == verdict]
 
 
 def fit_of(judged: Iterable[Judged]) -> Fit:

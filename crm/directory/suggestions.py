@@ -15,7 +15,7 @@ from crm.i18n import format_amount, language
 from crm.partners import queries as partners
 from crm.partners.models import Body, Programme
 from crm.referrals.queries import open_at, usual_days
-from crm.texts import label, text
+from crm.texts import choices, label, text, words
 
 READ_AT_MOST = 20_000  # open files that a change is tried on
 SHOWN = 40  # of those that it touches
@@ -56,13 +56,13 @@ def suggest(case: Case) -> list[Suggestion]:
         _at({one.id: one.code for one in door.values()}, known.refused),
     )
     by_code = {one.code: one for one, _asked in programmes}
-    words = Words(_shorts(bodies), {rule.code: rule.name(language()) for rule, _asked in rules})
+    said = Words(_shorts(bodies), {rule.code: rule.name(language()) for rule, _asked in rules})
     return [
         Suggestion(
             by_code[one.offer.code],
             door[by_code[one.offer.code].id],
             one,
-            [words.line(judged, known.facts) for judged in one.judged],
+            [said.line(judged, known.facts) for judged in one.judged],
         )
         for one in ranked
     ]
@@ -100,8 +100,14 @@ class Words:
 
 
 def all_of(prefix: str, codes: Sequence[str]) -> str:
-    """The words of codes of a vocabulary, one after the other."""
-    return ", ".join(label(prefix, code) for code in codes)
+    """The words of codes of a vocabulary, in its order."""
+    return ", ".join(said for code, said in choices(prefix) if code in codes)
+
+
+def forms_asked() -> list[tuple[str, str]]:
+    """The legal forms that a programme may ask for, with their words: a family stands for all of its kinds."""
+    families = words("directory.family")
+    return [(code, families.get(code, said)) for code, said in choices("cases.legal_form")]
 
 
 def amounts(least: int | None, most: int | None) -> str:
@@ -149,10 +155,13 @@ _Words = Callable[[Asked, Facts, Mapping[str, str]], tuple[str, str]]
 _WORDS: Mapping[Criterion, _Words] = {
     Criterion.NEED: lambda asked, facts, _shorts: (
         all_of("cases.need", asked.needs),
-        all_of("cases.need", sorted(facts.needs)),
+        all_of("cases.need", list(facts.needs)),
     ),
     Criterion.STAGE: _of("cases.project_stage", "stages", lambda facts: facts.stage),
-    Criterion.FORM: _of("cases.legal_form", "forms", lambda facts: facts.form),
+    Criterion.FORM: lambda asked, facts, _shorts: (
+        ", ".join(said for code, said in forms_asked() if code in asked.forms),
+        label("cases.legal_form", facts.form),
+    ),
     Criterion.TERRITORY: _territory,
     Criterion.FIELD: _of("cases.sector", "fields", lambda facts: facts.field),
     Criterion.AMOUNT: lambda asked, facts, _shorts: (

@@ -24,6 +24,7 @@ from crm.partners.services import change_contact, new_code, save_entry, set_term
 from crm.referrals.services import MAY_REFER_FROM
 
 bp = Blueprint("directory", __name__, url_prefix="/staff")
+of_case = Blueprint("fitting", __name__, url_prefix="/staff/cases/<reference>/programmes")
 
 
 # --- bodies --------------------------------------------------------------------------------------------------------
@@ -365,9 +366,9 @@ def save_rule(code: str) -> Response:
 # --- the programmes that fit a file --------------------------------------------------------------------------------
 
 
-@bp.get("/cases/<reference>/programmes")
+@of_case.get("")
 @case_team
-def fitting(reference: str) -> str:
+def page(reference: str) -> str:
     """The programmes that fit a file, and why; it suggests, staff decide."""
     case = case_or_404(reference)
     found = suggestions.suggest(case)

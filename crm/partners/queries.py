@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import contains_eager, load_only
 
 from crm.db import db
+from crm.i18n import language
 from crm.partners.models import Body, Programme, Rule, Terms
-from crm.search.words import Question
+from crm.search.words import Question, fold
 
 CODE = re.compile(r"[a-z0-9_-]{1,30}")
 CODE_OF_PROGRAMME = re.compile(r"[a-z0-9_-]{1,60}")
@@ -118,8 +119,9 @@ def rule_by_code(code: str) -> Rule | None:
 
 
 def everyone() -> list[Body]:
-    """All bodies, those that nothing is referred to any more last."""
-    return list(db.session.scalars(select(Body).order_by(Body.active.desc(), Body.short_fr)))
+    """All bodies, those that nothing is referred to any more last, else by short name as people read it."""
+    found = db.session.scalars(select(Body))
+    return sorted(found, key=lambda body: (not body.active, fold(body.short(language())), body.id))
 
 
 def doors_of(body: Body) -> list[Body]:

@@ -65,7 +65,7 @@ def refer(reference: str) -> str:
     default = {"fields": DEFAULT_FIELDS, "expires_on": (clock.today() + permission_rules.LONGEST).isoformat()}
     programme = programme_by_code(request.args.get("programme", ""))
     if programme is not None and programme.active:
-        default |= {"programme": programme.code, "purpose": programme.name(case.language)}
+        default |= {"programme": programme.code, "purpose": _after_for(programme.name(case.language))}
     to = next((str(body.id) for body in bodies if body.code == request.args.get("to")), "")
     form = ReferForm(bodies=bodies, data=default | {"body": to})
     return _refer_page(case, form, bodies)
@@ -85,6 +85,11 @@ def _refer_page(case: Case, form: ReferForm, bodies: list[Body], script: str = "
         usual_days=queries.usual_days([body.id]).get(body.id) if body else None,
         refusals=[one for one in queries.refusals_of(case) if body is None or one.body_id == body.id],
     )
+
+
+def _after_for(name: str) -> str:
+    """A name as it follows "for": without its capital, but for that of an acronym."""
+    return name if name[1:2].isupper() else name[:1].lower() + name[1:]
 
 
 def _programme_of(form: ReferForm, body: Body) -> Programme | None:

@@ -600,7 +600,7 @@ def assessment_with_errors(visit):
 
 def body_with_errors(visit):
     visit.go("/staff/partners/cdrq")
-    visit.page.locator("#email").fill("jean@")
+    visit.page.locator("#contact-email").fill("jean@")
     press(visit)
 
 
@@ -609,6 +609,35 @@ def body_conflict(visit):
     visit.site.sql("UPDATE body SET version = version + 1 WHERE code = 'cdrq'")
     press(visit)
     assert visit.status == 409
+
+
+def programme_conflict(visit):
+    address, code = "/staff/partners/cdrq/programmes/cdrq-conseil/edit", "cdrq-conseil"
+    visit.go(address)
+    visit.page.locator("[name=text_fr]").fill("Conseil")
+    visit.site.sql(f"UPDATE programme SET version = version + 1 WHERE code = '{code}'")
+    press(visit)
+    assert visit.status == 409
+
+
+def programme_with_errors(visit):
+    visit.go("/staff/partners/cdrq/add")
+    visit.page.locator("[name=name_en]").fill("Advice")
+    press(visit)
+    assert visit.status == 422
+
+
+def new_body_with_errors(visit):
+    visit.go("/staff/directory/add")
+    press(visit)
+    assert visit.status == 422
+
+
+def touched_files(visit):
+    visit.go("/staff/directory/rules/financing-after-support")
+    visit.page.locator("[name=kinds][value=assistance]").check()
+    press(visit)
+    visit.says(visit.w("Save this change"))
 
 
 def refused(visit):
@@ -860,6 +889,16 @@ PAGES = {
     "body-read": (Role.ADVISER, at("/staff/partners/cdrq")),
     "body-errors": (Role.COORDINATOR, body_with_errors),
     "body-conflict": (Role.COORDINATOR, body_conflict),
+    "body-edit": (Role.COORDINATOR, at("/staff/partners/pme-mtl-est/edit")),
+    "body-new-errors": (Role.COORDINATOR, new_body_with_errors),
+    "programme": (Role.COORDINATOR, at("/staff/partners/pme-mtl/programmes/pme-mtl-fdes")),
+    "programme-edit": (Role.COORDINATOR, at("/staff/partners/pme-mtl/programmes/pme-mtl-fdes/edit")),
+    "programme-errors": (Role.COORDINATOR, programme_with_errors),
+    "programme-conflict": (Role.COORDINATOR, programme_conflict),
+    "rules": (Role.ADVISER, at("/staff/directory/rules")),
+    "rule": (Role.COORDINATOR, at("/staff/directory/rules/financing-after-support")),
+    "rule-touches": (Role.COORDINATOR, touched_files),
+    "fitting": (Role.ADVISER, lambda visit: visit.go(f"/staff/cases/{visit.site.refs['new']}/programmes")),
     "summaries": (Role.COORDINATOR, at("/staff/summaries")),
     "summary": (Role.ADVISER, at("/staff/summaries/2026-q2")),
     "summary-draft": (Role.COORDINATOR, at("/staff/summaries/2026-q3")),

@@ -49,7 +49,11 @@ class _Page(HTMLParser):
         if "style" in a or any(name.startswith("on") for name in a):
             self.problems.append(f"inline style or handler on <{tag}>")
         for name in ("href", "src", "action", "formaction"):
-            if urlsplit(a.get(name) or "").scheme in {"http", "https", "javascript"}:
+            scheme = urlsplit(a.get(name) or "").scheme
+            pressed = tag == "a" and "noreferrer" in a.get(
+                "rel", ""
+            )  # a link that somebody presses, and that tells nothing of us
+            if scheme == "javascript" or (scheme in {"http", "https"} and not pressed):
                 self.problems.append(f"{tag} leads to {a[name]}")
         if tag == "script" and "src" not in a:
             self.problems.append("inline script")
