@@ -17,6 +17,7 @@ from crm.content.feature import feature as content
 from crm.desk.feature import feature as desk
 from crm.directory.feature import feature as directory
 from crm.duplicates.feature import feature as duplicates
+from crm.exchange.feature import feature as exchange
 from crm.exports.feature import feature as exports
 from crm.feature import Feature, plug
 from crm.files.feature import feature as files
@@ -58,6 +59,7 @@ FEATURES: tuple[Feature, ...] = (
     directory,
     duplicates,
     imports,
+    exchange,
     intake,
     summaries,
     portal,

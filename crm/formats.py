@@ -77,6 +77,18 @@ def is_of_quebec(postal_code: str) -> bool:
     return postal_code[:1] in {"G", "H", "J"}
 
 
+_WEBSITE = re.compile(r"https?://[^\s/$.?#][^\s\"<>]{2,190}", re.IGNORECASE)
+
+
+def is_website(typed: str) -> bool:
+    """Whether something is the full address of a page.
+
+    >>> is_website("https://exemple.ca/prets"), is_website("exemple.ca"), is_website("javascript:alert(1)")
+    (True, False, False)
+    """
+    return _WEBSITE.fullmatch(typed) is not None
+
+
 LARGEST_AMOUNT = 10**12  # cents
 _CURRENCY = re.compile(r"^(?:CA)?\$|(?:\$(?:CA)?|CAD)$", re.IGNORECASE)
 # Digits, or groups of three of them behind one kind of mark; then cents behind another kind, or behind the only one.

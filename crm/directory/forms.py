@@ -1,6 +1,5 @@
 """Forms of the directory: a body, who receives what it is sent, a programme, a rule."""
 
-import re
 from datetime import date, timedelta
 from typing import Any, ClassVar
 
@@ -10,7 +9,7 @@ from wtforms.validators import StopValidation
 from crm import clock
 from crm.directory.matching import Asked
 from crm.directory.suggestions import forms_asked
-from crm.formats import read_email
+from crm.formats import is_website, read_email
 from crm.forms import AmountField, AtMost, Boxes, Chosen, DateField, Filled, Form, Pick, Radio, WholeNumber
 from crm.i18n import format_amount, gettext, language, lazy
 from crm.partners.models import Body, Programme, Rule
@@ -18,7 +17,6 @@ from crm.texts import choices
 
 _SHORT = {"inputmode": "decimal", "short": True, "optional": True}
 FARTHEST = timedelta(days=366)
-_WEBSITE = re.compile(r"https?://[^\s/$.?#][^\s\"<>]{2,190}", re.IGNORECASE)
 
 
 class ContactForm(Form):
@@ -120,7 +118,7 @@ class BodyForm(_Bilingual):
         self.localities.choices = [pair for pair in choices("cases.locality") if pair[0] != "unknown"]
 
     def validate_website(self, field: wtforms.Field) -> None:
-        if field.data and not _WEBSITE.fullmatch(field.data):
+        if field.data and not is_website(field.data):
             raise StopValidation(gettext("Enter a full address, like %(example)s", example="https://example.ca"))
 
     def validate_localities(self, field: wtforms.Field) -> None:

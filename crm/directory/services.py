@@ -13,7 +13,8 @@ from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.directory.matching import Asked
 from crm.partners.models import CHASED_AFTER, Body, Programme, Rule
-from crm.partners.services import new_code, save_entry, set_terms
+from crm.partners.services import save_entry, set_terms
+from crm.partners.vocabulary import new_code
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
 from crm.referrals.services import about

@@ -20,7 +20,8 @@ from crm.directory.suggestions import Impact
 from crm.i18n import gettext
 from crm.partners import queries
 from crm.partners.models import Body, Programme, Rule, Terms
-from crm.partners.services import change_contact, new_code, save_entry, set_terms
+from crm.partners.services import change_contact, save_entry, set_terms
+from crm.partners.vocabulary import new_code
 from crm.referrals.services import MAY_REFER_FROM
 
 bp = Blueprint("directory", __name__, url_prefix="/staff")

@@ -46,6 +46,9 @@ class Body(Checked, Base):
     offer_en: Mapped[str] = mapped_column(Text)
     territory_fr: Mapped[str] = mapped_column(String(160))
     territory_en: Mapped[str] = mapped_column(String(160))
+    known_as: Mapped[str] = mapped_column(
+        String(100), default="", server_default=text("''")
+    )  # its id in the directory it came from
     website: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))
     part_of_id: Mapped[int | None] = mapped_column(ForeignKey("body.id"))  # whose door it is, for a territory
     localities: Mapped[list[str] | None]  # boroughs and cities of that territory, as files name them
@@ -89,6 +92,7 @@ class Programme(Checked, Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     code: Mapped[str] = mapped_column(String(60), unique=True)
+    known_as: Mapped[str] = mapped_column(String(100), default="", server_default=text("''"))
     body_id: Mapped[int] = mapped_column(ForeignKey("body.id"), index=True)
     kind: Mapped[BodyKind] = mapped_column(column_code(BodyKind))
     name_fr: Mapped[str] = mapped_column(String(160))

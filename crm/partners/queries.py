@@ -1,6 +1,5 @@
 """Reads of the directory."""
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import cache
@@ -12,10 +11,8 @@ from sqlalchemy.orm import contains_eager, load_only
 from crm.db import db
 from crm.i18n import language
 from crm.partners.models import Body, Programme, Rule, Terms
+from crm.partners.vocabulary import CODE
 from crm.search.words import Question, fold
-
-CODE = re.compile(r"[a-z0-9_-]{1,30}")
-CODE_OF_PROGRAMME = re.compile(r"[a-z0-9_-]{1,60}")
 
 
 def directory() -> list[Body]:
@@ -73,6 +70,13 @@ def programmes_offered(day: date) -> list[tuple[Programme, dict[str, Any]]]:
     return [(programme, asked or {}) for programme, asked in found]
 
 
+def asked_by_programmes(day: date) -> dict[int, dict[str, Any]]:
+    """What each programme asks on a day, offered or not, by number."""
+    read = select(Terms.programme_id, Terms.asked).where(Terms.programme_id.is_not(None), Terms.since <= day)
+    found = db.session.execute(read.order_by(Terms.since))
+    return {number: asked for number, asked in found if number is not None}  # the last to begin stays
+
+
 def rules_in_force(day: date) -> list[tuple[Rule, dict[str, Any]]]:
     """The rules that count, each with what it asks on a day; those that begin later are not among them."""
     last = select(func.max(Terms.since)).where(Terms.rule_id == Rule.id, Terms.since <= day)
@@ -88,7 +92,7 @@ def programmes_of(body: Body) -> list[Programme]:
 
 
 def programme_by_code(code: str) -> Programme | None:
-    if not CODE_OF_PROGRAMME.fullmatch(code):
+    if not CODE.fullmatch(code):
         return None
     return db.session.scalar(select(Programme).where(Programme.code == code))
 
@@ -113,7 +117,7 @@ def wholes(bodies: Sequence[Body]) -> dict[str, str]:
 
 
 def rule_by_code(code: str) -> Rule | None:
-    if not CODE_OF_PROGRAMME.fullmatch(code):
+    if not CODE.fullmatch(code):
         return None
     return db.session.scalar(select(Rule).where(Rule.code == code))
 

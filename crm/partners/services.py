@@ -1,6 +1,5 @@
 """The directory: loading what ships, and keeping it right."""
 
-import re
 import tomllib
 from datetime import date
 from typing import Any
@@ -16,7 +15,6 @@ from crm.links.services import revoke
 from crm.partners.models import CHASED_AFTER, Body, Programme, Rule, Terms
 from crm.partners.queries import owned_by
 from crm.partners.vocabulary import BodyKind
-from crm.search.words import fold
 
 SHIPPED_ON = date(2026, 1, 1)  # since when what ships is in force
 
@@ -124,17 +122,6 @@ def save_entry(
     """Save what is written of an entry; False when somebody saved it after `seen_version` was shown. `verified` says that it was checked today."""
     checked = {"verified_on": clock.today(), "verified_by_id": actor.id} if verified else {}
     return save_over(entry, seen_version, **facts, **checked)
-
-
-def new_code(name: str, taken: set[str], longest: int) -> str:
-    """A code for the addresses of a new entry, made from its name; numbered when another has it.
-
-    >>> new_code("Fonds d’élan", {"fonds-d-elan"}, 30)
-    'fonds-d-elan-2'
-    """
-    base = re.sub(r"[^a-z0-9]+", "-", fold(name)).strip("-")[: longest - 4].strip("-") or "x"
-    numbered = (f"{base}-{number}" for number in range(2, len(taken) + 3))
-    return next(code for code in (base, *numbered) if code not in taken)
 
 
 def change_contact(

@@ -15,6 +15,7 @@ ANSWERED = sa.text('answered_at IS NOT NULL')
 
 
 def upgrade() -> None:
+    op.add_column('body', sa.Column('known_as', sa.String(100), nullable=False, server_default=sa.text("''")))
     op.add_column('body', sa.Column('website', sa.String(200), nullable=False, server_default=sa.text("''")))
     op.add_column('body', sa.Column('localities', sa.JSON(none_as_null=True), nullable=True))
     op.add_column('body', sa.Column('named_in_request', sa.Boolean(), nullable=False, server_default=sa.false()))
@@ -29,6 +30,7 @@ def upgrade() -> None:
         'programme',
         sa.Column('id', sa.Integer(), nullable=False),
         sa.Column('code', sa.String(60), nullable=False),
+        sa.Column('known_as', sa.String(100), nullable=False, server_default=sa.text("''")),
         sa.Column('body_id', sa.Integer(), nullable=False),
         sa.Column('kind', sa.String(10), nullable=False),
         sa.Column('name_fr', sa.String(160), nullable=False),
@@ -107,6 +109,7 @@ def downgrade() -> None:
     op.drop_column('body', 'named_in_request')
     op.drop_column('body', 'localities')
     op.drop_column('body', 'website')
+    op.drop_column('body', 'known_as')
 
 
 def on_sqlite() -> bool:

@@ -19,8 +19,8 @@ from crm.i18n import speaking
 from crm.partners import queries as partners
 from crm.partners.models import Body, Programme, Rule, Terms
 from crm.partners.review import Standing, review_due, standing
-from crm.partners.services import load_directory, new_code, set_terms
-from crm.partners.vocabulary import Instrument
+from crm.partners.services import load_directory, set_terms
+from crm.partners.vocabulary import Instrument, new_code
 from crm.permissions.models import How
 from crm.referrals import answers, services
 from crm.referrals.models import Referral
