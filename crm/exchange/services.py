@@ -104,6 +104,11 @@ class Change:
     parts: list[tuple[str, str, str]]
     new: bool
 
+    @property
+    def name(self) -> dict[str, str]:
+        """The name of the entry in each language."""
+        return {"fr": self.entry.name_fr, "en": self.entry.name_en}
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -38,7 +38,7 @@ def _page(**shown: Any) -> str:
     return render_template("exchange/page.html", SHOWN=SHOWN, **shown)
 
 
-@bp.get("/directory.json")
+@bp.get("/hsds")
 @case_team
 def hsds() -> Response:
     """The directory as Open Referral HSDS 3."""
@@ -49,7 +49,7 @@ def hsds() -> Response:
     return _attached(answer, "application/json; charset=utf-8", "json")
 
 
-@bp.get("/directory.csv")
+@bp.get("/sheet")
 @case_team
 def sheet() -> Response:
     """The directory as a sheet."""

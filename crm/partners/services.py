@@ -39,7 +39,7 @@ def load_directory() -> int:
             db.session.add(rule)
             db.session.flush()
             asked = {name: facts[name] for name in ("kinds", "support")}
-            db.session.add(Terms(rule_id=rule.id, since=SHIPPED_ON, asked=asked, made_at=clock.now()))
+            db.session.add(Terms(rule_id=rule.id, since=SHIPPED_ON, asked=asked, made_at=clock.at_local(SHIPPED_ON, 9)))
             added += 1
     return added
 
@@ -101,7 +101,7 @@ def _load_programme(code: str, body: Body, facts: dict[str, Any]) -> None:
     least, most = (dollars * 100 for dollars in facts.get("amount", (0, 0)))
     asked |= {"least": least} if least else {}
     asked |= {"most": most} if most else {}
-    db.session.add(Terms(programme_id=programme.id, since=SHIPPED_ON, asked=asked, made_at=clock.now()))
+    db.session.add(Terms(programme_id=programme.id, since=SHIPPED_ON, asked=asked, made_at=clock.at_local(SHIPPED_ON, 9)))
 
 
 def set_terms(owner: Programme | Rule, asked: dict[str, Any], *, since: date, actor: Staff) -> None:

@@ -61,7 +61,7 @@ def apply(browser, page: str, status: int = 303):
 
 
 def exported(browser) -> dict:
-    return json.loads(browser.client.get(f"{ADDRESS}/directory.json", headers={"Host": HOST}).text)
+    return json.loads(browser.client.get(f"{ADDRESS}/hsds", headers={"Host": HOST}).text)
 
 
 # --- pure: there and back ------------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_the_directory_holds_against_the_public_schemas_and_a_broken_one_does_no
 
 
 def test_what_was_taken_out_changes_nothing_when_it_is_brought_in(coordinator, session):
-    for address, name in (("directory.json", "a.json"), ("directory.csv", "a.csv")):
+    for address, name in (("hsds", "a.json"), ("sheet", "a.csv")):
         content = coordinator.client.get(f"{ADDRESS}/{address}", headers={"Host": HOST}).data
         read = words(send(coordinator, content, 200, name).text)
         assert "75 fiches sont déjà identiques" in read
