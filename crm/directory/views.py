@@ -202,7 +202,7 @@ def programme(code: str, programme: str) -> str:
     terms, asked = _asked_now(found)
     return render_template(
         "directory/programme.html",
-        programme=found,
+        offer=found,
         asked=suggestions.in_words(asked),
         terms=[(one, suggestions.in_words(Asked.read(one.asked))) for one in terms],
         today=clock.today(),
@@ -239,7 +239,7 @@ def add_programme(code: str) -> Response:
 
 
 def _programme(body: Body, found: Programme | None, form: ProgrammeForm, **shown: Any) -> str:
-    return render_template("directory/programme_edit.html", body=body, programme=found, form=form, **shown)
+    return render_template("directory/programme_edit.html", body=body, offer=found, form=form, **shown)
 
 
 @bp.post("/partners/<code>/programmes/<programme>/edit")

@@ -14,10 +14,11 @@ from crm.db import db
 from crm.directory import services as directory
 from crm.directory.matching import Asked
 from crm.exchange.entries import BODY, LISTS, PROGRAMME, BodyEntry, Entry, Known, ProgrammeEntry, number_of, problems_of
+from crm.i18n import format_amount
 from crm.partners import queries
 from crm.partners.models import Body, Programme
 from crm.partners.services import save_entry, set_terms
-from crm.texts import words
+from crm.texts import choices, text, words
 
 VOCABULARIES = {
     "kind": "partners.kind",
@@ -160,6 +161,16 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return " ".join(sorted(value))
     return "" if value is None else str(value)
+
+
+def told(name: str, value: str) -> str:
+    """A part of an entry in words."""
+    if name in VOCABULARIES:
+        codes = value.split()
+        return ", ".join(words_ for code, words_ in choices(VOCABULARIES[name]) if code in codes)
+    if name == "active":
+        return text(f"exchange.{'yes' if value == 'True' else 'no'}") if value else ""
+    return format_amount(int(value)) if name in {"least", "most"} and value else value
 
 
 def problems(wanted: Sequence[Entry]) -> list[Any]:

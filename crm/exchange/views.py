@@ -35,7 +35,7 @@ def page() -> str:
 
 
 def _page(**shown: Any) -> str:
-    return render_template("exchange/page.html", SHOWN=SHOWN, **shown)
+    return render_template("exchange/page.html", SHOWN=SHOWN, told=services.told, **shown)
 
 
 @bp.get("/hsds")
@@ -79,7 +79,7 @@ def rehearse() -> BaseResponse:
     except UnreadableError as error:
         return make_response(_page(error=text(f"exchange.unreadable.{error.why}")), 422)
     if problems:
-        return make_response(_page(problems=problems), 422)
+        return make_response(_page(wrong=problems), 422)
     return make_response(_page(comparison=services.compare(entries), held=_hold(content)))
 
 
@@ -125,7 +125,7 @@ def apply() -> BaseResponse:
         return make_response(_page(error=text(f"exchange.unreadable.{error.why}")), 422)
     comparison: Comparison = services.compare(entries)
     if not content or problems or comparison.stamp != request.form.get("stamp"):
-        return make_response(_page(comparison=comparison, held=_hold(content), problems=problems, again=True), 409)
+        return make_response(_page(comparison=comparison, held=_hold(content), wrong=problems, again=True), 409)
     services.take_in(comparison, me())
     db.session.commit()
     flash(gettext("The directory was brought up to date. What is new or changed is to be verified."))

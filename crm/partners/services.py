@@ -101,7 +101,9 @@ def _load_programme(code: str, body: Body, facts: dict[str, Any]) -> None:
     least, most = (dollars * 100 for dollars in facts.get("amount", (0, 0)))
     asked |= {"least": least} if least else {}
     asked |= {"most": most} if most else {}
-    db.session.add(Terms(programme_id=programme.id, since=SHIPPED_ON, asked=asked, made_at=clock.at_local(SHIPPED_ON, 9)))
+    db.session.add(
+        Terms(programme_id=programme.id, since=SHIPPED_ON, asked=asked, made_at=clock.at_local(SHIPPED_ON, 9))
+    )
 
 
 def set_terms(owner: Programme | Rule, asked: dict[str, Any], *, since: date, actor: Staff) -> None:

@@ -34,6 +34,7 @@ from crm.partners import queries as partners
 from crm.partners.models import Body, Programme, Terms
 from crm.reminders.services import open_ones
 from crm.sheets import write_csv
+from crm.texts import shipped
 from tests.support.pages import HOST, words
 from tools import hsds
 
@@ -275,7 +276,7 @@ def test_a_file_is_rehearsed_then_taken_in_and_what_changed_is_to_be_verified(co
     )
     page = send(coordinator, json.dumps(document).encode(), 200).text
     read = words(page)
-    for expected in ("Autre offre", "Nouveau prêt", "Nouvel organisme", "stages"):
+    for expected in ("Autre offre", "Nouveau prêt", "Nouvel organisme", "État du projet", "Constitution en cours"):
         assert expected in read, expected
     session.expire_all()
     assert body.offer_fr != "Autre offre"
@@ -365,3 +366,12 @@ def test_a_body_that_a_file_leaves_is_left_as_if_a_coordinator_had_done_so(make,
     apply(coordinator, send(coordinator, json.dumps(document).encode(), 200).text)
     session.expire_all()
     assert "body_left" in {one.rule for one in open_ones(referral.case)}
+
+
+def test_each_part_of_an_entry_has_its_words():
+    parts = {*BodyEntry.__dataclass_fields__, *ProgrammeEntry.__dataclass_fields__, *Asked.__dataclass_fields__}
+    assert set(shipped().group("exchange.part")) == parts - {"code", "asked", "kinds"}
+    with speaking("en"):
+        assert services.told("stages", "planning idea") == "Idea, Planning"
+        assert (services.told("most", "5000000"), services.told("active", "False")) == ("$50,000", "No")
+        assert services.told("name_fr", "Nom") == "Nom"

@@ -640,6 +640,13 @@ def touched_files(visit):
     visit.says(visit.w("Save this change"))
 
 
+def exchanged(visit, content):
+    visit.go("/staff/directory/exchange")
+    file = {"name": "repertoire.json", "mimeType": "application/json", "buffer": content.encode()}
+    visit.page.locator("#file").set_input_files(file)
+    press(visit)
+
+
 def refused(visit):
     """A verb that is refused without a form of its own: the page of a refusal."""
     visit.go(f"/staff/cases/{visit.site.refs['new']}")
@@ -895,6 +902,12 @@ PAGES = {
     "programme-edit": (Role.COORDINATOR, at("/staff/partners/pme-mtl/programmes/pme-mtl-fdes/edit")),
     "programme-errors": (Role.COORDINATOR, programme_with_errors),
     "programme-conflict": (Role.COORDINATOR, programme_conflict),
+    "exchange": (Role.COORDINATOR, at("/staff/directory/exchange")),
+    "exchange-wrong": (Role.COORDINATOR, partial(exchanged, content="{}")),
+    "exchange-rehearsed": (
+        Role.COORDINATOR,
+        partial(exchanged, content='[{"id": "1", "name": "Prêts", "organization": {"id": "2", "name": "Élan"}}]'),
+    ),
     "rules": (Role.ADVISER, at("/staff/directory/rules")),
     "rule": (Role.COORDINATOR, at("/staff/directory/rules/financing-after-support")),
     "rule-touches": (Role.COORDINATOR, touched_files),
