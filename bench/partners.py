@@ -1,6 +1,7 @@
-"""The page of a body that many files wait for: python bench/partners.py [--waiting 5000] [--databases sqlite postgresql]
+"""The page of a body that many files wait for, and the programmes that fit: python bench/partners.py [--waiting 5000]
+[--databases sqlite postgresql]
 
-Prints how long the page takes, and how long finding what time brings about does.
+Prints how long the page takes, how long finding what time brings about does, and how long ranking five hundred programmes and showing them.
 """
 
 import argparse
@@ -19,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.served import HOST, ROOT, database_of, demonstration, must
 
-PAGE_AT_MOST, TIMES = 100, 31
+PAGE_AT_MOST, RANK_AT_MOST, TIMES, PROGRAMMES = 100, 20, 31, 500
 FILES_FOR_ONE = (
     6  # files of the demonstration for each referral that rests on a permission and was sent, or a little less
 )
@@ -43,11 +44,15 @@ def main() -> int:
                 command = [sys.executable, __file__, "--one", "--waiting", str(options.waiting)]
                 out = subprocess.run(command, env=environment, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
             found = json.loads(out.stdout.splitlines()[-1])
-            page = found.pop("page")
+            page, rank, fitting = found.pop("page"), found.pop("rank"), found.pop("fitting")
             said = f"{statistics.median(page):.1f} ms, median of {TIMES}, worst {max(page):.1f}"
             print(
                 f"\n{database}: the page of a body that {options.waiting:,} files wait for: {said} (aim {PAGE_AT_MOST})"
             )
+            ranked = f"{statistics.median(rank):.1f} ms, median of {TIMES}, worst {max(rank):.1f}"
+            print(f"{PROGRAMMES} programmes ranked for a file: {ranked} (aim {RANK_AT_MOST})")
+            shown = f"{statistics.median(fitting):.1f} ms, median of {TIMES}, worst {max(fitting):.1f}"
+            print(f"the page that shows them all, criterion by criterion: {shown}")
             for name, milliseconds in found.items():
                 print(f"{name}: {milliseconds:.1f} ms")
     return 0
@@ -87,6 +92,65 @@ def measured(waiting: int) -> dict[str, Any]:
         answer = browser.get("/fr/organisme", headers=host)
         found["page"].append((time.perf_counter() - begun) * 1000)
         must(answer.status_code == 200 and "?after=" in answer.text, "it is not the page of a long list")
+    return found | _fitting(app)
+
+
+def _fitting(app: Any) -> dict[str, list[float]]:
+    """Milliseconds of each ranking of five hundred programmes for a file, once they are read, and of each page that shows them."""
+    from flask import render_template
+    from sqlalchemy import select
+
+    from crm import clock
+    from crm.cases.models import Case
+    from crm.db import db, writing
+    from crm.directory import matching, queries, suggestions
+    from crm.directory.matching import Asked, Offer
+    from crm.i18n import speaking
+    from crm.partners import queries as partners
+    from crm.partners.models import Programme, Terms
+
+    found: dict[str, list[float]] = {"rank": [], "fitting": []}
+    with app.app_context(), writing():
+        there, today = partners.programmes_offered(clock.today()), clock.today()
+        for number in range(PROGRAMMES - len(there)):
+            like, asked = there[number % len(there)]
+            columns = (
+                "body_id",
+                "kind",
+                "name_fr",
+                "name_en",
+                "text_fr",
+                "text_en",
+                "criteria_fr",
+                "criteria_en",
+                "instruments",
+            )
+            one = Programme(code=f"copy-{number}", version=1, **{name: getattr(like, name) for name in columns})
+            db.session.add(one)
+            db.session.flush()
+            db.session.add(Terms(programme_id=one.id, since=today, asked=asked, made_at=clock.now()))
+        db.session.commit()
+    with app.test_request_context("/staff/cases"), speaking("fr"):
+        case = db.session.scalars(select(Case).where(Case.stage == "planning").order_by(Case.id.desc())).first()
+        must(case is not None, "no file looks for a referral")
+        wholes = partners.wholes(partners.everyone())
+        facts, programmes = queries.known_of(case, wholes).facts, partners.programmes_offered(today)
+        must(len(programmes) == PROGRAMMES, f"{len(programmes)} programmes")
+        rules = {rule.code: Asked.read(asked) for rule, asked in partners.rules_in_force(today)}
+        for _ in range(TIMES):
+            begun = time.perf_counter()
+            offers = [Offer(one.code, one.body.code, one.kind, Asked.read(asked)) for one, asked in programmes]
+            ranked = matching.rank(offers, facts, rules)
+            found["rank"].append((time.perf_counter() - begun) * 1000)
+            must(len(ranked) == PROGRAMMES, "some were lost")
+        for _ in range(TIMES):
+            db.session.expire_all()
+            begun = time.perf_counter()
+            suggested = suggestions.suggest(case)
+            groups = [(fit, [one for one in suggested if one.ranked.fit is fit]) for fit in matching.Fit]
+            written = render_template("directory/fitting.html", case=case, groups=groups, may_refer=True)
+            found["fitting"].append((time.perf_counter() - begun) * 1000)
+            must(written.count("<article") == PROGRAMMES, "the page does not show them all")
     return found
 
 
