@@ -241,7 +241,7 @@ def _contacts(today: date) -> None:
             language=lang,
             answer_days=None,
             chase_days=body.chase_days,
-            verified_by=None,
+            actor=None,
         )
         body.verified_on = verified
 

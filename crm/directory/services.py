@@ -13,7 +13,7 @@ from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.directory.matching import Asked
 from crm.partners.models import CHASED_AFTER, Body, Programme, Rule
-from crm.partners.services import save_entry, set_terms
+from crm.partners.services import note, save_entry, set_terms
 from crm.partners.vocabulary import new_code
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
@@ -36,6 +36,7 @@ def add_body(code: str, facts: dict[str, Any], actor: Staff, *, verified: bool) 
     )
     db.session.add(body)
     db.session.flush()
+    note("added", body, actor)
     if verified:
         save_entry(body, body.version, actor, verified=True)
     return body
@@ -71,6 +72,7 @@ def add_programme(
     )
     db.session.add(programme)
     db.session.flush()
+    note("added", programme, actor)
     set_terms(programme, asked.kept(), since=since, actor=actor)
     if verified:
         save_entry(programme, programme.version, actor, verified=True)
@@ -83,5 +85,6 @@ def add_rule(facts: dict[str, Any], asked: Asked, since: date, actor: Staff) -> 
     rule = Rule(code=new_code(facts["name_fr"][:40], taken, 40), version=1, **facts)
     db.session.add(rule)
     db.session.flush()
+    note("added", rule, actor)
     set_terms(rule, asked.kept(), since=since, actor=actor)
     return rule

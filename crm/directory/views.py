@@ -85,7 +85,8 @@ def change(code: str) -> Response:
         language=form.language.data,
         answer_days=int(form.answer_days.data) if form.answer_days.data else None,
         chase_days=int(form.chase_days.data),
-        verified_by=me() if form.verified.data else None,
+        actor=me(),
+        verified=form.verified.data,
     )
     if not saved:
         db.session.rollback()

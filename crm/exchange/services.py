@@ -17,7 +17,7 @@ from crm.exchange.entries import BODY, LISTS, PROGRAMME, BodyEntry, Entry, Known
 from crm.i18n import format_amount
 from crm.partners import queries
 from crm.partners.models import Body, Programme
-from crm.partners.services import save_entry, set_terms
+from crm.partners.services import note, save_entry, set_terms
 from crm.texts import choices, text, words
 
 VOCABULARIES = {
@@ -216,6 +216,7 @@ def _take_programme(change: Change, ids: dict[str, int], actor: Staff) -> None:
         programme = Programme(code=entry.code, version=1, **facts)
         db.session.add(programme)
         db.session.flush()
+        note("added", programme, actor)
     else:
         save_entry(programme, programme.version, actor, **facts)
         programme.verified_on = programme.verified_by_id = None

@@ -1,6 +1,7 @@
 """The directory: loading what ships, and keeping it right."""
 
 import tomllib
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -8,6 +9,7 @@ from sqlalchemy import select
 
 from crm import clock
 from crm.accounts.models import Staff
+from crm.accounts.services import by
 from crm.config import ROOT
 from crm.db import db, save_over
 from crm.links.models import Purpose
@@ -15,6 +17,7 @@ from crm.links.services import revoke
 from crm.partners.models import CHASED_AFTER, Body, Programme, Rule, Terms
 from crm.partners.queries import owned_by
 from crm.partners.vocabulary import BodyKind
+from crm.timeline.services import record
 
 SHIPPED_ON = date(2026, 1, 1)  # since when what ships is in force
 
@@ -116,14 +119,28 @@ def set_terms(owner: Programme | Rule, asked: dict[str, Any], *, since: date, ac
         there.rule_id, there.programme_id = (owner.id, None) if isinstance(owner, Rule) else (None, owner.id)
         db.session.add(there)
     there.asked, there.made_at, there.made_by_id = asked, clock.now(), actor.id
+    note("terms", owner, actor)
 
 
 def save_entry(
     entry: Body | Programme | Rule, seen_version: int, actor: Staff, *, verified: bool = False, **facts: Any
 ) -> bool:
     """Save what is written of an entry; False when somebody saved it after `seen_version` was shown. `verified` says that it was checked today."""
+    parts = sorted(name for name, value in facts.items() if getattr(entry, name) != value)
     checked = {"verified_on": clock.today(), "verified_by_id": actor.id} if verified else {}
-    return save_over(entry, seen_version, **facts, **checked)
+    if not save_over(entry, seen_version, **facts, **checked):
+        return False
+    if parts:
+        note("changed", entry, actor, parts)
+    if verified:
+        note("verified", entry, actor)
+    return True
+
+
+def note(what: str, entry: Body | Programme | Rule, actor: Staff, parts: Sequence[str] = ()) -> None:
+    """Record what somebody did to an entry: which, and the names of the parts that changed."""
+    codes = {"entry": f"{entry.__tablename__}:{entry.code}"} | ({"parts": list(parts)} if parts else {})
+    record(f"directory.{what}", case_id=None, actor=by(actor), codes=codes)
 
 
 def change_contact(
@@ -135,7 +152,8 @@ def change_contact(
     language: str,
     answer_days: int | None,
     chase_days: int,
-    verified_by: Staff | None,
+    actor: Staff | None,
+    verified: bool = False,
 ) -> bool:
     """Save who receives what we send to a body, and its delays in business days; False when somebody changed it after `seen_version` was shown.
 
@@ -144,14 +162,14 @@ def change_contact(
     another = bool(body.contact_email) and email.lower() != body.contact_email.lower()
     if another:
         revoke(Purpose.BODY, body.id)
-    return save_over(
-        body,
-        seen_version,
-        contact_since=clock.now() if another else body.contact_since,
-        contact_name=name,
-        contact_email=email,
-        contact_language=language,
-        answer_days=answer_days,
-        chase_days=chase_days,
-        **({"verified_on": clock.today(), "verified_by_id": verified_by.id} if verified_by else {}),
-    )
+    facts = {
+        "contact_since": clock.now() if another else body.contact_since,
+        "contact_name": name,
+        "contact_email": email,
+        "contact_language": language,
+        "answer_days": answer_days,
+        "chase_days": chase_days,
+    }
+    if actor is not None:
+        return save_entry(body, seen_version, actor, verified=verified, **facts)
+    return save_over(body, seen_version, **facts)

@@ -28,6 +28,7 @@ from crm.referrals.outcomes import DeclineReason, Status
 from crm.referrals.queries import opened_by
 from crm.reminders.services import open_ones
 from crm.texts import shipped
+from crm.timeline.models import Event
 from tests.support.pages import words
 
 NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
@@ -570,3 +571,20 @@ def test_a_permission_names_the_office_and_not_the_whole(make, session, people):
     )  # fmt: skip
     session.commit()
     assert (referral.permission.body_id, referral.programme.body.code) == (office.id, "pme-mtl")
+
+
+def test_who_changed_what_of_the_directory_is_in_the_history(session, coordinator, people):
+    form = typed(coordinator.get("/staff/partners/risq/edit").text, "short_fr")
+    coordinator.post("/staff/partners/risq/edit", form | {"offer_fr": "Autre", "offer_en": "Other", "verified": "y"})
+    form = typed(coordinator.get(f"{FDES}/edit").text, "name_fr")
+    coordinator.post(f"{FDES}/edit", form | {"regions": ["13"]})
+    form = typed(coordinator.get("/staff/partners/risq").text, "email")
+    coordinator.post("/staff/partners/risq", form | {"name": "Li Wei", "email": "li@risq.example", "language": "fr"})
+    found = session.scalars(select(Event).where(Event.kind.startswith("directory.")).order_by(Event.id)).all()
+    assert {one.actor_id for one in found} == {people.coordinator.id}
+    assert [(one.kind.partition(".")[2], one.codes) for one in found] == [
+        ("changed", {"entry": "body:risq", "parts": ["offer_en", "offer_fr"]}),
+        ("verified", {"entry": "body:risq"}),
+        ("terms", {"entry": "programme:pme-mtl-fdes"}),
+        ("changed", {"entry": "body:risq", "parts": ["contact_email", "contact_name"]}),
+    ]

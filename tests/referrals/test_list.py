@@ -49,7 +49,7 @@ def entered(app, session, body):
 def replace_contact(body, email) -> None:
     assert change_contact(
         body, seen_version=body.version, name="Luce Roy", email=email, language="fr",
-        answer_days=None, chase_days=5, verified_by=None,
+        answer_days=None, chase_days=5, actor=None,
     )  # fmt: skip
 
 

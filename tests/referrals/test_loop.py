@@ -906,7 +906,7 @@ def test_an_invitation_that_waits_leaves_for_who_receives_the_mail_by_then(make,
     moment.shift(timedelta(seconds=1))
     assert change_contact(
         referral.body, seen_version=referral.body.version, name="Luce Roy", email="luce@cdrq.example", language="fr",
-        answer_days=None, chase_days=5, verified_by=None,
+        answer_days=None, chase_days=5, actor=None,
     )  # fmt: skip
     works()
     works()
