@@ -69,7 +69,7 @@ def measured(waiting: int) -> dict[str, Any]:
     app = create_app()
     with app.app_context(), writing():
         _all_for_one(waiting)
-        door = f"/fr/organisme/{token(services.link_of_body(_body()))}"
+        door = f"/fr/organisme/{token(services.link_of_person(_body().main))}"
         db.session.commit()
         searches = {
             "bodies that are silent, a round of 500": answers.silent_ones(clock.now()),

@@ -9,10 +9,10 @@ from wtforms.validators import StopValidation
 from crm import clock
 from crm.directory.matching import Asked
 from crm.directory.suggestions import forms_asked
-from crm.formats import is_website, read_email
+from crm.formats import is_website, read_email, read_phone
 from crm.forms import AmountField, AtMost, Boxes, Chosen, DateField, Filled, Form, Pick, Radio, WholeNumber
-from crm.i18n import format_amount, gettext, language, lazy
-from crm.partners.models import Body, Programme, Rule
+from crm.i18n import format_amount, format_phone, gettext, language, lazy
+from crm.partners.models import Body, Person, Programme, Rule
 from crm.texts import choices
 
 _SHORT = {"inputmode": "decimal", "short": True, "optional": True}
@@ -53,6 +53,50 @@ class ContactForm(Form):
         if read is None:
             raise StopValidation(gettext("Enter a full email address, like name@example.ca"))
         field.data = read
+
+
+class PersonForm(Form):
+    """Somebody at a body."""
+
+    ids = "person-"
+
+    version = wtforms.HiddenField()
+    name = wtforms.StringField(lazy("Name"), [Filled(lazy("Enter a name")), AtMost(120)])
+    title = wtforms.StringField(lazy("Role there"), [AtMost(120)], render_kw={"optional": True, "autocomplete": "off"})
+    email = wtforms.StringField(
+        lazy("Work email"), [Filled(lazy("Enter an email address")), AtMost(254)], render_kw={"type": "email"}
+    )
+    phone = wtforms.StringField(lazy("Work phone"), render_kw={"type": "tel", "optional": True, "autocomplete": "off"})
+    language = Radio(lazy("Language we write in"), [Chosen(lazy("Choose a language"))])
+    receives = wtforms.BooleanField(lazy("Is told of files that wait, with a link of their own to all of them"))
+
+    number: tuple[str, str] = ("", "")
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.language.choices = [*choices("partners.language")]
+
+    def validate_email(self, field: wtforms.Field) -> None:
+        read = read_email(field.data)
+        if read is None:
+            raise StopValidation(gettext("Enter a full email address, like name@example.ca"))
+        field.data = read
+
+    def validate_phone(self, field: wtforms.Field) -> None:
+        read = read_phone(field.data) if field.data else ("", "")
+        if read is None:
+            raise StopValidation(gettext("Enter a telephone number with ten digits, like 514 555-0142"))
+        self.number = read
+
+    @classmethod
+    def of(cls, person: Person) -> "PersonForm":
+        said = {name: getattr(person, name) for name in ("version", "name", "title", "email", "language", "receives")}
+        return cls(data=said | {"phone": format_phone(person.phone, person.phone_extension)})
+
+    def facts(self) -> dict[str, Any]:
+        """What is saved of a valid form, by column."""
+        said = {name: self[name].data or "" for name in ("name", "title", "email", "language")}
+        return said | {"phone": self.number[0], "phone_extension": self.number[1], "receives": self.receives.data}
 
 
 class _Bilingual(Form):

@@ -27,9 +27,6 @@ def add_body(code: str, facts: dict[str, Any], actor: Staff, *, verified: bool) 
     """Put a body in the directory; it receives nothing before somebody says who receives it."""
     body = Body(
         code=code,
-        contact_name="",
-        contact_email="",
-        contact_language="fr",
         chase_days=CHASED_AFTER,
         version=1,
         **facts,

@@ -14,13 +14,15 @@ from crm.cases.views import case_or_404
 from crm.db import db
 from crm.directory import queries as read
 from crm.directory import services, suggestions
-from crm.directory.forms import BodyForm, ContactForm, ProgrammeForm, RuleForm
+from crm.directory.forms import BodyForm, ContactForm, PersonForm, ProgrammeForm, RuleForm
 from crm.directory.matching import Asked, Fit
 from crm.directory.suggestions import Impact
 from crm.i18n import gettext
 from crm.partners import queries
-from crm.partners.models import Body, Programme, Rule, Terms
-from crm.partners.services import change_contact, save_entry, set_terms
+from crm.partners.models import Body, Person, Programme, Rule, Terms
+from crm.partners.services import add_person as add_person_to
+from crm.partners.services import change_contact, leave, put_first, save_entry, set_terms
+from crm.partners.services import save_person as save_person_of
 from crm.partners.vocabulary import new_code
 from crm.referrals.services import MAY_REFER_FROM
 
@@ -65,6 +67,7 @@ def _body(found: Body, form: ContactForm | None = None, theirs: Body | None = No
         theirs=theirs,
         programmes=queries.programmes_of(found.part_of or found),
         doors=queries.doors_of(found),
+        people=queries.people_of(found),
         record=read.record_of(found),
     )
 
@@ -109,6 +112,86 @@ def _contact_form(body: Body) -> ContactForm:
             "chase_days": str(body.chase_days),
         }
     )
+
+
+def _person_or_404(body: Body, number: int) -> Person:
+    found = queries.person_of(body, number)
+    if found is None:
+        abort(404)
+    return found
+
+
+def _person(body: Body, person: Person | None, form: PersonForm, *, stale: bool = False) -> str:
+    return render_template("directory/person.html", body=body, person=person, form=form, stale=stale)
+
+
+@bp.get("/partners/<code>/people/add")
+@coordinators
+def new_person(code: str) -> str:
+    return _person(_body_or_404(code), None, PersonForm(data={"receives": True, "language": "fr"}))
+
+
+@bp.post("/partners/<code>/people/add")
+@coordinators
+def add_person(code: str) -> Response:
+    found, form = _body_or_404(code), PersonForm(request.form)
+    if not form.validate():
+        return make_response(_person(found, None, form), 422)
+    if add_person_to(found, form.facts(), me()) is None:
+        form.email.errors = [gettext("Somebody there has this address already")]
+        return make_response(_person(found, None, form), 422)
+    db.session.commit()
+    flash(gettext("Saved."))
+    return redirect(url_for("directory.body", code=code), 303)
+
+
+@bp.get("/partners/<code>/people/<int:number>")
+@coordinators
+def person(code: str, number: int) -> str:
+    found = _body_or_404(code)
+    one = _person_or_404(found, number)
+    return _person(found, one, PersonForm.of(one))
+
+
+@bp.post("/partners/<code>/people/<int:number>/save")
+@coordinators
+def save_person(code: str, number: int) -> Response:
+    found = _body_or_404(code)
+    one, form = _person_or_404(found, number), PersonForm(request.form)
+    if not form.validate():
+        return make_response(_person(found, one, form), 422)
+    there = queries.at_address(found, form.email.data)
+    if there is not None and there.id != one.id:
+        form.email.errors = [gettext("Somebody there has this address already")]
+        return make_response(_person(found, one, form), 422)
+    if not save_person_of(found, one, forms.seen_version(form.version.data), form.facts(), me()):
+        db.session.rollback()
+        form.version.data = _person_or_404(_body_or_404(code), number).version
+        return make_response(_person(found, one, form, stale=True), 409)
+    db.session.commit()
+    flash(gettext("Saved."))
+    return redirect(url_for("directory.body", code=code), 303)
+
+
+@bp.post("/partners/<code>/people/<int:number>/first")
+@coordinators
+def put_person_first(code: str, number: int) -> Response:
+    found = _body_or_404(code)
+    put_first(found, _person_or_404(found, number), me())
+    db.session.commit()
+    flash(gettext("From now on this person receives each referral. Links sent to somebody else no longer open one."))
+    return redirect(url_for("directory.body", code=code), 303)
+
+
+@bp.post("/partners/<code>/people/<int:number>/works-there-no-more")
+@coordinators
+def person_left(code: str, number: int) -> Response:
+    """Somebody works there no more: their links stop working at once."""
+    found = _body_or_404(code)
+    leave(found, _person_or_404(found, number), me())
+    db.session.commit()
+    flash(gettext("Noted. The links that were sent to this person no longer work."))
+    return redirect(url_for("directory.body", code=code), 303)
 
 
 @bp.get("/directory/add")

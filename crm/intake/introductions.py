@@ -34,7 +34,7 @@ from crm.links.models import Purpose
 from crm.links.services import revoke
 from crm.outbox.models import WAITING, Message, Status, Why
 from crm.outbox.services import queue
-from crm.partners.models import Body
+from crm.partners import models as partners
 from crm.reminders.models import FollowUp
 from crm.talks.models import Talk
 from crm.texts import text
@@ -246,7 +246,7 @@ def destroy(found: Introduction) -> None:
     case = found.case
     contact, project = case.contact, case.project
     # To the person, at this address or a former one: whoever is neither a colleague nor a body.
-    ours = select(Staff.email).union(select(Body.contact_email).where(Body.contact_email != ""))
+    ours = select(Staff.email).union(select(partners.Person.email))
     to_them = (Message.case_id == case.id) & Message.to_address.not_in(ours)
     db.session.execute(
         update(Message).where(to_them, WAITING).values(status=Status.DROPPED, final_at=clock.now(), why=Why.NOT_TRUE)

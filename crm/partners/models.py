@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint, false, text, true
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from crm import clock
@@ -31,6 +31,28 @@ class Checked:
         return review.review_due(self.verified_on) if self.verified_on else None
 
 
+class Person(Base):
+    """Somebody at a body: work details only. Who left keeps their row, so that what was sent to them still reads, and their links die.
+
+    `receives`: they are told of files that wait, with a link of their own to all of them.
+    """
+
+    __tablename__ = "body_person"
+    __table_args__ = (Index("ix_body_person_body", "body_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    body_id: Mapped[int] = mapped_column(ForeignKey("body.id"))
+    name: Mapped[str] = mapped_column(String(120))
+    title: Mapped[str] = mapped_column(String(120), default="")
+    email: Mapped[str] = mapped_column(String(254))
+    phone: Mapped[str] = mapped_column(String(20), default="")
+    phone_extension: Mapped[str] = mapped_column(String(10), default="")
+    language: Mapped[str] = mapped_column(String(2))
+    receives: Mapped[bool] = mapped_column(default=True)
+    left_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=1)
+
+
 class Body(Checked, Base):
     __tablename__ = "body"
     __table_args__ = (one_of("kind", BodyKind),)
@@ -53,10 +75,10 @@ class Body(Checked, Base):
     part_of_id: Mapped[int | None] = mapped_column(ForeignKey("body.id"))  # whose door it is, for a territory
     localities: Mapped[list[str] | None]  # boroughs and cities of that territory, as files name them
     named_in_request: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # Work details only, of the person who receives what we send.
-    contact_name: Mapped[str] = mapped_column(String(120), default="")
-    contact_email: Mapped[str] = mapped_column(String(254), default="")
-    contact_language: Mapped[str] = mapped_column(String(2), default="fr")
+    # Who receives each referral; the other people of the body are told of what waits.
+    main_id: Mapped[int | None] = mapped_column(
+        ForeignKey("body_person.id", use_alter=True, name="fk_body_main_id_body_person")
+    )
     contact_since: Mapped[
         datetime | None
     ]  # when another address took the place of an earlier one, whose links work no more
@@ -68,8 +90,22 @@ class Body(Checked, Base):
     active: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
 
+    main: Mapped[Person | None] = relationship(foreign_keys=[main_id], lazy="joined", innerjoin=False)
     part_of: Mapped["Body | None"] = relationship(remote_side="Body.id")
     verified_by: Mapped[Staff | None] = relationship()
+
+    @property
+    def contact_name(self) -> str:
+        """The name of who receives what the body is sent; nothing when nobody does."""
+        return self.main.name if self.main else ""
+
+    @property
+    def contact_email(self) -> str:
+        return self.main.email if self.main else ""
+
+    @property
+    def contact_language(self) -> str:
+        return self.main.language if self.main else "fr"
 
     def name(self, lang: str) -> str:
         return self.name_fr if lang == "fr" else self.name_en

@@ -10,7 +10,7 @@ from sqlalchemy.orm import contains_eager, load_only
 
 from crm.db import db
 from crm.i18n import language
-from crm.partners.models import Body, Programme, Rule, Terms
+from crm.partners.models import Body, Person, Programme, Rule, Terms
 from crm.partners.vocabulary import CODE
 from crm.search.words import Question, fold
 
@@ -137,3 +137,21 @@ def count_programmes() -> dict[int, int]:
     """How many programmes each body offers, by number."""
     read = select(Programme.body_id, func.count()).where(Programme.active.is_(True)).group_by(Programme.body_id)
     return dict(db.session.execute(read).all())
+
+
+def people_of(body: Body) -> list[Person]:
+    """The people of a body who are there, the one who receives each referral first, then by name."""
+    found = db.session.scalars(select(Person).where(Person.body_id == body.id, Person.left_at.is_(None)))
+    return sorted(found, key=lambda one: (one.id != body.main_id, fold(one.name), one.id))
+
+
+def at_address(body: Body, email: str) -> Person | None:
+    """Who is at a body under an address."""
+    here = Person.body_id == body.id, Person.left_at.is_(None), func.lower(Person.email) == email.lower()
+    return db.session.scalar(select(Person).where(*here).order_by(Person.id).limit(1))
+
+
+def person_of(body: Body, number: int) -> Person | None:
+    """Somebody who is at a body, by number."""
+    here = Person.id == number, Person.body_id == body.id, Person.left_at.is_(None)
+    return db.session.scalar(select(Person).where(*here))

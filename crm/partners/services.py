@@ -14,8 +14,8 @@ from crm.config import ROOT
 from crm.db import db, save_over
 from crm.links.models import Purpose
 from crm.links.services import revoke
-from crm.partners.models import CHASED_AFTER, Body, Programme, Rule, Terms
-from crm.partners.queries import owned_by
+from crm.partners.models import CHASED_AFTER, Body, Person, Programme, Rule, Terms
+from crm.partners.queries import at_address, owned_by
 from crm.partners.vocabulary import BodyKind
 from crm.timeline.services import record
 
@@ -63,9 +63,6 @@ def _load_bodies(shipped: dict[str, Any]) -> list[Body]:
             territory_en=facts["territory"][1],
             localities=facts.get("localities"),
             named_in_request=facts.get("named_in_request", False),
-            contact_name="",
-            contact_email="",
-            contact_language="fr",
             active=True,
             chase_days=CHASED_AFTER,
             version=1,
@@ -157,19 +154,87 @@ def change_contact(
 ) -> bool:
     """Save who receives what we send to a body, and its delays in business days; False when somebody changed it after `seen_version` was shown.
 
-    Who received it before leaves: the links that they were sent stop working.
+    Another address is another person: who received it before leaves, and the links that they were sent stop working.
     """
-    another = bool(body.contact_email) and email.lower() != body.contact_email.lower()
+    before = body.main
+    another = before is not None and email.lower() != before.email.lower()
+    facts: dict[str, Any] = {"answer_days": answer_days, "chase_days": chase_days}
     if another:
-        revoke(Purpose.BODY, body.id)
-    facts = {
-        "contact_since": clock.now() if another else body.contact_since,
-        "contact_name": name,
-        "contact_email": email,
-        "contact_language": language,
-        "answer_days": answer_days,
-        "chase_days": chase_days,
-    }
+        facts["contact_since"] = clock.now()
+    told = {"contact_name": name != body.contact_name, "contact_email": email != body.contact_email}
+    parts = [
+        *(part for part, changed in told.items() if changed),
+        *(p for p, value in facts.items() if getattr(body, p) != value),
+    ]
+    checked = {"verified_on": clock.today(), "verified_by_id": actor.id} if verified and actor else {}
+    if not save_over(body, seen_version, **facts, **checked):
+        return False
+    if another and before is not None:
+        leave(body, before)
+    _make_main(body, name, email, language)
+    if actor is not None and parts:
+        note("changed", body, actor, sorted(parts))
+    if actor is not None and verified:
+        note("verified", body, actor)
+    return True
+
+
+def _make_main(body: Body, name: str, email: str, language: str) -> None:
+    person = at_address(body, email)
+    if person is None:
+        person = Person(body_id=body.id, name=name, email=email, language=language, version=1)
+        db.session.add(person)
+        db.session.flush()
+    person.name, person.language, person.receives = name, language, True
+    body.main_id = person.id
+    db.session.flush()
+    db.session.refresh(body, ["main"])
+
+
+def leave(body: Body, person: Person, actor: Staff | None = None) -> None:
+    """Somebody is at a body no more: they are written to no more, and the links that they were sent stop working at once."""
+    person.left_at = clock.now()
+    revoke(Purpose.BODY, person.id)
+    if body.main_id == person.id:
+        body.main_id, body.contact_since = None, clock.now()
+        db.session.flush()
+        db.session.refresh(body, ["main"])
     if actor is not None:
-        return save_entry(body, seen_version, actor, verified=verified, **facts)
-    return save_over(body, seen_version, **facts)
+        note("changed", body, actor, ["people"])
+
+
+def add_person(body: Body, facts: dict[str, Any], actor: Staff) -> Person | None:
+    """Write down somebody at a body; the first one receives what it is sent. None when somebody there has that address."""
+    db.session.scalar(select(Body.id).where(Body.id == body.id).with_for_update())
+    if at_address(body, facts["email"]) is not None:
+        return None
+    person = Person(body_id=body.id, version=1, **facts)
+    db.session.add(person)
+    db.session.flush()
+    if body.main_id is None:
+        _make_main(body, person.name, person.email, person.language)
+    note("changed", body, actor, ["people"])
+    return person
+
+
+def save_person(body: Body, person: Person, seen_version: int, facts: dict[str, Any], actor: Staff) -> bool:
+    """Save what is written of somebody at a body; False when somebody saved it after `seen_version` was shown. Another address ends the links
+    that were sent to the earlier one.
+    """
+    moved = facts["email"].lower() != person.email.lower()
+    if not save_over(person, seen_version, **facts):
+        return False
+    if moved:
+        revoke(Purpose.BODY, person.id)
+        if body.main_id == person.id:
+            body.contact_since = clock.now()
+    note("changed", body, actor, ["people"])
+    return True
+
+
+def put_first(body: Body, person: Person, actor: Staff) -> None:
+    """From now on this person receives each referral; links that were sent to the earlier one are theirs no more."""
+    if body.main_id is not None and body.main_id != person.id:
+        body.contact_since = clock.now()
+    _make_main(body, person.name, person.email, person.language)
+    note("changed", body, actor, ["contact_email", "contact_name"])

@@ -87,10 +87,10 @@ def _send_again(token: str) -> Response:
     if too_often("link", client_network(), limit=30, seconds=60):
         raise TooManyRequests
     link = links.expired(token, Purpose.BODY)
-    body = queries.body_of(link)
-    if body is not None:
-        if not too_often("link-again", body.contact_email.lower(), limit=3, seconds=6 * 3600):
-            services.send_list_again(body)
+    person, body = queries.holder_of(link), queries.body_of(link)
+    if person is not None and body is not None:
+        if not too_often("link-again", person.email.lower(), limit=3, seconds=6 * 3600):
+            services.send_list_again(body, person)
         db.session.commit()
     return make_response(render_template("referrals/list_over.html", token=token, said=True))
 

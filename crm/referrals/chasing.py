@@ -20,17 +20,19 @@ from crm.links.services import is_live, place_of
 from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
 from crm.outbox.services import queue, written
-from crm.partners.models import Body
+from crm.partners.models import Body, Person
 from crm.permissions.models import Permission
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
+from crm.referrals.queries import others_told
 from crm.referrals.services import (
     about,
     address_of_list,
     address_of_referral,
-    link_of_body,
+    link_of_person,
     link_to,
     organisation_sentence,
+    still_theirs,
 )
 from crm.reminders.services import plan_by_rule
 from crm.texts import fill, pair
@@ -76,7 +78,7 @@ def _is_time(interval: int, chased_on: date | None, sent_on: date, day: date) ->
 
 
 def _one(body_id: int, day: date) -> int:
-    body = db.session.get_one(Body, body_id, with_for_update={"key_share": True})
+    body = db.session.get_one(Body, body_id, with_for_update={"key_share": True, "of": Body})
     if body.chased_on is not None and silent_for(body.chased_on, day) < body.chase_days:
         return 0  # another worker was quicker
     waiting = _waiting(body, Referral.chases <= MOST)
@@ -95,6 +97,8 @@ def _one(body_id: int, day: date) -> int:
     asked = [one for one in told if silent_for(_since(one), day) >= (body.chase_days + 1) // 2]
     if asked:
         _write(body, asked, day)
+        for person in others_told(body):
+            _tell(body, person, len(asked), day)
     return 1
 
 
@@ -127,6 +131,7 @@ def _becomes_a_task(referral: Referral, body: Body, day: date) -> None:
 
 
 def _write(body: Body, asked: Sequence[Referral], day: date) -> None:
+    assert body.main is not None  # noqa: S101 - without one it becomes a task
     links = {}
     for one in asked:
         links[one.id] = link_to(one, at_least=14).id
@@ -136,7 +141,7 @@ def _write(body: Body, asked: Sequence[Referral], day: date) -> None:
         to=(body.contact_email, body.contact_name),
         language=body.contact_language,
         values=_values(body, [(one, links[one.id]) for one in asked], day),
-        link=link_of_body(body),
+        link=link_of_person(body.main),
         subject_ids={
             "body": body.id,
             "day": day.isoformat(),
@@ -144,6 +149,33 @@ def _write(body: Body, asked: Sequence[Referral], day: date) -> None:
             "links": [links[one.id] for one in asked],
         },
     )
+
+
+def _tell(body: Body, person: Person, count: int, day: date) -> None:
+    """Somebody else at the body hears that files wait, with a link of their own to all of them."""
+    lang = person.language
+    queue(
+        "referrals.waiting",
+        dedupe_key=f"waiting:{person.id}:{day}",
+        to=(person.email, person.name),
+        language=lang,
+        values={
+            "name": person.name,
+            "body": body.short(lang),
+            "count": format_number(count),
+            "main": body.contact_name,
+            "address_of_link": address_of_list(lang),
+            "organisation_sentence": organisation_sentence(lang),
+        },
+        link=link_of_person(person),
+        subject_ids={"body": body.id, "person": person.id},
+    )
+
+
+def still_waits(message: Message) -> bool:
+    """Whether something waits still, and the person is told of it still."""
+    body = db.session.get(Body, message.subject_ids["body"])
+    return still_theirs(message) and body is not None and bool(_waiting(body, Case.restricted.is_(False)))
 
 
 def _values(body: Body, files: Sequence[tuple[Referral, int]], day: date) -> dict[str, object]:

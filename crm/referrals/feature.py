@@ -110,5 +110,6 @@ feature = Feature(
         _mail("permission", services.still_asked),
         *(_mail(f"person_{status}", answers.still_so) for status in sorted(answers.TOLD)),
         MessageKind("referrals.list", "referrals.mail.list", still_true=services.still_theirs),
+        MessageKind("referrals.waiting", "referrals.mail.waiting", still_true=chasing.still_waits),
     ),
 )

@@ -35,8 +35,8 @@ from crm.feature import once
 from crm.i18n import language
 from crm.links import services as links
 from crm.links.models import Link, Purpose
-from crm.partners.models import Body
-from crm.partners.queries import directory
+from crm.partners.models import Body, Person
+from crm.partners.queries import directory, people_of
 from crm.permissions import services as permissions
 from crm.permissions.models import Permission
 from crm.permissions.rules import is_live
@@ -178,10 +178,23 @@ def was_for_another(link: Link, body: Body) -> bool:
 PAGE = 25  # files of one page of a body
 
 
+def holder_of(link: Link | None) -> Person | None:
+    """Who may read, by this link, all that waits for their body; None when they, or it, are there no more."""
+    person = db.session.get(Person, link.object_id) if link is not None and link.purpose is Purpose.BODY else None
+    if person is None or person.left_at is not None or not person.receives:
+        return None
+    return person if db.session.get_one(Body, person.body_id).active else None
+
+
 def body_of(link: Link | None) -> Body | None:
-    """The body whose files a live link lists; None when it is there no more."""
-    body = db.session.get(Body, link.object_id) if link is not None and link.purpose is Purpose.BODY else None
-    return body if body is not None and body.active and body.contact_email else None
+    """The body whose files a live link lists; None when it, or who the link was sent to, is there no more."""
+    person = holder_of(link)
+    return db.session.get(Body, person.body_id) if person is not None else None
+
+
+def others_told(body: Body) -> list[Person]:
+    """The people of a body who are told of what waits, but for the one who receives each referral."""
+    return [one for one in people_of(body) if one.receives and one.id != body.main_id]
 
 
 def waiting_for(body: Body, *, after: int = 0) -> tuple[list[Referral], bool]:

@@ -26,7 +26,7 @@ from crm.links.models import Link, Purpose
 from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
 from crm.outbox.services import never_tried, programme_values, queue, settings
-from crm.partners.models import Body, Programme
+from crm.partners.models import Body, Person, Programme
 from crm.partners.vocabulary import BodyKind
 from crm.permissions import services as permissions
 from crm.permissions.models import How, Permission
@@ -436,9 +436,9 @@ def link_to(referral: Referral, *, at_least: int) -> Link:
     return link
 
 
-def link_of_body(body: Body) -> Link:
-    """The link to all that waits for a body, for who receives what it is sent."""
-    return links.standing(Purpose.BODY, body.id, days=LINK_DAYS, at_least=LINK_DAYS // 2)
+def link_of_person(person: Person) -> Link:
+    """The link of somebody at a body to all that waits for it."""
+    return links.standing(Purpose.BODY, person.id, days=LINK_DAYS, at_least=LINK_DAYS // 2)
 
 
 def organisation_sentence(lang: str) -> str:
@@ -465,31 +465,36 @@ def of_body(body: Body, number: int) -> Referral | None:
     )
 
 
-def send_list_again(body: Body) -> None:
-    """Mail a new link to all that waits to who receives what a body is sent."""
-    link = link_of_body(body)
-    lang = body.contact_language
+def send_list_again(body: Body, person: Person) -> None:
+    """Mail a new link to all that waits to the person at a body whose link's days are over."""
+    link = link_of_person(person)
+    lang = person.language
     queue(
         "referrals.list",
-        dedupe_key=f"body:{body.id}:list:{clock.now().isoformat()}",
-        to=(body.contact_email, body.contact_name),
+        dedupe_key=f"body:{body.id}:list:{person.id}:{clock.now().isoformat()}",
+        to=(person.email, person.name),
         language=lang,
         values={
-            "name": body.contact_name,
+            "name": person.name,
             "body": body.short(lang),
             "address_of_link": address_of_list(lang),
             "until": format_date(clock.today() + timedelta(days=LINK_DAYS), lang),
             "organisation_sentence": organisation_sentence(lang),
         },
         link=link,
-        subject_ids={"body": body.id},
+        subject_ids={"body": body.id, "person": person.id},
     )
 
 
 def still_theirs(message: Message) -> bool:
     """Whether a link to all that waits is still for who it is addressed to."""
     body = db.session.get(Body, message.subject_ids["body"])
-    return body is not None and body.active and body.contact_email == message.to_address
+    if body is None or not body.active:
+        return False
+    # A message of before each person had a link of their own names nobody: it was for who received everything.
+    person = db.session.get(Person, message.subject_ids.get("person", body.main_id or 0))
+    here = person is not None and person.left_at is None and person.receives and person.body_id == body.id
+    return here and person is not None and person.email == message.to_address
 
 
 def note_seen(referral: Referral) -> None:

@@ -252,11 +252,11 @@ def test_what_was_taken_out_changes_nothing_when_it_is_brought_in(coordinator, s
         assert "Faire ces changements" not in read
 
 
-def test_a_file_is_rehearsed_then_taken_in_and_what_changed_is_to_be_verified(coordinator, session, people):
+def test_a_file_is_rehearsed_then_taken_in_and_what_changed_is_to_be_verified(coordinator, session, people, make):
     body, programme = partners.by_code("risq"), partners.programme_by_code("risq-ampli")
     for entry in (body, programme):
         entry.verified_on, entry.verified_by_id = session.scalar(select(func.current_date())), people.coordinator.id
-    body.contact_name, body.contact_email = "Jean", "jean@risq.example"
+    make.body("risq")
     session.commit()
     document = exported(coordinator)
     at = {one["organization_identifiers"][0]["identifier"]: one for one in document["organizations"]}

@@ -39,7 +39,7 @@ from crm.portal.conversation import write_to_person
 from crm.referrals.answers import Next, accept
 from crm.referrals.answers import ask as body_asks
 from crm.referrals.outcomes import DeclineReason
-from crm.referrals.services import FIELDS, ask_permission, link_of_body
+from crm.referrals.services import FIELDS, ask_permission, link_of_person
 from crm.summaries import services as summaries
 from crm.summaries.figures import Period
 from crm.surveys.models import Survey
@@ -95,7 +95,7 @@ def full(migrated, post, tmp_path_factory):
             )
         for code in ("cdrq", "reseau-coop", "pme-mtl", "esplanade"):
             make.body(code)
-        make.body("esplanade").contact_email = f"{REFUSED}esplanade.example"
+        make.body("esplanade").main.email = f"{REFUSED}esplanade.example"
         rich = make.case_at(Stage.PLANNING)
         rich.project.name, rich.project.description = LONG, WORDS
         cases.add_note(rich, WORDS, adviser)
@@ -151,7 +151,7 @@ def full(migrated, post, tmp_path_factory):
             asked_file, by_code("fondaction"), Applied.FILED, money.Facts(Instrument.LOAN, 1_234_550), adviser
         )
         money.advance(loan, asked_file, Applied.GRANTED, money.Decision(1_000_000, WORDS), adviser)
-        site.list = token_of(link_of_body(by_code("cdrq")))
+        site.list = token_of(link_of_person(by_code("cdrq").main))
         site.numbers = {"pending": asking.id, "asks": asks.id, "taken": taken_on.id, "grant": grant.id}
         aside = make.case(name="Robot ou personne", received_at=clock.now() - timedelta(days=8))
         aside.quarantined = True
@@ -611,6 +611,15 @@ def body_conflict(visit):
     assert visit.status == 409
 
 
+def person_of_body(visit, *, wrong=False):
+    visit.go("/staff/partners/cdrq")
+    visit.page.locator("main table a", has_text="Jean Roy").click()
+    if wrong:
+        visit.page.locator("#person-phone").fill("12")
+        press(visit)
+        assert visit.status == 422
+
+
 def programme_conflict(visit):
     address, code = "/staff/partners/cdrq/programmes/cdrq-conseil/edit", "cdrq-conseil"
     visit.go(address)
@@ -898,6 +907,8 @@ PAGES = {
     "body-conflict": (Role.COORDINATOR, body_conflict),
     "body-edit": (Role.COORDINATOR, at("/staff/partners/pme-mtl-est/edit")),
     "body-new-errors": (Role.COORDINATOR, new_body_with_errors),
+    "person-of-body": (Role.COORDINATOR, person_of_body),
+    "person-of-body-errors": (Role.COORDINATOR, partial(person_of_body, wrong=True)),
     "programme": (Role.COORDINATOR, at("/staff/partners/pme-mtl/programmes/pme-mtl-fdes")),
     "programme-edit": (Role.COORDINATOR, at("/staff/partners/pme-mtl/programmes/pme-mtl-fdes/edit")),
     "programme-errors": (Role.COORDINATOR, programme_with_errors),

@@ -113,7 +113,7 @@ def test_upgrading_twice_is_harmless(empty):
     schema.upgrade(empty)
     with empty.app_context(), writing():
         body = db.session.scalars(select(Body).order_by(Body.id)).first()
-        body.contact_name = "Écrit par nous"
+        body.offer_fr = "Écrit par nous"
         db.session.commit()
         bodies = db.session.scalars(select(Body.code).order_by(Body.id)).all()
         db.session.commit()
@@ -122,7 +122,7 @@ def test_upgrading_twice_is_harmless(empty):
     assert things(empty) == before
     with empty.app_context():
         assert db.session.scalars(select(Body.code).order_by(Body.id)).all() == bodies
-        assert "Écrit par nous" in db.session.scalars(select(Body.contact_name)).all()
+        assert "Écrit par nous" in db.session.scalars(select(Body.offer_fr)).all()
 
 
 def test_up_and_down_and_up_again_leaves_nothing_and_makes_the_same(empty):

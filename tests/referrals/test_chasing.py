@@ -16,6 +16,7 @@ from crm.cases.vocabulary import Stage
 from crm.jobs import Job, run_job
 from crm.outbox.deliver import send_due
 from crm.outbox.models import Message, Status
+from crm.partners.services import leave
 from crm.referrals import answers, chasing
 from crm.referrals import services as referrals
 from crm.referrals.queries import opened_by
@@ -148,7 +149,7 @@ def test_an_interval_of_zero_is_never_and_each_body_has_its_own(make, session, o
 
 def test_a_body_without_contact_is_a_task_at_once(make, session, on):
     referral = make.referral()
-    referral.body.contact_email = ""
+    leave(referral.body, referral.body.main)
     assert on("2026-11-16") == []
     assert tasks(session, file_of(session, referral)) == [("CDRQ", "2026-11-17")]
 

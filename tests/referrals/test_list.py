@@ -14,7 +14,7 @@ from crm.links.models import Link, Purpose
 from crm.outbox.deliver import send_due
 from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
-from crm.partners.services import change_contact
+from crm.partners.services import change_contact, leave
 from crm.referrals import answers, queries
 from crm.referrals import services as referrals
 from crm.referrals.outcomes import DeclineReason, Outcome, Status
@@ -31,7 +31,7 @@ def moment():
 
 
 def address_of(session, body, lang="fr") -> str:
-    found = f"{LIST[lang]}/{links.token(referrals.link_of_body(body))}"
+    found = f"{LIST[lang]}/{links.token(referrals.link_of_person(body.main))}"
     session.commit()
     return found
 
@@ -130,13 +130,13 @@ def test_a_list_closes_at_once_also_for_who_was_inside(make, app, session, end):
     inside = entered(app, session, body)
     inside.get(LIST["fr"])
     if end == "revoked":
-        links.revoke(Purpose.BODY, body.id)
+        links.revoke(Purpose.BODY, body.main_id)
     elif end == "another person":
         replace_contact(body, "luce@cdrq.example")
     elif end == "body closed":
         body.active = False
     else:
-        body.contact_email = ""
+        leave(body, body.main)
     session.commit()
     inside.get(LIST["fr"], 404)
     Pages(app).get(address, 404)
@@ -209,7 +209,7 @@ def _forged(session, body, address, moment):
 
 
 def _revoked(session, body, address, moment):
-    links.revoke(Purpose.BODY, body.id)
+    links.revoke(Purpose.BODY, body.main_id)
     moment.shift(timedelta(days=31))
     return address
 

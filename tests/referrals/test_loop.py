@@ -23,7 +23,7 @@ from crm.links.models import Link, Purpose
 from crm.outbox.deliver import send_due
 from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
-from crm.partners.services import change_contact
+from crm.partners.services import change_contact, leave
 from crm.permissions.models import How, Permission
 from crm.portal.corrections import change_answers, changed
 from crm.referrals import answers, chasing
@@ -191,7 +191,7 @@ def test_a_yes_that_was_all_a_file_waited_for_leaves_it_a_step(asked, app, sessi
 
 def test_what_cannot_leave_with_the_yes_becomes_a_step(asked, app, session):
     referral = asked(sends_itself=True)
-    referral.body.contact_email = ""
+    leave(referral.body, referral.body.main)
     session.commit()
     say(app, session, referral, "yes")
     assert referral.status is Status.READY
@@ -800,7 +800,7 @@ def test_a_yes_written_down_after_the_date_that_was_named_is_no_permission(asked
 
 def test_a_question_that_would_send_by_itself_needs_somebody_to_send_to(make, people, moment):
     case, body = make.case_at(Stage.PLANNING), make.body()
-    body.contact_email = ""
+    leave(body, body.main)
     given = {"purpose": "x", "fields": ["name"], "expires_on": clock.today(), "actor": people.adviser}
     with pytest.raises(RefusedError, match="personne-ressource"):
         referrals.ask_permission(case, body, **given, sends_itself=True)

@@ -286,6 +286,7 @@ def arguments(make, session, people):
         "absences": away.id,
         "mailbox": mail.id,
         "financing": applied.id,
+        "people": ready.body.main_id,
         "documents": keep(Checked("plan.pdf", FileKind.PDF, b"%PDF-"), case.id).id,
     }
     body = ready.body.code

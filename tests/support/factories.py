@@ -17,6 +17,7 @@ from crm.cases.vocabulary import (
     Stage,
 )
 from crm.partners.queries import by_code
+from crm.partners.services import add_person
 from crm.permissions.models import How
 from crm.referrals import services as referrals
 from crm.reminders import services as reminders
@@ -138,10 +139,8 @@ class Make:
     def body(self, code="cdrq", language="fr"):
         """A body of the directory, with a contact."""
         body = by_code(code)
-        body.contact_name, body.contact_email, body.contact_language = (
-            "Jean Roy",
-            f"jean@{code}.example",
-            language,
+        add_person(
+            body, {"name": "Jean Roy", "email": f"jean@{code}.example", "language": language}, self.people.adviser
         )
         self.session.commit()
         return body
