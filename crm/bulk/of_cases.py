@@ -12,7 +12,7 @@ from crm.bulk.actions import BulkAction
 from crm.bulk.models import BulkItem
 from crm.cases.forms import AssignForm, with_blank
 from crm.cases.models import Case
-from crm.cases.pipeline import LATER, Move
+from crm.cases.pipeline import Move
 from crm.cases.services import advance, against_assigning, against_move, asked, assign
 from crm.cases.vocabulary import ClosingReason, Stage
 from crm.db import db
@@ -88,7 +88,7 @@ class BulkMoveForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        stages = [one for one in Stage if one not in {Stage.NEW, Stage.CLOSED, *LATER}]
+        stages = [one for one in Stage if one not in {Stage.NEW, Stage.CLOSED}]
         self.to.choices = [("", gettext("Choose…")), *((one, label("cases.stage", one)) for one in stages)]
 
 

@@ -22,8 +22,6 @@ MOVES: dict[Stage, frozenset[Stage]] = {
     S.PAUSED: frozenset({S.CLOSED}),  # and the stage it came from
     S.CLOSED: frozenset({S.DISCOVERY}),
 }
-# Stages whose screens come with a later issue: they exist, and files may be in them, but nothing moves there yet.
-LATER = frozenset({S.ASSISTANCE, S.FINANCING, S.LAUNCHED})
 CLOSING_A_NEW_REQUEST = frozenset(
     {
         ClosingReason.SPAM,
@@ -75,11 +73,6 @@ def allowed(origin: Stage, paused_from: Stage | None = None) -> list[Stage]:
     return sorted(targets, key=_ORDER.__getitem__)
 
 
-def offered(origin: Stage, paused_from: Stage | None = None) -> list[Stage]:
-    """The allowed moves that have a screen today."""
-    return [stage for stage in allowed(origin, paused_from) if stage not in LATER or stage is paused_from]
-
-
 def goes_back(move: Move) -> bool:
     """Whether a move returns to an earlier stage, or reopens: it then asks for a reason."""
     resumes = move.origin is S.PAUSED
@@ -95,8 +88,6 @@ def refusals(move: Move) -> list[Refusal]:
         return _against_forcing(move)
     if move.to not in allowed(move.origin, move.paused_from):
         return [Refusal("not_allowed", names)]
-    if move.to in LATER and move.to is not move.paused_from:
-        return [Refusal("later_screen", names)]
     found = []
     if goes_back(move) and not move.reason:
         found.append(Refusal("needs_reason"))

@@ -1,7 +1,7 @@
 """Verbs that change files. Each checks, changes, records one event and never commits."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -504,7 +504,18 @@ def guard(case: Case, move: Move) -> list[Refusal]:
         return [Refusal("needs_owner")]
     if move.to is Stage.PLANNING and move.origin is Stage.DISCOVERY:
         return _against_planning(case)
+    if move.to is Stage.LAUNCHED and move.origin is not Stage.PAUSED:
+        return [*_against_launch(case, move)]
     return []
+
+
+def _against_launch(case: Case, move: Move) -> Iterator[Refusal]:
+    """Domain reference, section 14.1: a launch date, and an organization that is incorporated, or why it is not."""
+    project = case.project
+    if project.launched_on is None:
+        yield Refusal("needs_launch")
+    if project.incorporated_on is None and not project.incorporated and not move.reason:
+        yield Refusal("needs_incorporation")
 
 
 def _against_planning(case: Case) -> list[Refusal]:

@@ -176,7 +176,7 @@ class _Moves(TypedDict):
 
 def moves_of(case: Case) -> _Moves:
     """What the move form offers: the stages that the rules allow from here, and every one to who may force a move."""
-    stages: list[Stage] = pipeline.offered(case.stage, case.paused_from)
+    stages: list[Stage] = pipeline.allowed(case.stage, case.paused_from)
     may_force = current_user.coordinates
     if may_force:
         stages += [s for s in Stage if s not in stages and s is not case.stage and s is not Stage.PAUSED]

@@ -25,6 +25,7 @@ feature = Feature(
     name="financing",
     blueprints=(bp,),
     panels=(Panel("side", "financing/panel.html", rows=services.rows, shown=services.shown),),
+    case_guards=(services.guard,),
     merge=(MergePart("financing", services.move_on, services.move_back),),
     event_sentences=(
         _sentence("added"),

@@ -14,6 +14,7 @@ from crm.accounts.services import by
 from crm.business_days import add_business_days
 from crm.cases.merging import move_rows, return_rows
 from crm.cases.models import Case
+from crm.cases.pipeline import Move, Refusal
 from crm.cases.vocabulary import Stage
 from crm.config import LANGUAGES
 from crm.db import db, save_over
@@ -283,3 +284,14 @@ def move_back(gone: Case, kept: Case, journal: dict[str, list[int]]) -> None:
             .values(waits_for_id=None)
             .execution_options(synchronize_session="fetch")
         )
+
+
+SOUGHT = frozenset({Status.PREPARING, Status.FILED, Status.GRANTED, Status.DISBURSED})
+
+
+def guard(case: Case, move: Move) -> list[Refusal]:
+    """Domain reference, section 14.1: an application in preparation or further before a file looks for financing."""
+    if move.to is not Stage.FINANCING or move.origin is Stage.PAUSED:
+        return []
+    sought = select(Application.id).where(Application.case_id == case.id, Application.status.in_(SOUGHT)).limit(1)
+    return [] if db.session.scalar(sought) else [Refusal("needs_application", feature="financing")]

@@ -197,6 +197,7 @@ def leave(body: Body, person: Person, actor: Staff | None = None) -> None:
     revoke(Purpose.BODY, person.id)
     if body.main_id == person.id:
         body.main_id, body.contact_since = None, clock.now()
+        body.version += 1  # who has the form of the first person before them is told
         db.session.flush()
         db.session.refresh(body, ["main"])
     if actor is not None:
@@ -228,6 +229,8 @@ def save_person(body: Body, person: Person, seen_version: int, facts: dict[str, 
         revoke(Purpose.BODY, person.id)
         if body.main_id == person.id:
             body.contact_since = clock.now()
+    if body.main_id == person.id:
+        body.version += 1
     note("changed", body, actor, ["people"])
     return True
 
@@ -237,4 +240,5 @@ def put_first(body: Body, person: Person, actor: Staff) -> None:
     if body.main_id is not None and body.main_id != person.id:
         body.contact_since = clock.now()
     _make_main(body, person.name, person.email, person.language)
+    body.version += 1
     note("changed", body, actor, ["contact_email", "contact_name"])

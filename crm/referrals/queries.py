@@ -181,9 +181,11 @@ PAGE = 25  # files of one page of a body
 def holder_of(link: Link | None) -> Person | None:
     """Who may read, by this link, all that waits for their body; None when they, or it, are there no more."""
     person = db.session.get(Person, link.object_id) if link is not None and link.purpose is Purpose.BODY else None
-    if person is None or person.left_at is not None or not person.receives:
+    if person is None or person.left_at is not None:
         return None
-    return person if db.session.get_one(Body, person.body_id).active else None
+    body = db.session.get_one(Body, person.body_id)
+    told = person.receives or body.main_id == person.id
+    return person if told and body.active else None
 
 
 def body_of(link: Link | None) -> Body | None:

@@ -493,8 +493,9 @@ def still_theirs(message: Message) -> bool:
         return False
     # A message of before each person had a link of their own names nobody: it was for who received everything.
     person = db.session.get(Person, message.subject_ids.get("person", body.main_id or 0))
-    here = person is not None and person.left_at is None and person.receives and person.body_id == body.id
-    return here and person is not None and person.email == message.to_address
+    if person is None or person.left_at is not None or person.body_id != body.id:
+        return False
+    return (person.receives or body.main_id == person.id) and person.email == message.to_address
 
 
 def note_seen(referral: Referral) -> None:

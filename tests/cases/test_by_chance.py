@@ -313,7 +313,7 @@ class Chance(RuleBasedStateMachine):
 
     @rule(file=files, who=WHO, place=st.integers(0, 5))
     def ask_for_a_move_that_is_offered(self, file, who, place):
-        offered = pipeline.offered(file.stage, file.paused_from)
+        offered = pipeline.allowed(file.stage, file.paused_from)
         self.move_well(file, who, offered[place % len(offered)])
 
     @rule(file=files, who=WHO, closing_reason=st.sampled_from(CLOSINGS))

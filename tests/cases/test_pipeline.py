@@ -36,13 +36,15 @@ ALLOWED = {
     "closed": "discovery",
 }
 PAIRS = [(origin, to) for origin in STAGES for to in STAGES]
-WITHOUT_A_SCREEN_YET = {"assistance", "financing", "launched"}
 MAY_PAUSE = ["contact", "discovery", "planning", "referred", "assistance", "financing"]
 GOING_BACK = [
     ("planning", "discovery"),
     ("referred", "planning"),
     ("assistance", "planning"),
     ("financing", "planning"),
+    ("financing", "assistance"),
+    ("launched", "assistance"),
+    ("launched", "financing"),
     ("closed", "discovery"),
 ]
 SUCCESS = ["launched_ok", "partner_ok", "answered"]
@@ -79,16 +81,13 @@ def test_a_file_goes_where_the_reference_lets_it_and_nowhere_else(origin, to):
     assert (Stage(to) in pipeline.allowed(Stage(origin))) is expected
     if not expected:
         assert refused(origin, to) == ["not_allowed"]
-    elif to in WITHOUT_A_SCREEN_YET:
-        assert refused(origin, to) == ["later_screen"]
     else:
         assert refused(origin, to) == []
 
 
 @pytest.mark.parametrize("origin", STAGES)
-def test_what_is_offered_is_what_is_allowed_and_has_a_screen(origin):
-    expected = [stage for stage in STAGES if stage in ALLOWED[origin].split() and stage not in WITHOUT_A_SCREEN_YET]
-    assert pipeline.offered(Stage(origin)) == expected
+def test_what_is_allowed_comes_in_the_order_of_the_pipeline(origin):
+    assert pipeline.allowed(Stage(origin)) == [stage for stage in STAGES if stage in ALLOWED[origin].split()]
 
 
 @pytest.mark.parametrize("came_from", MAY_PAUSE)
@@ -101,7 +100,7 @@ def test_a_paused_file_goes_back_only_where_it_came_from_or_closes(came_from, to
 @pytest.mark.parametrize("came_from", MAY_PAUSE)
 def test_a_file_is_taken_up_again_without_having_to_say_why(came_from):
     assert refused("paused", came_from, paused_from=Stage(came_from), reason="") == []
-    assert Stage(came_from) in pipeline.offered(Stage.PAUSED, Stage(came_from))
+    assert Stage(came_from) in pipeline.allowed(Stage.PAUSED, Stage(came_from))
 
 
 @pytest.mark.parametrize("origin", [stage for stage in STAGES if stage != "paused"])
@@ -125,7 +124,7 @@ def test_going_back_asks_why(origin, to):
 )
 def test_going_forward_asks_nothing(origin, to):
     found = refused(origin, to, reason="", return_on=None, closing_reason=None, person_told="")
-    assert found == (["later_screen"] if to in WITHOUT_A_SCREEN_YET else [])
+    assert found == []
 
 
 @pytest.mark.parametrize(
