@@ -1,8 +1,9 @@
 """The directory's pages: bodies, their programmes, the rules that hold for all, and the programmes that fit a file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import wtforms
 from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
 from sqlalchemy import select
 from werkzeug.wrappers import Response
@@ -25,6 +26,7 @@ from crm.partners.services import change_contact, leave, put_first, save_entry, 
 from crm.partners.services import save_person as save_person_of
 from crm.partners.vocabulary import new_code
 from crm.referrals.services import MAY_REFER_FROM
+from crm.search.words import fold
 
 bp = Blueprint("directory", __name__, url_prefix="/staff")
 of_case = Blueprint("fitting", __name__, url_prefix="/staff/cases/<reference>/programmes")
@@ -204,13 +206,21 @@ def new_body() -> str:
 @coordinators
 def add_body() -> Response:
     form = BodyForm(request.form, others=_wholes(None))
-    if not form.validate():
+    if not form.validate() or _there_is(form.short_fr, queries.everyone(), Body.short):
         return make_response(_edit(None, form), 422)
     taken = set(db.session.scalars(select(Body.code)))
     added = services.add_body(new_code(form.short_fr.data, taken, 30), form.facts(), me(), verified=form.verified.data)
     db.session.commit()
     flash(gettext("The organization was added. Say who receives what we send."))
     return redirect(url_for("directory.body", code=added.code), 303)
+
+
+def _there_is(field: wtforms.Field, entries: Iterable[Any], name_of: Callable[[Any, str], str]) -> bool:
+    """Whether an entry has this French name already, as after a button pressed twice; says so on the form."""
+    found = any(fold(name_of(one, "fr")) == fold(field.data) for one in entries)
+    if found:
+        field.errors = [gettext("An entry of the directory has this name already")]
+    return found
 
 
 def _wholes(body: Body | None) -> list[Body]:
@@ -314,7 +324,7 @@ def new_programme(code: str) -> str:
 def add_programme(code: str) -> Response:
     found = _body_or_404(code)
     form = ProgrammeForm(request.form, bodies=_wholes(None))
-    if not form.validate():
+    if not form.validate() or _there_is(form.name_fr, queries.programmes_of(found), Programme.name):
         return make_response(_programme(found, None, form), 422)
     added = services.add_programme(found, form.facts(), form.asked(), form.day, me(), verified=form.verified.data)
     db.session.commit()
@@ -407,7 +417,7 @@ def new_rule() -> str:
 @coordinators
 def add_rule() -> Response:
     form = RuleForm(request.form, bodies=_wholes(None))
-    if not form.validate():
+    if not form.validate() or _there_is(form.name_fr, queries.rules(), Rule.name):
         return make_response(_rule(None, form), 422)
     services.add_rule(form.facts(), form.asked(), form.day, me())
     db.session.commit()

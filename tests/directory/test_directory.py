@@ -588,3 +588,26 @@ def test_who_changed_what_of_the_directory_is_in_the_history(session, coordinato
         ("terms", {"entry": "programme:pme-mtl-fdes"}),
         ("changed", {"entry": "body:risq", "parts": ["contact_email", "contact_name"]}),
     ]
+
+
+def test_what_is_added_twice_is_there_once(session, coordinator):
+    counts = {}
+    for address, given in (
+        (
+            "/staff/directory/add",
+            {"short_fr": "Élan", "short_en": "Élan", "name_fr": "F", "name_en": "F", "kind": "network"},
+        ),
+        (
+            "/staff/partners/risq/add",
+            {"name_fr": "Prêt", "name_en": "Loan", "text_fr": "P", "text_en": "L", "kind": "financing"},
+        ),
+        ("/staff/directory/rules/add", {"name_fr": "Règle", "name_en": "Rule", "kinds": ["financing"]}),
+    ):
+        form = typed(coordinator.get(address).text, "name_fr") | given
+        coordinator.post(address, form)
+        coordinator.get(address)
+        told = coordinator.post(address, form, status=422).text
+        assert "a déjà ce nom" in words(told), address
+        counts[address] = session.scalar(select(func.count()).select_from(Body if "short_fr" in given else Programme))
+    assert counts["/staff/directory/add"] == 36
+    assert session.scalar(select(func.count()).select_from(Rule)) == 2

@@ -222,3 +222,23 @@ def test_the_form_of_the_first_person_finds_somebody_who_is_there_and_keeps_the_
     assert [one.name for one in partners.people_of(body)] == ["Li Wei"]  # Jean left: another address is another person
     assert (body.contact_language, body.answer_days, body.chase_days) == ("fr", 5, 0)
     assert session.scalar(select(Person.left_at).where(Person.name == "Jean Roy")) is not None
+
+
+def test_a_form_of_the_first_person_opened_before_another_came_first_is_stale(body, session, people):
+    seen = body.version
+    put_first(body, person(session, "Li Wei"), people.coordinator)
+    session.commit()
+    saved = change_contact(
+        body, seen_version=seen, name="Jean Roy", email="jean@cdrq.example", language="fr", answer_days=None, chase_days=10,
+        actor=people.coordinator,
+    )  # fmt: skip
+    assert not saved
+    session.rollback()
+    assert body.contact_name == "Li Wei"
+
+
+def test_the_first_person_reads_what_waits_whatever_is_ticked(make, body, app, session):
+    referral = make.referral(body=body)
+    body.main.receives = False
+    session.commit()
+    assert referral.case.reference in entered(app, session, body.main).get(LIST).text
