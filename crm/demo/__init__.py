@@ -230,7 +230,9 @@ def _financing(rng: random.Random, by: Staff) -> None:
 def _contacts(today: date) -> None:
     """Who receives what is sent to the bodies that ship; a contact somebody entered stays."""
     contacts = words()["contact"]
-    for body in db.session.scalars(select(Body).where(Body.code.in_(contacts), Body.main_id.is_(None))):
+    for body in db.session.scalars(
+        select(Body).where(Body.code.in_(contacts), Body.main_id.is_(None)).order_by(Body.id)
+    ):
         name, email, lang = contacts[body.code]
         verified = today - timedelta(days=20 + 7 * body.id)
         change_contact(

@@ -74,6 +74,43 @@ def open_link(window, site, setting, mail, lang, *, picture=False):
     return visit
 
 
+def test_a_programme_that_fits_leads_to_a_referral(window, setting, site, post):
+    lang, mark = setting.lang, uuid.uuid4().hex[:8]
+    first = f"jean-{mark}@cdrq.example.ca"
+    coordinator = window(site, lang, setting.width, person=site.person(Role.COORDINATOR, lang))
+    enter_contact(coordinator, "cdrq", first, lang)
+    reference = site.case(lang, f"Outils {mark}", Stage.PLANNING)
+
+    adviser = window(site, lang, setting.width, person=site.person(Role.ADVISER, lang))
+    w, page = adviser.w, adviser.page
+    adviser.go(f"/staff/cases/{reference}")
+    adviser.link(w("Programmes that may fit")).click()
+    fits = page.locator("article", has_text="CDRQ").first
+    expect(fits.locator("h3")).to_have_text({"fr": "Accompagnement au démarrage", "en": "Start-up support"}[lang])
+    fits.locator("summary").click()
+    expect(fits.locator("table")).to_contain_text(w.text("directory.verdict.met"))
+    adviser.check("fitting")
+    fits.get_by_role("link", name=w("Prepare a referral")).click()
+    expect(page.locator("select[name=body] option:checked")).to_contain_text("CDRQ")
+    expect(page.locator("[name=purpose]")).to_have_value(
+        {"fr": "accompagnement au démarrage", "en": "start-up support"}[lang]
+    )
+    page.get_by_label(w.text("referrals.answer.verbal")).check()
+    adviser.button(w("Save")).click()
+    adviser.button(w("Send the referral")).click()
+    adviser.says(w("The referral is on its way to %(body)s.", body="CDRQ"))
+    site.send_due()
+    assert reference in post.to(first)[0]["Subject"]
+
+    coordinator.go("/staff/partners/cdrq/programmes/cdrq-demarrage/edit")
+    coordinator.page.locator("[name=stages][value=exploration]").uncheck()
+    coordinator.button(coordinator.w("Save")).click()
+    coordinator.says(reference)  # nothing was saved: the files that it touches are shown first
+    coordinator.check("programme-touches")
+    coordinator.go("/staff/partners/cdrq/programmes/cdrq-demarrage")
+    coordinator.says(coordinator.w.text("cases.project_stage.exploration"))
+
+
 def test_a_referral_from_the_directory_to_the_end(window, setting, site, post):
     lang, mark = setting.lang, uuid.uuid4().hex[:8]
     first, second = f"jean-{mark}@cdrq.example.ca", f"sam-{mark}@coop.example.ca"
