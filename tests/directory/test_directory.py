@@ -165,11 +165,11 @@ def test_a_coordinator_adds_a_body_and_advisers_only_read(session, coordinator, 
     ("change", "said"),
     [
         ({"name_en": "Something"}, "Écrivez-le dans les deux langues"),
-        ({"website": "javascript:alert(1)"}, "Entrez une adresse complète"),
-        ({"website": "https://"}, "Entrez une adresse complète"),
+        ({"website": "javascript:alert(1)"}, "Écrivez une adresse Web complète"),
+        ({"website": "https://"}, "Écrivez une adresse Web complète"),
         ({"part_of": "1"}, "Cochez les arrondissements"),
         ({"kind": "bank"}, "Choisissez un type"),
-        ({"short_fr": ""}, "Entrez un nom court"),
+        ({"short_fr": ""}, "Écrivez un nom court"),
         ({"name_fr": "x" * 161}, "160 caractères"),
     ],
 )
@@ -456,7 +456,7 @@ def test_what_fits_a_file_and_why(make, session, people, signed_in):
     for expected in ("Accompagnement au démarrage", "Besoins", "Choisir une forme juridique", "Rempli", "Non vérifié"):
         assert expected in read, expected
     assert "PME MTL Grand Sud-Ouest" in read  # the project is in Verdun
-    assert "On parle de financement avec les projets que la CDRQ" in read
+    assert "On aborde le financement pour les projets accompagnés par la CDRQ" in read
     browser = signed_in(people.adviser)
     browser.get("/staff/cases")
     browser.post("/staff/language", {"lang": "en", "to": "/staff/cases"})

@@ -276,7 +276,7 @@ def test_a_file_is_rehearsed_then_taken_in_and_what_changed_is_to_be_verified(co
     )
     page = send(coordinator, json.dumps(document).encode(), 200).text
     read = words(page)
-    for expected in ("Autre offre", "Nouveau prêt", "Nouvel organisme", "État du projet", "Constitution en cours"):
+    for expected in ("Autre offre", "Nouveau prêt", "Nouvel organisme", "Où en est le projet", "Constitution en cours"):
         assert expected in read, expected
     session.expire_all()
     assert body.offer_fr != "Autre offre"
@@ -321,7 +321,7 @@ def test_a_directory_that_changed_between_the_rehearsal_and_the_change_is_shown_
         (b'{"organizations": [' + b" " * (2 * 1024 * 1024) + b"]}", "trop lourd"),
         (b"{}", "HSDS 3"),
         (b"un,deux\n1,2\n", "colonnes d’un répertoire"),
-        (b"\x00\x01", "Cette feuille"),
+        (b"\x00\x01", "Ce tableau"),
         (b"entry,code,name_fr,team\nprogramme,x,Nom,beaucoup\n", "un nombre ne se lit pas"),
         (b"entry,code,name_fr\nbanque,x,Nom\n", "ni « organization » ni « programme »"),
         (b"entry,code,name_fr,of\nprogramme,x,Nom,personne\n", "n’est pas dans le répertoire"),
