@@ -222,8 +222,8 @@ class _AskedForm(_Bilingual):
         lang = language()
         for name, vocabulary in _LISTS.items():
             if name in self:
-                self[name].choices = [pair for pair in choices(vocabulary) if pair[0] not in _NOT_ASKED]
-        self.forms.choices = [pair for pair in forms_asked() if pair[0] not in _NOT_ASKED]
+                self[name].choices = [pair for pair in choices(vocabulary) if pair[0] not in NOT_ASKED]
+        self.forms.choices = [pair for pair in forms_asked() if pair[0] not in NOT_ASKED]
         self.support.choices = [(one.code, one.short(lang)) for one in bodies]
 
     def validate_since(self, field: DateField) -> None:
@@ -249,7 +249,7 @@ _LISTS = {
     "languages": "partners.language",
     "kinds": "partners.kind",
 }
-_NOT_ASKED = {"unknown", "undecided", "other"}  # nobody asks a project for what is not known of it
+NOT_ASKED = {"unknown", "undecided", "other"}  # nobody asks a project for what is not known of it
 
 
 class ProgrammeForm(_AskedForm):

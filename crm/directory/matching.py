@@ -176,10 +176,9 @@ def _territory(asked: Asked, facts: Facts) -> Verdict:
 def _amount(asked: Asked, facts: Facts) -> Verdict:
     if facts.amount is None:
         return Verdict.UNKNOWN
-    least, most = facts.amount
-    too_much = asked.most is not None and least > asked.most
-    too_little = asked.least is not None and most is not None and most < asked.least
-    return Verdict.NOT_MET if too_much or too_little else Verdict.MET
+    # What is below the whole need covers a part of it: a project puts several sources together.
+    most = facts.amount[1]
+    return Verdict.NOT_MET if asked.least is not None and most is not None and most < asked.least else Verdict.MET
 
 
 def _team(asked: Asked, facts: Facts) -> Verdict:

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from crm import clock
 from crm.accounts.models import Staff
@@ -12,14 +12,15 @@ from crm.cases.models import Case
 from crm.cases.vocabulary import Stage
 from crm.db import db
 from crm.directory.matching import Asked
-from crm.partners.models import CHASED_AFTER, Body, Programme, Rule
-from crm.partners.services import note, save_entry, set_terms
+from crm.partners.models import CHASED_AFTER, Body, Person, Programme, Rule
+from crm.partners.services import leave, note, save_entry, set_terms
 from crm.partners.vocabulary import new_code
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
-from crm.referrals.services import about
+from crm.referrals.services import about, invite_again
 from crm.reminders.services import plan_by_rule
 
+WAITS_THERE = (Status.READY, Status.SENT, Status.INFO_ASKED)
 AT_A_BODY = (Status.CONSENT_PENDING, Status.READY, Status.SENT, Status.INFO_ASKED, Status.NO_ANSWER, Status.ACCEPTED)
 
 
@@ -53,10 +54,29 @@ def save_body(body: Body, seen_version: int, facts: dict[str, Any], actor: Staff
     return True
 
 
-def _at(body: Body) -> Any:
-    read = select(Case).join(Referral, Case.id == Referral.case_id)
-    at = Referral.body_id == body.id, Referral.status.in_(AT_A_BODY)
-    return read.where(*at, Case.stage != Stage.CLOSED, Case.merged_into_id.is_(None)).order_by(Referral.id)
+def _at(body: Body, statuses: tuple[Status, ...] = AT_A_BODY) -> Select[Case]:
+    """The open files that are at a body, each once."""
+    there = select(Referral.case_id).where(Referral.body_id == body.id, Referral.status.in_(statuses))
+    read = select(Case).where(Case.id.in_(there), Case.stage != Stage.CLOSED, Case.merged_into_id.is_(None))
+    return read.order_by(Case.id)
+
+
+def person_left(body: Body, person: Person, actor: Staff) -> None:
+    """Somebody is at a body no more. When they were the one who received what it is sent, whoever follows a file that waits there gets a step."""
+    first = body.main_id == person.id
+    leave(body, person, actor)
+    if first:
+        for case in db.session.scalars(_at(body, WAITS_THERE)):
+            plan_by_rule(case, "nobody_there", next_business_day(clock.today()), about=about(case, body))
+
+
+def welcome(body: Body) -> None:
+    """A body that had nobody has somebody: what was on its way there leaves for them, and they are chased as anybody is."""
+    for referral in db.session.scalars(
+        select(Referral).where(Referral.body_id == body.id, Referral.status == Status.SENT)
+    ):
+        referral.chases = 0
+        invite_again(referral)
 
 
 def add_programme(

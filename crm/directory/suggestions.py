@@ -14,6 +14,7 @@ from crm.feature import once
 from crm.i18n import format_amount, language
 from crm.partners import queries as partners
 from crm.partners.models import Body, Programme
+from crm.partners.vocabulary import BodyKind
 from crm.referrals.queries import open_at, usual_days
 from crm.texts import choices, label, text, words
 
@@ -226,18 +227,17 @@ def impact_on_files(staff: Staff, before: Judging, after: Judging) -> Impact:
     return Impact(count, shown, looked_at)
 
 
-def of_programme(programme: Programme, asked: Asked, day: date) -> Judging:
-    """How well a programme would fit a project on a day, were it to ask this."""
-    rules = _rules(day)
-    offer = Offer(programme.code, "", programme.kind, asked)
-    return lambda facts: (matching.rank([offer], facts, rules)[0].fit, ())
+def of_programme(kind: BodyKind, asked: Asked, day: date, *, offered: bool) -> Judging:
+    """How well a programme would fit a project on a day, were it of this kind and to ask this; one that is not offered fits nobody."""
+    rules, offer = _rules(day), Offer("", "", kind, asked)
+    return lambda facts: (matching.rank([offer], facts, rules)[0].fit if offered else Fit.AGAINST, ())
 
 
-def of_rule(asked: Asked) -> Judging:
-    """What a rule says of a project."""
+def of_rule(asked: Asked, *, counts: bool) -> Judging:
+    """What a rule says of a project; nothing when it does not count."""
 
     def judging(facts: Facts) -> tuple[Fit, tuple[str, ...]]:
-        fit = matching.fit_of(matching.judge(asked, facts)) if asked.kinds else Fit.FITS
+        fit = matching.fit_of(matching.judge(asked, facts)) if asked.kinds and counts else Fit.FITS
         return fit, asked.kinds if fit is not Fit.FITS else ()
 
     return judging

@@ -1,6 +1,9 @@
 """The directory's pages: bodies, their programmes, the rules that hold for all, and the programmes that fit a file."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable
+from datetime import date
 from typing import Any
 
 import wtforms
@@ -12,19 +15,19 @@ from crm import clock, forms
 from crm.access import case_team, coordinators
 from crm.accounts.feature import me
 from crm.cases.views import case_or_404
-from crm.db import db
+from crm.db import db, writing
 from crm.directory import queries as read
 from crm.directory import services, suggestions
 from crm.directory.forms import BodyForm, ContactForm, PersonForm, ProgrammeForm, RuleForm
 from crm.directory.matching import Asked, Fit
-from crm.directory.suggestions import Impact
+from crm.directory.suggestions import Judging
 from crm.i18n import gettext
 from crm.partners import queries
 from crm.partners.models import Body, Person, Programme, Rule, Terms
 from crm.partners.services import add_person as add_person_to
-from crm.partners.services import change_contact, leave, put_first, save_entry, set_terms
+from crm.partners.services import change_contact, hold, put_first, save_entry, set_terms
 from crm.partners.services import save_person as save_person_of
-from crm.partners.vocabulary import new_code
+from crm.partners.vocabulary import BodyKind, new_code
 from crm.referrals.services import MAY_REFER_FROM
 from crm.search.words import fold
 
@@ -82,6 +85,7 @@ def change(code: str) -> Response:
     form = ContactForm(request.form)
     if not form.validate():
         return make_response(_body(found, form), 422)
+    nobody = found.main_id is None
     saved = change_contact(
         found,
         seen_version=forms.seen_version(form.version.data),
@@ -98,6 +102,8 @@ def change(code: str) -> Response:
         found = _body_or_404(code)
         form.version.data = found.version
         return make_response(_body(found, form, found), 409)
+    if nobody:
+        services.welcome(found)
     db.session.commit()
     flash(gettext("The contact was saved."))
     return redirect(url_for("directory.body", code=code), 303)
@@ -139,9 +145,12 @@ def add_person(code: str) -> Response:
     found, form = _body_or_404(code), PersonForm(request.form)
     if not form.validate():
         return make_response(_person(found, None, form), 422)
+    nobody = found.main_id is None
     if add_person_to(found, form.facts(), me()) is None:
         form.email.errors = [gettext("Somebody there has this address already")]
         return make_response(_person(found, None, form), 422)
+    if nobody:
+        services.welcome(found)
     db.session.commit()
     flash(gettext("Saved."))
     return redirect(url_for("directory.body", code=code), 303)
@@ -179,7 +188,10 @@ def save_person(code: str, number: int) -> Response:
 @coordinators
 def put_person_first(code: str, number: int) -> Response:
     found = _body_or_404(code)
+    nobody = found.main_id is None
     put_first(found, _person_or_404(found, number), me())
+    if nobody:
+        services.welcome(found)
     db.session.commit()
     flash(gettext("From now on this person receives each referral. Links sent to somebody else no longer open one."))
     return redirect(url_for("directory.body", code=code), 303)
@@ -190,7 +202,7 @@ def put_person_first(code: str, number: int) -> Response:
 def person_left(code: str, number: int) -> Response:
     """Somebody works there no more: their links stop working at once."""
     found = _body_or_404(code)
-    leave(found, _person_or_404(found, number), me())
+    services.person_left(found, _person_or_404(found, number), me())
     db.session.commit()
     flash(gettext("Noted. The links that were sent to this person no longer work."))
     return redirect(url_for("directory.body", code=code), 303)
@@ -205,6 +217,7 @@ def new_body() -> str:
 @bp.post("/directory/add")
 @coordinators
 def add_body() -> Response:
+    hold()
     form = BodyForm(request.form, others=_wholes(None))
     if not form.validate() or _there_is(form.short_fr, queries.everyone(), Body.short):
         return make_response(_edit(None, form), 422)
@@ -224,8 +237,26 @@ def _there_is(field: wtforms.Field, entries: Iterable[Any], name_of: Callable[[A
 
 
 def _wholes(body: Body | None) -> list[Body]:
-    """The bodies that may have doors: those that are not one themselves."""
-    return [one for one in queries.directory() if one.part_of_id is None and one is not body]
+    """The bodies that may have local offices: those that are not one themselves; and the one whose office this is, whatever it is by now."""
+    return [
+        one
+        for one in queries.everyone()
+        if one is not body and ((one.active and one.part_of_id is None) or (body and one.id == body.part_of_id))
+    ]
+
+
+def _named(owner: Programme | Rule | None) -> list[Body]:
+    """The bodies that may be named in what is asked: those of the directory that are no local office, and those that are named already."""
+    named = set(_asked_now(owner)[1].support) if owner else set()
+    return [one for one in queries.everyone() if (one.active and one.part_of_id is None) or one.code in named]
+
+
+def _cannot_be_an_office(body: Body, form: BodyForm) -> bool:
+    """Whether a body that has programmes, or offices of its own, would become another's local office; says so on the form."""
+    wrong = bool(form.part_of.data) and bool(queries.programmes_of(body) or queries.doors_of(body))
+    if wrong:
+        form.part_of.errors = [gettext("This organization has programmes or local offices of its own")]
+    return wrong
 
 
 def _edit(body: Body | None, form: BodyForm, *, stale: bool = False) -> str:
@@ -244,7 +275,7 @@ def edit(code: str) -> str:
 def save(code: str) -> Response:
     found = _body_or_404(code)
     form = BodyForm(request.form, others=_wholes(found))
-    if not form.validate():
+    if not form.validate() or _cannot_be_an_office(found, form):
         return make_response(_edit(found, form), 422)
     seen = forms.seen_version(form.version.data)
     if not services.save_body(found, seen, form.facts(), me(), verified=form.verified.data):
@@ -307,7 +338,7 @@ def programme(code: str, programme: str) -> str:
 @coordinators
 def edit_programme(code: str, programme: str) -> str:
     found = _programme_or_404(code, programme)
-    return _programme(found.body, found, ProgrammeForm.of(found, _asked_now(found)[1], _wholes(None)))
+    return _programme(found.body, found, ProgrammeForm.of(found, _asked_now(found)[1], _named(found)))
 
 
 @bp.get("/partners/<code>/add")
@@ -315,15 +346,16 @@ def edit_programme(code: str, programme: str) -> str:
 def new_programme(code: str) -> str:
     today = clock.today().isoformat()
     return _programme(
-        _body_or_404(code), None, ProgrammeForm(bodies=_wholes(None), data={"since": today, "active": True})
+        _body_or_404(code), None, ProgrammeForm(bodies=_named(None), data={"since": today, "active": True})
     )
 
 
 @bp.post("/partners/<code>/add")
 @coordinators
 def add_programme(code: str) -> Response:
+    hold()
     found = _body_or_404(code)
-    form = ProgrammeForm(request.form, bodies=_wholes(None))
+    form = ProgrammeForm(request.form, bodies=_named(None))
     if not form.validate() or _there_is(form.name_fr, queries.programmes_of(found), Programme.name):
         return make_response(_programme(found, None, form), 422)
     added = services.add_programme(found, form.facts(), form.asked(), form.day, me(), verified=form.verified.data)
@@ -341,37 +373,45 @@ def _programme(body: Body, found: Programme | None, form: ProgrammeForm, **shown
 def save_programme(code: str, programme: str) -> Response:
     """Save a programme; a change that touches open files is shown first."""
     found = _programme_or_404(code, programme)
-    form = ProgrammeForm(request.form, bodies=_wholes(None))
+    form = ProgrammeForm(request.form, bodies=_named(found))
 
     def page(**shown: Any) -> str:
         return _programme(found.body, found, form, **shown)
 
-    def touched(before: Asked, after: Asked) -> Impact:
-        day = form.day
-        return suggestions.impact_on_files(
-            me(), suggestions.of_programme(found, before, day), suggestions.of_programme(found, after, day)
-        )
+    def before(asked: Asked) -> Judging:
+        return suggestions.of_programme(found.kind, asked, form.day, offered=found.active)
 
-    return _save_asked(found, form, page, touched, url_for("directory.programme", code=code, programme=programme))
+    def after(asked: Asked) -> Judging:
+        return suggestions.of_programme(BodyKind(form.kind.data), asked, form.day, offered=form.active.data)
+
+    return _save_asked(
+        found, form, page, (before, after), url_for("directory.programme", code=code, programme=programme)
+    )
 
 
 def _save_asked(
     owner: Programme | Rule,
     form: ProgrammeForm | RuleForm,
     page: Callable[..., str],
-    touched: Callable[[Asked, Asked], Impact],
+    judged: tuple[Callable[[Asked], Judging], Callable[[Asked], Judging]],
     back: str,
 ) -> Response:
-    """Save an entry and what it asks. What is asked anew is shown first with the open files that it touches, and saved at the next press."""
+    """Save an entry and what it asks. A change that judges open files otherwise is shown first, and saved at the next press; `judged` say how
+    it judges before and after.
+    """
     if not form.validate():
         return make_response(page(), 422)
     terms, now = queries.terms_of(owner), form.asked()
     before = queries.in_force(terms, form.day)
     was = Asked.read(before.asked if before else {})
-    if was != now and not request.form.get("seen_files"):
-        impact = touched(was, now)
+    stamp = _stamp(form, now)
+    if request.form.get("seen_files") != stamp and stamp != _stamp_of(owner, was, form.day):
+        with writing(allowed=False):  # thousands of files may be looked at: nobody waits to write meanwhile
+            db.session.rollback()
+            impact = suggestions.impact_on_files(me(), judged[0](was), judged[1](now))
+            db.session.rollback()
         if impact.count:
-            return make_response(page(impact=impact), 200)
+            return make_response(page(impact=impact, stamp=stamp), 200)
     verified = "verified" in form and form.verified.data
     if not save_entry(owner, forms.seen_version(form.version.data), me(), verified=verified, **form.facts()):
         db.session.rollback()
@@ -383,6 +423,22 @@ def _save_asked(
     db.session.commit()
     flash(gettext("Saved."))
     return redirect(back, 303)
+
+
+def _stamp(form: ProgrammeForm | RuleForm, asked: Asked) -> str:
+    """What of a form decides how files are judged, in short."""
+    kind = form.kind.data if isinstance(form, ProgrammeForm) else ""
+    return _in_short(asked, form.day, kind, active=form.active.data)
+
+
+def _stamp_of(owner: Programme | Rule, asked: Asked, day: date) -> str:
+    kind = owner.kind if isinstance(owner, Programme) else ""
+    return _in_short(asked, day, kind, active=owner.active)
+
+
+def _in_short(asked: Asked, day: date, kind: str, *, active: bool) -> str:
+    said = json.dumps([asked.kept(), day.isoformat(), str(kind), bool(active)], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
 @bp.post("/partners/<code>/programmes/<programme>/verified")
@@ -410,13 +466,14 @@ def rules() -> str:
 @coordinators
 def new_rule() -> str:
     today = clock.today().isoformat()
-    return _rule(None, RuleForm(bodies=_wholes(None), data={"since": today, "active": True}))
+    return _rule(None, RuleForm(bodies=_named(None), data={"since": today, "active": True}))
 
 
 @bp.post("/directory/rules/add")
 @coordinators
 def add_rule() -> Response:
-    form = RuleForm(request.form, bodies=_wholes(None))
+    hold()
+    form = RuleForm(request.form, bodies=_named(None))
     if not form.validate() or _there_is(form.name_fr, queries.rules(), Rule.name):
         return make_response(_rule(None, form), 422)
     services.add_rule(form.facts(), form.asked(), form.day, me())
@@ -442,7 +499,7 @@ def _rule(found: Rule | None, form: RuleForm, **shown: Any) -> str:
 @coordinators
 def rule(code: str) -> str:
     found = _rule_or_404(code)
-    return _rule(found, RuleForm.of(found, _asked_now(found)[1], _wholes(None)))
+    return _rule(found, RuleForm.of(found, _asked_now(found)[1], _named(found)))
 
 
 @bp.post("/directory/rules/<code>")
@@ -450,12 +507,17 @@ def rule(code: str) -> str:
 def save_rule(code: str) -> Response:
     """Save a rule; a change that touches open files is shown first."""
     found = _rule_or_404(code)
-    form = RuleForm(request.form, bodies=_wholes(None))
+    form = RuleForm(request.form, bodies=_named(found))
 
-    def touched(before: Asked, after: Asked) -> Impact:
-        return suggestions.impact_on_files(me(), suggestions.of_rule(before), suggestions.of_rule(after))
+    def before(asked: Asked) -> Judging:
+        return suggestions.of_rule(asked, counts=found.active)
 
-    return _save_asked(found, form, lambda **shown: _rule(found, form, **shown), touched, url_for("directory.rules"))
+    def after(asked: Asked) -> Judging:
+        return suggestions.of_rule(asked, counts=form.active.data)
+
+    return _save_asked(
+        found, form, lambda **shown: _rule(found, form, **shown), (before, after), url_for("directory.rules")
+    )
 
 
 # --- the programmes that fit a file --------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from typing import Any
 
 from crm.directory.matching import Asked
 from crm.formats import is_website, read_amount
-from crm.forms import clean, whole
+from crm.forms import whole
+from crm.imports.reading import seen
 from crm.partners.vocabulary import CODE, new_code
 from crm.sheets import Value
 
@@ -22,6 +23,7 @@ LISTS = ("needs", "stages", "forms", "regions", "localities", "fields", "languag
 BODY, PROGRAMME = "organization", "programme"
 MOST_ENTRIES = 2000
 LONGEST = {"name": 160, "short": 60, "territory": 160}
+LONGEST_READ = 20_000  # signs of one text: a longer one is refused for its length
 LONGEST_TEXT, LONGEST_CODE = 2000, {BODY: 30, PROGRAMME: 60}
 
 
@@ -87,6 +89,7 @@ class Known:
     vocabularies: Mapping[str, Collection[str]]
     bodies: Mapping[str, str]
     programmes: Mapping[str, str]
+    entries: Mapping[tuple[str, str], Entry] = field(default_factory=dict)  # what is there, by kind and code
 
 
 class UnreadableError(Exception):
@@ -255,6 +258,13 @@ def from_hsds(document: object, known: Known) -> tuple[list[Entry], list[Problem
     return reader.entries, reader.problems
 
 
+# What a document of somebody else says of an organization, and of a service.
+_SAID_BY_OTHERS = {
+    BODY: ("name_fr", "short_fr", "offer_fr", "website"),
+    PROGRAMME: ("name_fr", "text_fr", "criteria_fr", "body"),
+}
+
+
 class _Reader:
     """Reads organizations, then services, and remembers under which code each number is known."""
 
@@ -308,7 +318,7 @@ class _Reader:
             localities=tuple(codes.get("localities", ())),
             active=values.get("active") != "no",
         )
-        self.entries.append(entry)
+        self.entries.append(self._kept(BODY, entry, ours=bool(ours)))
         return code
 
     def offices(self) -> None:
@@ -348,24 +358,40 @@ class _Reader:
         except ValueError as error:
             self.problems.append(Problem(name, "number", str(error)))
             return
-        self.entries.append(
-            ProgrammeEntry(
-                code=code,
-                known_as=_theirs(_text(one, "id").lower(), PROGRAMME, code),
-                body=body,
-                kind=next(iter(codes.get("kind", ())), "network"),
-                name_fr=name,
-                name_en=values.get("name_en") or name,
-                text_fr=text,
-                text_en=values.get("text_en") or text,
-                criteria_fr=criteria,
-                criteria_en=values.get("criteria_en") or criteria,
-                instruments=tuple(codes.get("instruments", ())),
-                answer_days=days,
-                active=_text(one, "status") != "inactive",
-                asked=asked,
-            )
+        entry = ProgrammeEntry(
+            code=code,
+            known_as=_theirs(_text(one, "id").lower(), PROGRAMME, code),
+            body=body,
+            kind=next(iter(codes.get("kind", ())), "network"),
+            name_fr=name,
+            name_en=values.get("name_en") or name,
+            text_fr=text,
+            text_en=values.get("text_en") or text,
+            criteria_fr=criteria,
+            criteria_en=values.get("criteria_en") or criteria,
+            instruments=tuple(codes.get("instruments", ())),
+            answer_days=days,
+            active=_text(one, "status") in {"", "active"},
+            asked=asked,
         )
+        self.entries.append(self._kept(PROGRAMME, entry, ours=bool(values.get("code"))))
+
+    def _kept(self, kind: str, entry: Any, *, ours: bool) -> Any:
+        """An entry with what is there of what the document does not speak of. Ours speaks of everything; another's has no place for most."""
+        was = self.known.entries.get((kind, entry.code))
+        if was is None:
+            return entry
+        number = entry.known_as or was.known_as
+        if ours:
+            return replace(entry, known_as=number)
+        said = {name: getattr(entry, name) for name in _SAID_BY_OTHERS[kind]}
+        if kind == PROGRAMME:
+            said["active"] = entry.active
+        for name in [name for name in said if name.endswith("_fr")]:
+            english = f"{name[:-3]}_en"
+            if getattr(was, english) == getattr(was, name):  # it was never written in English
+                said[english] = said[name]
+        return replace(was, known_as=number, **{name: value for name, value in said.items() if value != ""})
 
 
 def _theirs(number: str, kind: str, code: str) -> str:
@@ -383,7 +409,7 @@ def _id(kind: str, one: Entry) -> str:
 
 def _text(one: Mapping[str, Any], name: str) -> str:
     value = one.get(name)
-    return str(clean(value)) if isinstance(value, str) else ""
+    return seen(value[:LONGEST_READ]) if isinstance(value, str) else ""
 
 
 def _dicts(one: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
@@ -456,15 +482,19 @@ def _cell(value: Any) -> Value:
     return " ".join(value) if isinstance(value, tuple) else "" if value is None else value
 
 
-def from_rows(titles: Sequence[str], rows: Iterable[tuple[int, Sequence[str]]]) -> tuple[list[Entry], list[Problem]]:
-    """The entries of a sheet, and what could not be read of it. Raises UnreadableError when it is not one of a directory."""
-    known = [title.strip().lower() for title in titles]
-    if not {"entry", "code", "name_fr"} <= set(known):
+def from_rows(
+    titles: Sequence[str], rows: Iterable[tuple[int, Sequence[str]]], known: Known
+) -> tuple[list[Entry], list[Problem]]:
+    """The entries of a sheet, and what could not be read of it; what has no column stays as it is. Raises UnreadableError when it is not a
+    sheet of a directory.
+    """
+    columns = [title.strip().lower() for title in titles]
+    if not {"entry", "code", "name_fr"} <= set(columns):
         raise UnreadableError("titles")
     entries: list[Entry] = []
     problems: list[Problem] = []
     for number, row in rows:
-        cells = dict(zip(known, row, strict=False))
+        cells = dict(zip(columns, row, strict=False))
         where = f"{number}: {cells.get('code', '')}"
         if len(entries) >= MOST_ENTRIES:
             raise UnreadableError("many")
@@ -472,12 +502,25 @@ def from_rows(titles: Sequence[str], rows: Iterable[tuple[int, Sequence[str]]]) 
             problems.append(Problem(where, "no_name"))
             continue
         try:
-            entries.append(_from_cells(cells))
+            entries.append(_with_what_is_there(_from_cells(cells), columns, known))
         except ValueError as error:
             problems.append(Problem(where, "number", str(error)))
         except KeyError:
             problems.append(Problem(where, "entry", cells.get("entry", "")))
     return entries, problems
+
+
+def _with_what_is_there(entry: Entry, columns: Collection[str], known: Known) -> Entry:
+    """An entry with what is there of what the sheet has no column for."""
+    was: Any = known.entries.get((BODY if isinstance(entry, BodyEntry) else PROGRAMME, entry.code))
+    if was is None:
+        return entry
+    parts = {each.name for each in fields(entry)} - {"code", "asked"}
+    kept = {name: getattr(was, name) for name in parts if _AS.get(name, name) not in columns}
+    if isinstance(entry, BodyEntry):
+        return replace(entry, **kept)
+    asked = {name: getattr(was.asked, name) for name in (*LISTS, "team", "least", "most") if name not in columns}
+    return replace(entry, **kept, asked=replace(entry.asked, **asked))
 
 
 def _from_cells(cells: Mapping[str, str]) -> Entry:
@@ -530,6 +573,9 @@ def problems_of(entries: Sequence[Entry], known: Known) -> list[Problem]:
     """What keeps entries from being saved: codes that are none, texts that are too long, bodies that are not there."""
     bodies = {one.code: one for one in entries if isinstance(one, BodyEntry)}
     there = {*known.bodies.values(), *bodies}
+    whole_of = {one.code: one.part_of for one in known.entries.values() if isinstance(one, BodyEntry)}
+    whole_of |= {code: one.part_of for code, one in bodies.items()}
+    with_programmes = {one.body for one in (*known.entries.values(), *entries) if isinstance(one, ProgrammeEntry)}
     found: list[Problem] = []
     seen: set[tuple[str, str]] = set()
     for one in entries:
@@ -553,10 +599,8 @@ def problems_of(entries: Sequence[Entry], known: Known) -> list[Problem]:
         if isinstance(one, BodyEntry):
             if one.website and not is_website(one.website):
                 found.append(Problem(one.code, "website", one.website[:80]))
-            whole_one = bodies.get(one.part_of)
-            if one.part_of and (
-                one.part_of not in there or one.part_of == one.code or (whole_one and whole_one.part_of)
-            ):
+            wrong = one.part_of not in there or one.part_of == one.code or whole_of.get(one.part_of)
+            if one.part_of and (wrong or one.code in with_programmes or one.code in whole_of.values()):
                 found.append(Problem(one.code, "part_of", one.part_of))
         else:
             if one.body not in there:

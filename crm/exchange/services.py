@@ -12,6 +12,7 @@ from crm import clock
 from crm.accounts.models import Staff
 from crm.db import db
 from crm.directory import services as directory
+from crm.directory.forms import NOT_ASKED
 from crm.directory.matching import Asked
 from crm.exchange.entries import BODY, LISTS, PROGRAMME, BodyEntry, Entry, Known, ProgrammeEntry, number_of, problems_of
 from crm.i18n import format_amount
@@ -89,7 +90,11 @@ def verified_on() -> dict[str, str]:
 
 def known() -> Known:
     """What entries that come in may speak of."""
-    return Known(said(), _numbers(BODY, Body), _numbers(PROGRAMME, Programme))
+    asked_for = {name: {*codes} - (NOT_ASKED if name in LISTS else set()) for name, codes in said().items()}
+    there: dict[tuple[str, str], Entry] = {
+        (BODY if isinstance(one, BodyEntry) else PROGRAMME, one.code): one for one in entries()
+    }
+    return Known(asked_for, _numbers(BODY, Body), _numbers(PROGRAMME, Programme), there)
 
 
 def _numbers(kind: str, model: type[Body | Programme]) -> dict[str, str]:
@@ -178,8 +183,12 @@ def problems(wanted: Sequence[Entry]) -> list[Any]:
     return list(problems_of(wanted, known()))
 
 
+class ChangedMeanwhileError(Exception):
+    """Somebody saved an entry while a file was being taken in: nothing of it is saved."""
+
+
 def take_in(comparison: Comparison, actor: Staff) -> None:
-    """Make the changes of a comparison, all or none. What is new or changed is to be verified again: nobody here checked it."""
+    """Make the changes of a comparison, all or none. Raises ChangedMeanwhileError. What is new or changed is to be verified again: nobody here checked it."""
     bodies = [one for one in comparison.changes if isinstance(one.entry, BodyEntry)]
     for change in bodies:
         _take_body(change.entry, actor)
@@ -202,7 +211,8 @@ def _take_body(entry: Entry, actor: Staff) -> None:
     if body is None:
         directory.add_body(entry.code, facts, actor, verified=False)
         return
-    directory.save_body(body, body.version, facts, actor, verified=False)
+    if not directory.save_body(body, body.version, facts, actor, verified=False):
+        raise ChangedMeanwhileError
     body.verified_on = body.verified_by_id = None
 
 
@@ -218,7 +228,8 @@ def _take_programme(change: Change, ids: dict[str, int], actor: Staff) -> None:
         db.session.flush()
         note("added", programme, actor)
     else:
-        save_entry(programme, programme.version, actor, **facts)
+        if not save_entry(programme, programme.version, actor, **facts):
+            raise ChangedMeanwhileError
         programme.verified_on = programme.verified_by_id = None
     asks = {*LISTS, "team", "least", "most"}
     if change.new or any(name in asks for name, _was, _will in change.parts):

@@ -19,13 +19,15 @@ from crm.exchange.entries import Entry, Problem, UnreadableError, from_hsds, fro
 from crm.exchange.services import Comparison
 from crm.i18n import gettext, language, speaking
 from crm.imports.reading import SheetError, read_csv
+from crm.partners.services import hold
 from crm.security import takes_files
 from crm.sheets import write_csv
 from crm.texts import text
 
 bp = Blueprint("exchange", __name__, url_prefix="/staff/directory/exchange")
-LARGEST = 2 * 1024 * 1024  # bytes, of what is brought in
-SHOWN = 200
+LARGEST = 1024 * 1024  # bytes, of what is brought in
+LONGEST_HELD = 900_000  # signs, of what a form carries from the rehearsal to the change
+SHOWN = 200  # problems
 
 
 @bp.get("")
@@ -80,7 +82,10 @@ def rehearse() -> BaseResponse:
         return make_response(_page(error=text(f"exchange.unreadable.{error.why}")), 422)
     if problems:
         return make_response(_page(wrong=problems), 422)
-    return make_response(_page(comparison=services.compare(entries), held=_hold(content)))
+    held = _hold(content)
+    if len(held) > LONGEST_HELD:
+        return make_response(_page(error=text("exchange.unreadable.large")), 422)
+    return make_response(_page(comparison=services.compare(entries), held=held))
 
 
 def _read(content: bytes) -> tuple[list[Entry], list[Problem]]:
@@ -96,7 +101,7 @@ def _read(content: bytes) -> tuple[list[Entry], list[Problem]]:
     else:
         try:
             read = read_csv(content)
-            entries, problems = from_rows(read.titles, read.rows)
+            entries, problems = from_rows(read.titles, read.rows, services.known())
         except SheetError:
             raise UnreadableError("sheet") from None
     return entries, problems or services.problems(entries)
@@ -118,6 +123,7 @@ def _held(typed: str) -> bytes:
 @coordinators
 def apply() -> BaseResponse:
     """Make the changes that were shown. When they would be others by now, they are shown again."""
+    hold()  # nobody changes the directory between the comparison and the change
     content = _held(request.form.get("held", ""))
     try:
         entries, problems = _read(content) if content else ([], [])
@@ -126,7 +132,11 @@ def apply() -> BaseResponse:
     comparison: Comparison = services.compare(entries)
     if not content or problems or comparison.stamp != request.form.get("stamp"):
         return make_response(_page(comparison=comparison, held=_hold(content), wrong=problems, again=True), 409)
-    services.take_in(comparison, me())
+    try:
+        services.take_in(comparison, me())
+    except services.ChangedMeanwhileError:
+        db.session.rollback()
+        return make_response(_page(comparison=services.compare(entries), held=_hold(content), again=True), 409)
     db.session.commit()
     flash(gettext("The directory was brought up to date. What is new or changed is to be verified."))
     return redirect(url_for("directory.bodies"), 303)

@@ -200,6 +200,11 @@ def _numbered(lines: Iterable[Sequence[str]]) -> Iterator[tuple[int, list[str]]]
             return
 
 
+def seen(typed: str) -> str:
+    """A text without blanks around it nor signs that no database holds."""
+    return str(clean(_UNSEEN.sub("", typed)))
+
+
 def cleaned(cell: str) -> str:
     r"""A cell without blanks around it, signs that no database holds, nor the apostrophe that keeps a formula from living.
 
@@ -210,7 +215,7 @@ def cleaned(cell: str) -> str:
     """
     if len(cell) > LONGEST_CELL:
         raise SheetError("cell")
-    found = str(clean(_UNSEEN.sub("", cell)))
+    found = seen(cell)
     return found[1:] if found[:1] == "'" and found[1:].lstrip()[:1] in _FORMULAS else found
 
 

@@ -22,9 +22,10 @@ def pressed(token: str, purpose: Purpose) -> Link | None:
     return opened(token, purpose)
 
 
-def keep(response: Response, link: Link) -> Response:
-    """This browser may use the link for two hours, without its token."""
-    set_own_cookie(response, _name(link.purpose), str(_serializer(link.purpose).dumps(link.id)), lives=LIVES)
+def keep(response: Response, link: Link, *, through: Link | None = None) -> Response:
+    """This browser may use the link for two hours, without its token; when it came to it `through` another, while that one lives."""
+    held = link.id if through is None else [link.id, through.id]
+    set_own_cookie(response, _name(link.purpose), str(_serializer(link.purpose).dumps(held)), lives=LIVES)
     return response
 
 
@@ -35,6 +36,11 @@ def kept(purpose: Purpose) -> Link | None:
         number = _serializer(purpose).loads(held, max_age=LIVES.seconds)
     except BadSignature:
         return None
+    if isinstance(number, list):
+        number, through = number
+        by = db.session.get(Link, through)
+        if by is None or not is_live(by):
+            return None
     link = db.session.get(Link, number) if isinstance(number, int) else None
     return link if link is not None and link.purpose is purpose and is_live(link) else None
 

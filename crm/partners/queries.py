@@ -61,13 +61,13 @@ def in_force(terms: list[Terms], day: date) -> Terms | None:
 
 
 def programmes_offered(day: date) -> list[tuple[Programme, dict[str, Any]]]:
-    """The programmes that active bodies offer, each with what it asks on a day."""
+    """The programmes that active bodies offer on a day, each with what it asks; one that begins later is not among them."""
     last = select(func.max(Terms.since)).where(Terms.programme_id == Programme.id, Terms.since <= day)
     now = and_(Terms.programme_id == Programme.id, Terms.since == last.correlate(Programme).scalar_subquery())
-    read = select(Programme, Terms.asked).join(Programme.body).outerjoin(Terms, now)
+    read = select(Programme, Terms.asked).join(Programme.body).join(Terms, now)
     read = read.where(Programme.active.is_(True), Body.active.is_(True)).order_by(Programme.code)
     found = db.session.execute(read.options(contains_eager(Programme.body)))
-    return [(programme, asked or {}) for programme, asked in found]
+    return [(programme, asked) for programme, asked in found]
 
 
 def asked_by_programmes(day: date) -> dict[int, dict[str, Any]]:

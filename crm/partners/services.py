@@ -110,12 +110,16 @@ def set_terms(owner: Programme | Rule, asked: dict[str, Any], *, since: date, ac
     """Say whom a programme, or a rule, is for from a day on, today or later; those that begin on that day are replaced. Raises ValueError for a day that is past."""
     if since < clock.today():
         raise ValueError("terms begin today or later: what was in force stays as it was")
+    by_id, now = actor.id, clock.now()
     there = db.session.scalar(select(Terms).where(owned_by(owner), Terms.since == since))
     if there is None:
-        there = Terms(since=since)
-        there.rule_id, there.programme_id = (owner.id, None) if isinstance(owner, Rule) else (None, owner.id)
+        rule_id, programme_id = (owner.id, None) if isinstance(owner, Rule) else (None, owner.id)
+        there = Terms(
+            since=since, rule_id=rule_id, programme_id=programme_id, asked=asked, made_at=now, made_by_id=by_id
+        )
         db.session.add(there)
-    there.asked, there.made_at, there.made_by_id = asked, clock.now(), actor.id
+    else:
+        there.asked, there.made_at, there.made_by_id = asked, now, by_id
     note("terms", owner, actor)
 
 
@@ -132,6 +136,11 @@ def save_entry(
     if verified:
         note("verified", entry, actor)
     return True
+
+
+def hold() -> None:
+    """One at a time adds to the directory, or takes a file in, until the end of the transaction."""
+    db.session.execute(select(Body.id).order_by(Body.id).with_for_update()).all()
 
 
 def note(what: str, entry: Body | Programme | Rule, actor: Staff, parts: Sequence[str] = ()) -> None:
@@ -185,6 +194,8 @@ def _make_main(body: Body, name: str, email: str, language: str) -> None:
         person = Person(body_id=body.id, name=name, email=email, language=language, version=1)
         db.session.add(person)
         db.session.flush()
+    elif (person.name, person.language, person.receives) != (name, language, True):
+        person.version += 1
     person.name, person.language, person.receives = name, language, True
     body.main_id = person.id
     db.session.flush()
@@ -214,6 +225,7 @@ def add_person(body: Body, facts: dict[str, Any], actor: Staff) -> Person | None
     db.session.flush()
     if body.main_id is None:
         _make_main(body, person.name, person.email, person.language)
+        body.version += 1  # who has the form of a body without anybody is told
     note("changed", body, actor, ["people"])
     return person
 
@@ -225,11 +237,10 @@ def save_person(body: Body, person: Person, seen_version: int, facts: dict[str, 
     moved = facts["email"].lower() != person.email.lower()
     if not save_over(person, seen_version, **facts):
         return False
-    if moved:
+    if moved or not facts["receives"]:
         revoke(Purpose.BODY, person.id)
-        if body.main_id == person.id:
-            body.contact_since = clock.now()
     if body.main_id == person.id:
+        body.contact_since = clock.now() if moved else body.contact_since
         body.version += 1
     note("changed", body, actor, ["people"])
     return True

@@ -38,6 +38,6 @@ def new_code(name: str, taken: set[str], longest: int) -> str:
     >>> new_code("Fonds d’élan", {"fonds-d-elan"}, 30)
     'fonds-d-elan-2'
     """
-    base = re.sub(r"[^a-z0-9]+", "-", fold(name)).strip("-")[: longest - 4].strip("-") or "x"
+    base = re.sub(r"[^a-z0-9]+", "-", fold(name[:200])).strip("-")[: longest - 4].strip("-") or "x"
     numbered = (f"{base}-{number}" for number in range(2, len(taken) + 3))
     return next(code for code in (base, *numbered) if code not in taken)

@@ -123,7 +123,8 @@ def list_page(lang: str) -> str | Response:
 @by_link
 def open_one(lang: str) -> BaseResponse:
     """One file of the list is opened: it was seen, and its own page is as the link of its mail opens it."""
-    body = queries.body_of(cookies.kept(Purpose.BODY))
+    through = cookies.kept(Purpose.BODY)
+    body = queries.body_of(through)
     referral = services.of_body(body, _number(request.form.get("number", ""))) if body is not None else None
     if referral is None or referral.permission is None:
         return neutral()
@@ -132,7 +133,7 @@ def open_one(lang: str) -> BaseResponse:
         return neutral()
     services.note_seen(referral)
     db.session.commit()
-    return cookies.keep(redirect(url_for("referral_body.answer_page", lang=lang), 303), link)
+    return cookies.keep(redirect(url_for("referral_body.answer_page", lang=lang), 303), link, through=through)
 
 
 @in_both_languages(bp, "/fr/mise-en-relation", "/en/referral")

@@ -245,6 +245,7 @@ def _with_all(number: int) -> Referral | None:
 
 
 RECENT = timedelta(days=365)
+MOST_AT_ONCE = 200  # parts of one statement: SQLite takes five hundred
 LATEST = 50  # answers that the usual delay of a body is read from
 DECLINED = and_(Referral.status == Status.DECLINED, Referral.declined_by == EndedBy.BODY)  # by the body itself
 UNDER_WAY = (Status.SENT, Status.INFO_ASKED, Status.NO_ANSWER, Status.ACCEPTED)
@@ -253,9 +254,10 @@ UNDER_WAY = (Status.SENT, Status.INFO_ASKED, Status.NO_ANSWER, Status.ACCEPTED)
 def usual_days(bodies: Sequence[int]) -> dict[int, int]:
     """The business days within which bodies, by number, answered half of the latest files of the last twelve months; those that did."""
     found: dict[int, list[int]] = {}
-    for number, sent_at, answered_at in db.session.execute(_latest_answers(bodies)) if bodies else ():
-        waited = business_days_between(clock.local_date(sent_at), clock.local_date(answered_at))
-        found.setdefault(number, []).append(waited)
+    for start in range(0, len(bodies), MOST_AT_ONCE):
+        for number, sent_at, answered_at in db.session.execute(_latest_answers(bodies[start : start + MOST_AT_ONCE])):
+            waited = business_days_between(clock.local_date(sent_at), clock.local_date(answered_at))
+            found.setdefault(number, []).append(waited)
     return {number: median_low(waits) for number, waits in found.items()}
 
 

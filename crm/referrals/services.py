@@ -764,6 +764,12 @@ def note_invitation(message: Message) -> None:
         _invite(referral, referral.case)
 
 
+def invite_again(referral: Referral) -> None:
+    """Write about a referral that waits to who receives what its body is sent now, while it may be read and its file is open."""
+    if _may_be_read(referral) and referral.case.stage is not Stage.CLOSED and referral.body.contact_email:
+        _invite(referral, referral.case)
+
+
 def note_final(message: Message) -> None:
     """The file's history says that a message to a body left, or could not."""
     if message.status in {MailStatus.SENT, MailStatus.FAILED}:

@@ -47,6 +47,7 @@ OUTLIVE_A_STAGE = (
     "mail_returned",
     "money_decided",
     "no_answer",
+    "nobody_there",
     "permission_over",
     "self_check",
     *THEY_ACTED,

@@ -13,6 +13,7 @@ from crm.cases.vocabulary import Stage
 from crm.config import ROOT
 from crm.directory import matching, queries, suggestions
 from crm.directory.matching import Asked, Fit
+from crm.directory.services import save_body
 from crm.financing import services as financing
 from crm.financing.rules import Status as Applied
 from crm.i18n import speaking
@@ -29,7 +30,7 @@ from crm.referrals.queries import opened_by
 from crm.reminders.services import open_ones
 from crm.texts import shipped
 from crm.timeline.models import Event
-from tests.support.pages import words
+from tests.support.pages import HOST, words
 
 NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
 SEED = "financing-after-support"
@@ -347,7 +348,7 @@ def test_a_change_of_what_is_asked_shows_the_open_files_first_and_keeps_what_was
     assert "Fermé" not in read
     assert len(partners.terms_of(programme)) == 1  # nothing was saved
     moment.move_to(NOON + timedelta(minutes=5))
-    coordinator.post(f"{FDES}/edit", typed(page, "name_fr") | {"seen_files": "1"})
+    coordinator.post(f"{FDES}/edit", typed(page, "name_fr") | seen(page))
     session.expire_all()
     new, old = partners.terms_of(programme)
     assert (Asked.read(new.asked).regions, Asked.read(old.asked).regions) == (("06", "13"), ("06",))
@@ -357,17 +358,33 @@ def test_a_change_of_what_is_asked_shows_the_open_files_first_and_keeps_what_was
     assert fits["pme-mtl-fdes"] is not Fit.AGAINST
     # The same day again replaces; a later day waits.
     form = typed(coordinator.get(f"{FDES}/edit").text, "name_fr")
-    coordinator.post(f"{FDES}/edit", form | {"regions": ["06", "14"], "seen_files": "1"})
-    coordinator.post(
+    save_seen(coordinator, f"{FDES}/edit", form | {"regions": ["06", "14"]})
+    save_seen(
+        coordinator,
         f"{FDES}/edit",
-        typed(coordinator.get(f"{FDES}/edit").text, "name_fr")
-        | {"regions": [], "since": "2026-12-01", "seen_files": "1"},
+        typed(coordinator.get(f"{FDES}/edit").text, "name_fr") | {"regions": [], "since": "2026-12-01"},
     )
     session.expire_all()
     assert [one.since.isoformat() for one in partners.terms_of(programme)] == ["2026-12-01", "2026-11-24", "2026-01-01"]
     assert partners.in_force(partners.terms_of(programme), clock.today()).asked["regions"] == ["06", "14"]
     moment.move_to(datetime(2026, 12, 1, 17, tzinfo=UTC))
     assert dict(_asked_today())["pme-mtl-fdes"].get("regions") is None
+
+
+def seen(page: str) -> dict:
+    """What the button sends that says which change was shown."""
+    return {"seen_files": re.search(r'name="seen_files" value="(\w+)"', page)[1]}
+
+
+def save_seen(browser, address: str, form: dict) -> None:
+    """Save a change after its files were shown, or at once when it touches none."""
+    browser.get(address)
+    answer = browser._ask(
+        browser.client.post, address, data=form | {"csrf_token": browser.token()}, headers={"Host": HOST}
+    )
+    if answer.status_code == 200:
+        browser.get(address)
+        browser.post(address, form | seen(answer.text))
 
 
 def _asked_today():
@@ -410,13 +427,13 @@ def test_the_rule_of_the_programme_is_data_that_a_coordinator_changes(make, sess
     form = typed(coordinator.get(address).text, "name_fr")
     page = coordinator.post(address, form | {"support": [*form["support"], "esplanade"]}, status=200).text
     assert "Ce changement touche 1 dossier ouvert" in words(page)
-    coordinator.post(address, typed(page, "name_fr") | {"seen_files": "1"})
+    coordinator.post(address, typed(page, "name_fr") | seen(page))
     session.expire_all()
     fits = {one.programme.code: one.ranked.fit for one in suggestions.suggest(case)}
     assert fits["caisse-solidaire-prets"] is Fit.FITS
     form = typed(coordinator.get(address).text, "name_fr")
     form.pop("active")
-    coordinator.post(address, form)
+    save_seen(coordinator, address, form)
     assert partners.rules_in_force(clock.today()) == []
 
 
@@ -439,8 +456,8 @@ def test_a_changed_list_of_kinds_touches_those_that_the_rule_is_against():
     before, after = Asked(support=("a",), kinds=("financing",)), Asked(support=("a",), kinds=("financing", "public"))
     facts = matching.Facts(supports=frozenset({"b"}))
     helped = matching.Facts(supports=frozenset({"a"}))
-    assert suggestions.of_rule(before)(facts) != suggestions.of_rule(after)(facts)
-    assert suggestions.of_rule(before)(helped) == suggestions.of_rule(after)(helped)
+    assert suggestions.of_rule(before, counts=True)(facts) != suggestions.of_rule(after, counts=True)(facts)
+    assert suggestions.of_rule(before, counts=True)(helped) == suggestions.of_rule(after, counts=True)(helped)
 
 
 # --- the programmes that fit a file --------------------------------------------------------------------------------
@@ -611,3 +628,88 @@ def test_what_is_added_twice_is_there_once(session, coordinator):
         counts[address] = session.scalar(select(func.count()).select_from(Body if "short_fr" in given else Programme))
     assert counts["/staff/directory/add"] == 36
     assert session.scalar(select(func.count()).select_from(Rule)) == 2
+
+
+def test_a_change_made_after_the_files_were_shown_shows_them_again(make, session, coordinator):
+    case = make.case()
+    case.project.region, case.project.stage, case.project.supports = "13", "launch", ["cdrq"]
+    session.commit()
+    form = typed(coordinator.get(f"{FDES}/edit").text, "name_fr")
+    page = coordinator.post(f"{FDES}/edit", form | {"regions": ["06", "13"]}, status=200).text
+    other = coordinator.post(
+        f"{FDES}/edit", typed(page, "name_fr") | {"stages": ["launch"]} | seen(page), status=200
+    ).text
+    assert seen(other) != seen(page)
+    assert len(partners.terms_of(partners.programme_by_code("pme-mtl-fdes"))) == 1
+
+
+@pytest.mark.parametrize("change", ["kind", "active"])
+def test_a_programme_of_another_kind_or_no_longer_offered_touches_files_too(make, session, coordinator, change):
+    case = make.case()
+    case.project.supports, case.project.stage, case.project.legal_form = ["esplanade"], "launch", "coop_work"
+    session.commit()
+    form = typed(coordinator.get(f"{FDES}/edit").text, "name_fr")
+    if change == "kind":
+        form["kind"] = ["public"]  # the rule of financing speaks of it no more
+    else:
+        case.project.supports = ["cdrq"]
+        session.commit()
+        form.pop("active")
+    page = coordinator.post(f"{FDES}/edit", form, status=200).text
+    assert "Ce changement touche 1 dossier ouvert" in words(page)
+
+
+def test_what_is_named_already_stays_in_the_form_whatever_it_is_by_now(session, coordinator, people):
+    whole = partners.by_code("pme-mtl")
+    whole.active = False
+    partners.by_code("cdrq").active = False
+    session.commit()
+    office = "/staff/partners/pme-mtl-est/edit"
+    coordinator.post(office, typed(coordinator.get(office).text, "short_fr") | {"website": "https://est.example"})
+    session.expire_all()
+    assert (partners.by_code("pme-mtl-est").part_of_id, len(partners.by_code("pme-mtl-est").localities)) == (
+        whole.id,
+        5,
+    )
+    assert "cdrq" in typed(coordinator.get(f"/staff/directory/rules/{SEED}").text, "name_fr")["support"]
+
+
+def test_a_body_with_programmes_or_offices_is_nobodys_office(session, coordinator):
+    for code in ("risq", "pme-mtl"):
+        address = f"/staff/partners/{code}/edit"
+        form = typed(coordinator.get(address).text, "short_fr")
+        form |= {"part_of": str(partners.by_code("cdrq").id), "localities": ["verdun"]}
+        assert "bureaux locaux" in words(coordinator.post(address, form, status=422).text)
+
+
+def test_a_programme_that_begins_later_is_not_offered_yet(make, session, coordinator, moment):
+    case = make.case_at(Stage.PLANNING)
+    form = typed(coordinator.get("/staff/partners/risq/add").text, "name_fr")
+    given = {
+        "name_fr": "Plus tard",
+        "name_en": "Later",
+        "text_fr": "x",
+        "text_en": "x",
+        "kind": "public",
+        "since": "2026-12-01",
+    }
+    coordinator.post("/staff/partners/risq/add", form | given)
+    assert "risq-plus-tard" not in found_for(case)
+    moment.move_to(datetime(2026, 12, 1, 17, tzinfo=UTC))
+    assert "risq-plus-tard" in found_for(case)
+
+
+def test_two_referrals_of_a_file_at_a_body_that_is_left_give_one_step(make, session, people):
+    first = make.referral()
+    services.prepare(
+        first.case, first.body, purpose="autre chose", fields=["name"], how=How.VERBAL,
+        expires_on=clock.today() + timedelta(days=30), actor=people.adviser,
+    )  # fmt: skip
+    session.commit()
+    save_body(first.body, first.body.version, {"active": False}, people.coordinator, verified=False)
+    session.commit()
+    assert len([one for one in open_ones(first.case) if one.rule == "body_left"]) == 1
+
+
+def test_more_bodies_than_one_statement_takes_are_read(session):
+    assert queries.usual_days(list(range(1, 900))) == {}

@@ -65,7 +65,7 @@ def facts(**known):
         ("field", {"fields": ("food",)}, {"field": "other"}, NOT),
         ("field", {"fields": ("food",)}, {"field": "unknown"}, UNKNOWN),
         ("amount", {"most": 1000}, {"amount": (0, 1000)}, MET),
-        ("amount", {"most": 1000}, {"amount": (1001, 2000)}, NOT),
+        ("amount", {"most": 1000}, {"amount": (1001, 2000)}, MET),
         ("amount", {"most": 1000}, {"amount": (1000, None)}, MET),
         ("amount", {"least": 1000}, {"amount": (0, 999)}, NOT),
         ("amount", {"least": 1000}, {"amount": (0, 1000)}, MET),

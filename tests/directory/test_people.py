@@ -242,3 +242,48 @@ def test_the_first_person_reads_what_waits_whatever_is_ticked(make, body, app, s
     body.main.receives = False
     session.commit()
     assert referral.case.reference in entered(app, session, body.main).get(LIST).text
+
+
+def test_somebody_told_who_leaves_reads_no_file_any_more_either(make, body, app, session, people):
+    referral = make.referral(body=body)
+    li = person(session, "Li Wei")
+    hers = entered(app, session, li)
+    hers.get(LIST)
+    hers.post(LIST, {"number": str(referral.id)})
+    assert "Nadia Benali" in hers.get("/fr/mise-en-relation").text
+    leave(body, li, people.coordinator)
+    session.commit()
+    hers.get("/fr/mise-en-relation", 404)
+
+
+def test_a_body_that_nobody_receives_for_gives_steps_and_the_next_person_receives_what_waits(
+    make, body, session, people, signed_in
+):
+    referral = make.referral(body=body)
+    browser = signed_in(people.coordinator)
+    browser.get("/staff/partners/cdrq")
+    browser.post(f"/staff/partners/cdrq/people/{body.main_id}/works-there-no-more")
+    session.expire_all()
+    assert [one.reason for one in open_ones(referral.case) if one.rule == "nobody_there"] == ["CDRQ"]
+    [invitation] = mail(session, "referrals.invitation")
+    invitation.status = Sent.DROPPED
+    services.note_invitation(invitation)
+    referral.chases = 3
+    session.commit()
+    li = person(session, "Li Wei")
+    browser.get("/staff/partners/cdrq")
+    browser.post(f"/staff/partners/cdrq/people/{li.id}/first")
+    session.expire_all()
+    assert [one.to_address for one in mail(session, "referrals.invitation")] == ["jean@cdrq.example", "li@cdrq.example"]
+    assert referral.chases == 0
+
+
+def test_a_form_of_a_body_without_anybody_is_stale_once_somebody_was_added(session, people):
+    body = partners.by_code("risq")
+    seen = body.version
+    add_person(body, {"name": "Jean", "email": "jean@risq.example", "language": "fr"}, people.coordinator)
+    session.commit()
+    assert not change_contact(
+        body, seen_version=seen, name="Li", email="li@risq.example", language="fr", answer_days=None, chase_days=10,
+        actor=people.coordinator,
+    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 import string
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from sqlalchemy import func, select
 
+from crm import clock
 from crm.config import ROOT
 from crm.directory.matching import Asked
 from crm.exchange import services
@@ -32,6 +34,7 @@ from crm.i18n import speaking
 from crm.imports.reading import read_csv
 from crm.partners import queries as partners
 from crm.partners.models import Body, Programme, Terms
+from crm.partners.services import set_terms
 from crm.reminders.services import open_ones
 from crm.sheets import write_csv
 from crm.texts import shipped
@@ -120,7 +123,7 @@ def test_what_leaves_as_a_sheet_comes_back_as_it_was(body, programme, separator)
     written = io.BytesIO()
     write_csv(written, to_rows(there), separator)
     read = read_csv(written.getvalue())
-    back, problems = from_rows(read.titles, read.rows)
+    back, problems = from_rows(read.titles, read.rows, NOTHING)
     assert not problems
     assert back == there
 
@@ -192,7 +195,7 @@ def test_too_many_entries_are_refused_before_they_are_read():
         from_hsds({"services": [{}] * (MOST_ENTRIES + 1)}, NOTHING)
     rows = ((number, ["organization", f"c{number}", "n"]) for number in range(MOST_ENTRIES + 1))
     with pytest.raises(UnreadableError, match="many"):
-        from_rows(("entry", "code", "name_fr"), rows)
+        from_rows(("entry", "code", "name_fr"), rows, NOTHING)
 
 
 BODY = BodyEntry(code="b", name_fr="n", name_en="n", short_fr="s", short_en="s")
@@ -216,7 +219,7 @@ KNOWN = Known({name: {"ok", "network"} for name in services.VOCABULARIES}, {}, {
         ([replace(BODY, website="javascript:alert(1)")], ["website"]),
         ([replace(BODY, part_of="b")], ["part_of"]),
         ([replace(BODY, part_of="nobody")], ["part_of"]),
-        ([BODY, replace(BODY, code="c", part_of="b"), replace(BODY, code="d", part_of="c")], ["part_of"]),
+        ([BODY, replace(BODY, code="c", part_of="b"), replace(BODY, code="d", part_of="c")], ["part_of", "part_of"]),
         ([BODY, replace(GIVEN, instruments=("gold",))], ["unknown"]),
         ([BODY, replace(GIVEN, asked=Asked(stages=("late",), support=("nobody",)))], ["unknown", "unknown"]),
         ([BODY, replace(GIVEN, asked=Asked(least=2, most=1))], ["amounts"]),
@@ -375,3 +378,104 @@ def test_each_part_of_an_entry_has_its_words():
         assert services.told("stages", "planning idea") == "Idea, Planning"
         assert (services.told("most", "5000000"), services.told("active", "False")) == ("$50,000", "No")
         assert services.told("name_fr", "Nom") == "Nom"
+
+
+# --- what a file does not speak of stays --------------------------------------------------------------------------
+
+
+def changes_of(browser, content: bytes, name: str) -> str:
+    return words(send(browser, content, 200, name).text)
+
+
+def test_a_sheet_with_few_columns_changes_those_only(coordinator, session):
+    before = {one.code: one for one in services.entries()}
+    sheet = "entry;code;name_fr;name_en\norganization;pme-mtl-est;PME MTL Est;PME MTL East\nprogramme;risq-ampli;Ampli;Ampli\n"
+    apply(coordinator, send(coordinator, sheet.encode(), 200, "a.csv").text)
+    session.expire_all()
+    after = {one.code: one for one in services.entries()}
+    assert after["pme-mtl-est"] == replace(before["pme-mtl-est"], name_fr="PME MTL Est", name_en="PME MTL East")
+    assert after["risq-ampli"] == replace(before["risq-ampli"], name_fr="Ampli", name_en="Ampli")
+    assert [one for one in before if before[one] != after[one]] == ["pme-mtl-est", "risq-ampli"]
+
+
+def test_a_document_of_somebody_else_that_comes_again_changes_what_it_speaks_of_only(coordinator, session, people):
+    theirs = {
+        "id": "7",
+        "name": "Prêt",
+        "status": "active",
+        "organization": {"id": "8", "name": "Fonds", "description": "Des prêts"},
+    }
+    apply(coordinator, send(coordinator, json.dumps([theirs]).encode(), 200).text)
+    session.expire_all()
+    programme, body = partners.programme_by_code("fonds-pret"), partners.by_code("fonds")
+    programme.text_en, body.active, body.territory_fr = "A loan", False, "Montréal"
+    set_terms(programme, {"needs": ["funding"], "stages": ["launch"]}, since=clock.today(), actor=people.coordinator)
+    session.commit()
+    assert "Faire ces changements" not in changes_of(coordinator, json.dumps([theirs]).encode(), "a.json")
+    changed = theirs | {"description": "Un prêt plus grand", "status": "defunct"}
+    apply(coordinator, send(coordinator, json.dumps([changed]).encode(), 200).text)
+    session.expire_all()
+    assert (programme.text_fr, programme.text_en, programme.active) == ("Un prêt plus grand", "A loan", False)
+    assert partners.terms_of(programme)[0].asked == {"needs": ["funding"], "stages": ["launch"]}
+    assert (body.active, body.territory_fr) == (False, "Montréal")
+    # Our own file, which sends numbers of ours for theirs, keeps theirs.
+    assert "Faire ces changements" not in changes_of(coordinator, json.dumps(exported(coordinator)).encode(), "a.json")
+    assert (programme.known_as, body.known_as) == ("7", "8")
+
+
+def test_all_that_would_be_added_is_shown(coordinator):
+    sheet = "entry;code;name_fr;name_en;of;localities;website\norganization;pme-mtl-nord;Nord;North;pme-mtl;verdun anjou;https://nord.example\n"
+    read = changes_of(coordinator, sheet.encode(), "a.csv")
+    for expected in ("Bureau local de", "pme-mtl", "Anjou, Verdun", "https://nord.example"):
+        assert expected in read, expected
+
+
+@pytest.mark.parametrize("sign", ["\x00", "\ud800", "\ufffe"])
+def test_signs_that_nothing_holds_are_left_out_wherever_they_stand(coordinator, session, sign):
+    one = {
+        "id": f"9{sign}",
+        "name": f"Prêt{sign}",
+        "organization": {"id": f"8{sign}", "name": f"Fonds{sign}", "description": sign},
+    }
+    one["organization"]["organization_identifiers"] = [{"identifier_type": "passerelle", "identifier": f"fonds{sign}"}]
+    apply(coordinator, send(coordinator, json.dumps([one]).encode(), 200).text)
+    assert partners.programme_by_code("fonds-pret").name_fr == "Prêt"
+
+
+@pytest.mark.parametrize(
+    ("rows", "refused"),
+    [
+        ("organization;x;X;pme-mtl-est", True),  # an office of an office
+        ("organization;cdrq;CDRQ;caisse-solidaire", True),  # it has programmes
+        ("organization;pme-mtl;PME MTL;cqcm", True),  # it has offices
+        ("organization;x;X;pme-mtl", False),
+    ],
+)
+def test_an_office_is_one_of_a_body_that_is_none(coordinator, rows, refused):
+    send(coordinator, f"entry;code;name_fr;of\n{rows}\n".encode(), 422 if refused else 200, "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("status", "active"), [("active", True), ("inactive", False), ("defunct", False), ("temporarily closed", False)]
+)
+def test_a_service_is_offered_only_when_it_is_active(status, active):
+    given = {
+        "id": "7",
+        "name": "Prêt",
+        "status": status,
+        "organization": {"id": "8", "name": "Fonds", "description": ""},
+    }
+    entries, _problems = from_hsds([given], NOTHING)
+    assert entries[1].active is active
+
+
+def test_a_name_of_a_million_signs_is_refused_for_its_length(coordinator):
+    one = {"id": "9", "name": "e" + "\u0301" * 300_000, "organization": {"id": "8", "name": "Fonds", "description": ""}}
+    told = words(send(coordinator, json.dumps([one], ensure_ascii=False).encode(), 422).text)
+    assert "le texte est trop long" in told
+
+
+def test_a_file_that_could_not_be_carried_to_the_change_is_refused_at_once(coordinator):
+    noise = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=1_000_000))
+    one = {"id": "9", "name": "Prêt", "organization": {"id": "8", "name": "Fonds", "description": ""}, "noise": noise}
+    assert "trop lourd" in words(send(coordinator, json.dumps([one]).encode(), 422).text)
