@@ -57,7 +57,9 @@ def test_a_request_becomes_a_referred_case(pages, signed_in, people, make, sessi
     adviser.get(file)
     adviser.post(f"{file}/stage", {"to": "planning", "seen": "discovery"})
     adviser.get(f"{file}/refer")
-    body = next(m for m in re.findall(r'<option value="(\d+)">([^<]+)', adviser.last.text) if m[1].startswith("CDRQ"))[0]
+    body = next(m for m in re.findall(r'<option value="(\d+)">([^<]+)', adviser.last.text) if m[1].startswith("CDRQ"))[
+        0
+    ]
     prepared = adviser.post(
         f"{file}/refer",
         {
