@@ -19,7 +19,21 @@ _SHORT = {"inputmode": "decimal", "short": True, "optional": True}
 FARTHEST = timedelta(days=366)
 
 
-class ContactForm(Form):
+class _Reached(Form):
+    """Somebody who is written to: what their address and their language share, whatever else a form asks of them."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.language.choices = [*choices("partners.language")]
+
+    def validate_email(self, field: wtforms.Field) -> None:
+        read = read_email(field.data)
+        if read is None:
+            raise StopValidation(gettext("Enter a full email address, like name@example.ca"))
+        field.data = read
+
+
+class ContactForm(_Reached):
     ids = "contact-"
 
     version = wtforms.HiddenField()
@@ -44,18 +58,8 @@ class ContactForm(Form):
     )
     verified = wtforms.BooleanField(lazy("I verified this entry with the organization today"))
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
-        self.language.choices = [*choices("partners.language")]
 
-    def validate_email(self, field: wtforms.Field) -> None:
-        read = read_email(field.data)
-        if read is None:
-            raise StopValidation(gettext("Enter a full email address, like name@example.ca"))
-        field.data = read
-
-
-class PersonForm(Form):
+class PersonForm(_Reached):
     """Somebody at a body."""
 
     ids = "person-"
@@ -71,16 +75,6 @@ class PersonForm(Form):
     receives = wtforms.BooleanField(lazy("Is told of files that wait, with a link of their own to all of them"))
 
     number: tuple[str, str] = ("", "")
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
-        self.language.choices = [*choices("partners.language")]
-
-    def validate_email(self, field: wtforms.Field) -> None:
-        read = read_email(field.data)
-        if read is None:
-            raise StopValidation(gettext("Enter a full email address, like name@example.ca"))
-        field.data = read
 
     def validate_phone(self, field: wtforms.Field) -> None:
         read = read_phone(field.data) if field.data else ("", "")
@@ -220,7 +214,7 @@ class _AskedForm(_Bilingual):
     def __init__(self, *args: Any, bodies: list[Body], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         lang = language()
-        for name, vocabulary in _LISTS.items():
+        for name, vocabulary in LISTS.items():
             if name in self:
                 self[name].choices = [pair for pair in choices(vocabulary) if pair[0] not in NOT_ASKED]
         self.forms.choices = [pair for pair in forms_asked() if pair[0] not in NOT_ASKED]
@@ -236,10 +230,10 @@ class _AskedForm(_Bilingual):
         return self.since.day or clock.today()
 
     def lists(self) -> dict[str, Any]:
-        return {name: tuple(self[name].data or ()) for name in (*_LISTS, "support") if name in self}
+        return {name: tuple(self[name].data or ()) for name in (*LISTS, "support") if name in self}
 
 
-_LISTS = {
+LISTS = {
     "needs": "cases.need",
     "stages": "cases.project_stage",
     "forms": "cases.legal_form",
@@ -308,7 +302,7 @@ class ProgrammeForm(_AskedForm):
         return cls(
             bodies=bodies,
             data=_texts_of(programme, cls.pairs)
-            | {name: list(getattr(asked, name)) for name in (*_LISTS, "support")}
+            | {name: list(getattr(asked, name)) for name in (*LISTS, "support")}
             | {
                 "version": programme.version,
                 "kind": programme.kind,
@@ -356,7 +350,7 @@ class RuleForm(_AskedForm):
         return cls(
             bodies=bodies,
             data=_texts_of(rule, cls.pairs)
-            | {name: list(getattr(asked, name)) for name in (*_LISTS, "support")}
+            | {name: list(getattr(asked, name)) for name in (*LISTS, "support")}
             | {"version": rule.version, "active": rule.active, "since": clock.today().isoformat()},
         )
 

@@ -12,6 +12,7 @@ from crm import clock
 from crm.accounts.models import Staff
 from crm.db import db
 from crm.directory import services as directory
+from crm.directory.forms import LISTS as VOCABULARIES_ASKED
 from crm.directory.forms import NOT_ASKED
 from crm.directory.matching import Asked
 from crm.exchange.entries import BODY, LISTS, PROGRAMME, BodyEntry, Entry, Known, ProgrammeEntry, number_of, problems_of
@@ -24,13 +25,7 @@ from crm.texts import choices, text, words
 VOCABULARIES = {
     "kind": "partners.kind",
     "instruments": "partners.instrument",
-    "needs": "cases.need",
-    "stages": "cases.project_stage",
-    "forms": "cases.legal_form",
-    "regions": "cases.region",
-    "localities": "cases.locality",
-    "fields": "cases.sector",
-    "languages": "partners.language",
+    **{name: vocabulary for name, vocabulary in VOCABULARIES_ASKED.items() if name != "kinds"},
 }
 
 
