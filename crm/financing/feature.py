@@ -1,7 +1,7 @@
 """Plugs the financing of projects into the product."""
 
-from crm.feature import Feature, MergePart, Panel
-from crm.financing import services
+from crm.feature import BodyPart, Feature, MergePart, Panel
+from crm.financing import body_views, by_body, services
 from crm.financing.views import bp
 from crm.timeline.sentences import Sentence
 
@@ -23,14 +23,17 @@ def _sentence(what: str, tone: str = "internal") -> Sentence:
 
 feature = Feature(
     name="financing",
-    blueprints=(bp,),
+    blueprints=(bp, body_views.bp),
     panels=(Panel("side", "financing/panel.html", rows=services.rows, shown=services.shown),),
     case_guards=(services.guard,),
+    body_parts=(BodyPart("financing/body_part.html", by_body.load),),
     merge=(MergePart("financing", services.move_on, services.move_back),),
     event_sentences=(
         _sentence("added"),
         _sentence("changed"),
         _sentence("moved", "referral"),
+        _sentence("said", "incoming"),
+        _sentence("said_anew", "incoming"),
         Sentence(
             "financing.planned",
             "financing.event.planned",

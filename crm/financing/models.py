@@ -19,6 +19,7 @@ class Application(Base):
         Index("ix_application_case", "case_id"),
         Index("ix_application_body", "body_id", "status"),
         Index("ix_application_waits_for", "waits_for_id"),
+        Index("ix_application_referral", "referral_id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -35,8 +36,11 @@ class Application(Base):
     decided_on: Mapped[date | None]
     expires_on: Mapped[date | None]  # until when what was granted must be taken up
     waits_for_id: Mapped[int | None] = mapped_column(ForeignKey("application.id"))
+    # The referral through which the body itself speaks of it, and when it did so last; nothing once a colleague moved it since.
+    referral_id: Mapped[int | None] = mapped_column(ForeignKey("referral.id"))
+    said_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
-    created_by_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    created_by_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))  # of one that a body wrote down: who referred it
     version: Mapped[int] = mapped_column(default=1)
 
     body: Mapped[Body] = relationship()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -29,10 +30,22 @@ BEGUN = (S.CONSIDERED, S.PREPARING, S.FILED)  # what an application may be when 
 PENDING = frozenset(BEGUN)
 DECIDED = frozenset({S.GRANTED, S.REFUSED, S.DROPPED})
 LOST = frozenset({S.REFUSED, S.DROPPED})
+SAID = (S.FILED, S.GRANTED, S.REFUSED)  # what a body says of an application that it has
+TAKEN_BACK_WITHIN = timedelta(days=7)
 
 
 def may_become(status: Status, to: Status) -> bool:
     return to in MOVES[status]
+
+
+def body_may_say(status: Status, said_at: datetime | None, now: datetime) -> bool:
+    """Whether a body may say how far an application is: while it is not decided, and for a week after it decided it itself.
+
+    `said_at` is when the body said what stands; None when a colleague wrote it down.
+    """
+    if status in PENDING:
+        return True
+    return status in SAID and said_at is not None and now - said_at <= TAKEN_BACK_WITHIN
 
 
 @dataclass(frozen=True)

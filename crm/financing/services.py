@@ -27,6 +27,7 @@ from crm.partners.models import Body
 from crm.partners.vocabulary import Instrument
 from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, settle
 from crm.texts import label, text
+from crm.timeline.models import ActorKind
 from crm.timeline.services import record
 
 CHECK_AFTER = 2  # business days after the day on which a body decides: domain reference, section 14.1
@@ -137,8 +138,8 @@ def add(case: Case, body: Body, status: Status, facts: Facts, actor: Staff) -> A
     )
     db.session.add(application)
     db.session.flush()  # its id is in the event
-    _tell("added", application, case, actor, facts.asked)
-    _plan_the_check(application, case)
+    _tell("added", application, actor, facts.asked)
+    plan_the_check(application, case)
     return application
 
 
@@ -156,10 +157,10 @@ def change(application: Application, case: Case, facts: Facts, *, seen_version: 
         waits_for_id=facts.waits_for_id,
     )
     if saved:
-        _tell("changed", application, case, actor, facts.asked)
+        _tell("changed", application, actor, facts.asked)
         if (decides_on, instrument) != (facts.decision_due_on, facts.instrument):
-            settle(case, ("check_decision",), _names(application.body, instrument), actor)
-            _plan_the_check(application, case)
+            settle(case, ("check_decision",), names(application.body, instrument), actor)
+            plan_the_check(application, case)
             keep_from_being_forgotten(case)
     return saved
 
@@ -197,6 +198,7 @@ def advance(application: Application, case: Case, to: Status, decision: Decision
     if to in {Status.GRANTED, Status.DISBURSED} and decision.amount is None:
         raise refused("amount")
     application.status = to
+    application.said_at = None  # what stands is a colleague's from now on: the body does not take it back
     application.version += 1
     today = decision.on or clock.today()
     match to:
@@ -211,27 +213,28 @@ def advance(application: Application, case: Case, to: Status, decision: Decision
             application.disbursed = decision.amount
         case _:
             pass
-    _tell("moved", application, case, actor, decision.amount, note=decision.conditions)
+    _tell("moved", application, actor, decision.amount, note=decision.conditions)
     if to in DECIDED:
-        settle(case, ("check_decision", "money_decided"), _names(application.body, application.instrument), actor)
-        _tell_those_who_wait(application, case)
+        settle(case, ("check_decision", "money_decided"), names(application.body, application.instrument), actor)
+        tell_waiting(application, case)
         keep_from_being_forgotten(case)
 
 
-def _tell_those_who_wait(application: Application, case: Case) -> None:
+def tell_waiting(application: Application, case: Case) -> None:
+    """One is decided: those of the file that wait for it get a step."""
     waiting = (
         select(Application).where(Application.waits_for_id == application.id).options(joinedload(Application.body))
     )
     for one in db.session.scalars(waiting.order_by(Application.id)):
         if one.status in rules.PENDING:
-            plan_by_rule(case, "money_decided", add_business_days(clock.today(), 1), about=_about(case, one))
+            plan_by_rule(case, "money_decided", add_business_days(clock.today(), 1), about=about(case, one))
 
 
-def _plan_the_check(application: Application, case: Case) -> None:
+def plan_the_check(application: Application, case: Case) -> None:
     """When the body says that it decides, somebody looks two business days later."""
     if application.decision_due_on is not None and application.status in rules.PENDING:
         due_on = add_business_days(max(application.decision_due_on, clock.today()), CHECK_AFTER)
-        plan_by_rule(case, "check_decision", due_on, about=_about(case, application))
+        plan_by_rule(case, "check_decision", due_on, about=about(case, application))
 
 
 def _named(body: Body, instrument: Instrument, lang: str) -> str:
@@ -240,21 +243,36 @@ def _named(body: Body, instrument: Instrument, lang: str) -> str:
         return f"{body.short(lang)} – {label('partners.instrument', instrument)}"
 
 
-def _names(body: Body, instrument: Instrument) -> list[str]:
+def names(body: Body, instrument: Instrument) -> list[str]:
+    """What `about` may have been, whoever the step was for."""
     return [_named(body, instrument, lang) for lang in LANGUAGES]
 
 
-def _about(case: Case, application: Application) -> str:
+def about(case: Case, application: Application) -> str:
+    """What a step planned about an application is told apart by, in the language of who does it."""
     body = db.session.get_one(Body, application.body_id)
     return _named(body, application.instrument, case.owner.language if case.owner else "fr")
 
 
-def _tell(what: str, application: Application, case: Case, actor: Staff, amount: int | None, *, note: str = "") -> None:
+def _tell(what: str, application: Application, actor: Staff, amount: int | None, *, note: str = "") -> None:
+    _record(what, application, by(actor), amount, note)
+
+
+def note_said(application: Application, amount: int | None, *, anew: bool) -> None:
+    """The history says what the body itself said of an application, or that it corrected what it had said."""
+    actor = ActorKind.BODY, application.body_id
+    _record("said_anew" if anew else "said", application, actor, amount, application.conditions)
+
+
+def _record(
+    what: str, application: Application, actor: tuple[ActorKind, int | None], amount: int | None, note: str
+) -> None:
     body = db.session.get_one(Body, application.body_id)
+    case = db.session.get_one(Case, application.case_id)
     record(
         f"financing.{what}",
         case_id=case.id,
-        actor=by(actor),
+        actor=actor,
         codes={
             "application": application.id,
             "body": application.body_id,

@@ -10,6 +10,7 @@ from crm.access import by_link
 from crm.db import db
 from crm.errors import RefusedError
 from crm.errors import page as error_page
+from crm.feature import plugged
 from crm.forms import whole
 from crm.i18n import gettext, in_both_languages
 from crm.links import cookies
@@ -51,7 +52,8 @@ def enter(lang: str, token: str) -> BaseResponse:
     return cookies.keep(redirect(url_for("referral_body.answer_page", lang=lang), 303), link)
 
 
-def _referral_of_cookie() -> Referral | None:
+def referral_of_cookie() -> Referral | None:
+    """The referral that this browser came to by its link, while the link counts."""
     link = cookies.kept(Purpose.REFERRAL)
     return queries.opened_by(link.id) if link else None
 
@@ -140,16 +142,18 @@ def open_one(lang: str) -> BaseResponse:
 @by_link
 def answer_page(lang: str) -> str | Response:
     del lang
-    referral = _referral_of_cookie()
+    referral = referral_of_cookie()
     if referral is None:
         return neutral()
     return _page(referral)
 
 
 def _page(referral: Referral, **filled: Any) -> str:
+    parts = [(one.template, one.load(referral)) for one in plugged("body_parts")]
     return render_template(
         "referrals/answer.html",
         referral=referral,
+        parts=parts,
         answer_form=filled.get("answer") or AnswerForm(),
         end_form=filled.get("end") or EndForm(),
         next_form=filled.get("next") or next_form_of(referral),
@@ -157,6 +161,18 @@ def _page(referral: Referral, **filled: Any) -> str:
         may_correct=answers.correctable(referral),
         next_mark=answers.mark_of(referral.next_note, referral.next_on),
         listed=queries.body_of(cookies.kept(Purpose.BODY)) is not None,
+    )
+
+
+def of_another(referral: Referral, *typed: str) -> Response | None:
+    """The answer to a form of a page that was left open while another referral was opened in this browser; None for one of this referral."""
+    if request.form.get("about", str(referral.id)) == str(referral.id):
+        return None
+    return error_page(
+        409,
+        gettext("This cannot be done now"),
+        gettext("You opened another referral in the meantime. Open the link of this one again, then send your answer."),
+        *typed,
     )
 
 
@@ -168,22 +184,15 @@ FORMS: dict[str, Any] = {"answer": AnswerForm, "end": EndForm, "next": NextForm}
 @by_link
 def answer(lang: str) -> BaseResponse | tuple[str, int]:
     """One of the forms of the page: an answer, what comes next, what came of it, or that the last answer was a mistake."""
-    referral = _referral_of_cookie()
+    referral = referral_of_cookie()
     what = request.form.get("what", "answer")
     what = what if what in {*FORMS, "correct"} else "answer"
     form = FORMS.get(what, AnswerForm)(request.form)
     typed = [text for text in (form.data.get("note"), form.data.get("next_note")) if text]
     if referral is None:
         return neutral(*typed)
-    if request.form.get("about", str(referral.id)) != str(referral.id):
-        return error_page(
-            409,
-            gettext("This cannot be done now"),
-            gettext(
-                "You opened another referral in the meantime. Open the link of this one again, then send your answer."
-            ),
-            *typed,
-        )
+    if (another := of_another(referral, *typed)) is not None:
+        return another
     if request.form.get("_lang") and what in FORMS:
         # The language button of the form: same page, same words typed, nothing decided.
         return make_response(_page(referral, **{what: form}))

@@ -22,6 +22,7 @@ THEY_ACTED = (
     "call_person",
     "confirm_correction",
     "mail_received",
+    "money_said",
     "permission_back",
     "permission_given",
     "permission_no",

@@ -19,6 +19,8 @@ from crm.cases.vocabulary import Stage
 from crm.content.views import SLUGS as WRITTEN
 from crm.files.kinds import Checked, FileKind
 from crm.financing import services as money
+from crm.financing.by_body import Said
+from crm.financing.by_body import say as say_of_money
 from crm.financing.rules import Status as Applied
 from crm.i18n import speaking
 from crm.intake.answers import answers_of, page_of
@@ -141,6 +143,8 @@ def full(migrated, post, tmp_path_factory):
         site.theirs = token_of(
             session.scalars(select(Link).where(Link.object_id == taken_on.id, Link.purpose == Purpose.REFERRAL)).one()
         )
+        say_of_money(taken_on, Said(Applied.GRANTED, Instrument.GRANT, 2_500_000, 2_000_000, WORDS))
+        say_of_money(taken_on, Said(Applied.FILED, Instrument.LOAN, 5_000_000))
         money.save_plan(asked_file, seen_version=0, budget=12_000_000, own=1_500_000, actor=adviser)
         grant = money.add(
             asked_file, by_code("pme-mtl"), Applied.FILED, money.Facts(Instrument.GRANT, 5_000_000), adviser
@@ -363,6 +367,18 @@ def answer_with_errors(visit):
 
 def asked_for_permission(visit):
     visit.go({"fr": "/fr/permission/", "en": "/en/permission/"}[visit.lang] + visit.site.question)
+
+
+def money_of_body(visit, *, more=""):
+    """The page on which a body speaks of money: as it opens, the form of one that is not decided, or sent blank."""
+    taken_on(visit)
+    path = {"fr": "/fr/mise-en-relation/financement", "en": "/en/referral/financing"}[visit.lang]
+    visit.page.locator(f"main a[href='{path}']").click()
+    if more == "decide":
+        visit.page.locator("main section a.button").last.click()
+    elif more == "blank":
+        visit.page.locator("#said-form button.button--main").click()
+        assert visit.status == 422
 
 
 def taken_on(visit, *, then=""):
@@ -814,6 +830,9 @@ PAGES = {
     "answer": (None, answer),
     "answer-errors": (None, answer_with_errors),
     "answered": (None, answered),
+    "body-money": (None, money_of_body),
+    "body-money-decide": (None, lambda visit: money_of_body(visit, more="decide")),
+    "body-money-errors": (None, lambda visit: money_of_body(visit, more="blank")),
     "link-dead": (
         None,
         lambda visit: visit.go({"fr": "/fr/mise-en-relation/1-x", "en": "/en/referral/1-x"}[visit.lang]),

@@ -16,7 +16,7 @@ from crm.bulk.actions import BulkAction
 from crm.cases.filters import Facet
 from crm.cases.listing import ListColumn
 from crm.config import ROOT
-from crm.feature import Feature, MailPart, MergePart, Panel, TodayPart
+from crm.feature import BodyPart, Feature, MailPart, MergePart, Panel, TodayPart
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
 from crm.search.services import Searched
@@ -43,6 +43,7 @@ ASKED_BY = {
     "case_facets": "cases",
     "case_columns": "cases",
     "bulk": "bulk",
+    "body_parts": "referrals",
     "search_text": "search",
     "messages": "outbox",
     "personal_data": "intake",
@@ -64,7 +65,7 @@ def said(offer: object) -> str:
             return f"`{offer.kind}`"
         case MailPart():
             return f"`{offer.kind}`"
-        case TodayPart():
+        case TodayPart() | BodyPart():
             return f"`{offer.template}`"
         case Facet() | ListColumn():
             return f"`{offer.name}`"
