@@ -92,7 +92,9 @@ def _names(lang: str) -> tuple[dict[int, str], dict[int, str]]:
 
 
 def format_date(day: date, lang: str | None = None) -> str:
-    """22 novembre 2026, 1er décembre 2026; November 22, 2026."""
+    """22 novembre 2026, 1er décembre 2026; November 22, 2026. Raises TypeError for an instant: its day depends on where one is."""
+    if isinstance(day, datetime):
+        raise TypeError("an instant is not a day: make it local first")
     lang = lang or _language.get()
     month = _names(lang)[0][day.month]
     if lang == "fr":

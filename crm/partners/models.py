@@ -13,7 +13,7 @@ from crm.db import code as column_code
 from crm.partners import review
 from crm.partners.vocabulary import BodyKind
 
-CHASED_AFTER = 10
+CHASED_AFTER = 5  # business days: one list each week
 
 
 class Checked:
@@ -85,7 +85,7 @@ class Body(Checked, Base):
     verified_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     # In business days: the delay it promises, by which its answer is checked; how long it may be silent before it is written to again, 0 for never.
     answer_days: Mapped[int | None]
-    chase_days: Mapped[int] = mapped_column(default=CHASED_AFTER, server_default=text(str(CHASED_AFTER)))
+    chase_days: Mapped[int] = mapped_column(default=CHASED_AFTER, server_default=text("10"))  # which no row has: each is written with its own
     chased_on: Mapped[date | None]
     active: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 import time_machine
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from crm.cases import services as cases
 from crm.cases.models import Case
@@ -16,6 +16,7 @@ from crm.cases.vocabulary import Stage
 from crm.jobs import Job, run_job
 from crm.outbox.deliver import send_due
 from crm.outbox.models import Message, Status
+from crm.partners.models import Body
 from crm.partners.services import leave
 from crm.referrals import answers, chasing
 from crm.referrals import services as referrals
@@ -30,6 +31,13 @@ MONDAY = "2026-11-02 15:00Z"
 def moment():
     with time_machine.travel(MONDAY, tick=False) as moment:
         yield moment
+
+
+@pytest.fixture(autouse=True)
+def every_two_weeks(session, moment):
+    """Bodies are written to every ten business days, unless a test says otherwise."""
+    session.execute(update(Body).values(chase_days=10))
+    session.commit()
 
 
 @pytest.fixture
@@ -80,6 +88,17 @@ def test_two_mails_ten_business_days_apart_then_a_task(make, session, on, people
     page = words(signed_in(people.adviser).get(f"/staff/cases/{case.reference}").text)
     assert page.count("L’organisme silencieux a été relancé") == 2
     assert "Téléphoner à l’organisme, toujours silencieux (CDRQ)" in page
+
+
+def test_a_body_of_which_nothing_else_was_said_has_one_list_each_week(make, session, on):
+    session.execute(update(Body).values(chase_days=Body.__table__.c.chase_days.default.arg))
+    case = file_of(session, make.referral())
+    assert on("2026-11-06") == []
+    assert len(on("2026-11-09")) == 1
+    assert on("2026-11-13") == []
+    assert len(on("2026-11-16")) == 1
+    assert on("2026-11-23") == []
+    assert tasks(session, case) == [("CDRQ", "2026-11-24")], "before it is given up, after twenty business days"
 
 
 def test_one_mail_for_all_its_files_each_with_its_own_link(app, make, session, on, tmp_path):
