@@ -124,6 +124,13 @@ def begin(case: Case) -> None:
     db.session.add(TurnSpell(case_id=case.id, turn=Turn.TEAM, entered_at=case.received_at))
 
 
+def held_by_another(gone: int, kept: int) -> None:
+    """Two bodies, by number, are one from now on: whatever the one held, the other holds, and did."""
+    for column in (Case.turn_body_id, TurnSpell.body_id):
+        change = update(column.class_).where(column == gone).values({column: kept})
+        db.session.execute(change.execution_options(synchronize_session="fetch"))
+
+
 def settle(case: Case, values: Sequence[Any]) -> bool:
     """Say whose turn it is from what the features claim now, as `selects` gave it; True when somebody else holds the file."""
     now = clock.now()

@@ -9,6 +9,6 @@ feature = Feature(
     blueprints=(bp, of_case),
     event_sentences=tuple(
         Sentence(f"directory.{what}", f"directory.event.{what}", codes=frozenset({"entry", "parts"}))
-        for what in ("added", "changed", "verified", "terms")
+        for what in ("added", "changed", "verified", "terms", "joined")
     ),
 )

@@ -59,6 +59,17 @@ class ContactForm(_Reached):
     verified = wtforms.BooleanField(lazy("I verified this entry with the organization today"))
 
 
+class JoinForm(Form):
+    """The entry of the same body that takes the place of one."""
+
+    version = wtforms.HiddenField()
+    into = Pick(lazy("Which entry stays?"), [Chosen(lazy("Choose the entry that stays"))])
+
+    def __init__(self, *args: Any, others: list[Body], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.into.choices = [("", gettext("Choose…")), *((one.code, one.name(language())) for one in others)]
+
+
 class PersonForm(_Reached):
     """Somebody at a body."""
 

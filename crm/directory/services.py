@@ -1,5 +1,6 @@
 """Adding and changing entries of the directory, and what follows when a body is there no more."""
 
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
@@ -72,9 +73,18 @@ def person_left(body: Body, person: Person, actor: Staff) -> None:
 
 def welcome(body: Body) -> None:
     """A body that had nobody has somebody: what was on its way there leaves for them, and they are chased as anybody is."""
-    for referral in db.session.scalars(
-        select(Referral).where(Referral.body_id == body.id, Referral.status == Status.SENT)
-    ):
+    invite(waiting_at(body))
+
+
+def waiting_at(body: Body) -> Sequence[Referral]:
+    """What was sent to a body and is not answered."""
+    there = select(Referral).where(Referral.body_id == body.id, Referral.status == Status.SENT)
+    return db.session.scalars(there.order_by(Referral.id)).all()
+
+
+def invite(waiting: Iterable[Referral]) -> None:
+    """Write about what waits to who receives it now, and chase them as anybody is."""
+    for referral in waiting:
         referral.chases = 0
         invite_again(referral)
 

@@ -16,9 +16,9 @@ from crm.access import case_team, coordinators
 from crm.accounts.feature import me
 from crm.cases.views import case_or_404
 from crm.db import db, writing
+from crm.directory import joining, services, suggestions
 from crm.directory import queries as read
-from crm.directory import services, suggestions
-from crm.directory.forms import BodyForm, ContactForm, PersonForm, ProgrammeForm, RuleForm
+from crm.directory.forms import BodyForm, ContactForm, JoinForm, PersonForm, ProgrammeForm, RuleForm
 from crm.directory.matching import Asked, Fit
 from crm.directory.suggestions import Judging
 from crm.i18n import gettext
@@ -285,6 +285,39 @@ def save(code: str) -> Response:
     db.session.commit()
     flash(gettext("The organization was saved."))
     return redirect(url_for("directory.body", code=code), 303)
+
+
+@bp.get("/partners/<code>/join")
+@coordinators
+def join_form(code: str) -> str:
+    """Asks to which entry of the same body this one is joined."""
+    found = _body_or_404(code)
+    return _join(found, JoinForm(data={"version": found.version}, others=joining.may_take(found)))
+
+
+def _join(body: Body, form: JoinForm, into: Body | None = None) -> str:
+    """The question; or, with the entry that stays, what goes from the one to the other."""
+    moves = joining.what_moves(body) if into else None
+    return render_template("directory/join.html", body=body, form=form, into=into, moves=moves)
+
+
+@bp.post("/partners/<code>/join")
+@coordinators
+def join(code: str) -> Response:
+    """Shows first what goes from one entry to the other; done when it was seen."""
+    found = _body_or_404(code)
+    others = {one.code: one for one in joining.may_take(found)}
+    form = JoinForm(request.form, others=list(others.values()))
+    if not form.validate():
+        return make_response(_join(found, form), 422)
+    into = others[form.into.data]
+    if "seen" not in request.form or forms.seen_version(form.version.data) != found.version:
+        form.version.data = found.version
+        return make_response(_join(found, form, into))
+    joining.join(found, into, me())
+    db.session.commit()
+    flash(gettext("The two entries are one."))
+    return redirect(url_for("directory.body", code=into.code), 303)
 
 
 @bp.post("/partners/<code>/verified")

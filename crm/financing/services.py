@@ -25,7 +25,7 @@ from crm.financing.rules import DECIDED, Line, Package, Status
 from crm.i18n import language, speaking
 from crm.partners.models import Body
 from crm.partners.vocabulary import Instrument
-from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, settle
+from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, rename_about, settle
 from crm.texts import label, text
 from crm.timeline.models import ActorKind
 from crm.timeline.services import record
@@ -302,6 +302,19 @@ def move_back(gone: Case, kept: Case, journal: dict[str, list[int]]) -> None:
             .values(waits_for_id=None)
             .execution_options(synchronize_session="fetch")
         )
+
+
+def move_to_body(gone: Body, kept: Body) -> None:
+    """Two entries of one body become one: what was asked of the one was asked of the other, and what is planned about it is named so."""
+    db.session.execute(
+        update(Application)
+        .where(Application.body_id == gone.id)
+        .values(body_id=kept.id)
+        .execution_options(synchronize_session="fetch")
+    )
+    files = select(Application.case_id).where(Application.body_id == kept.id)
+    renamed = {_named(gone, one, lang): _named(kept, one, lang) for lang in LANGUAGES for one in Instrument}
+    rename_about(files, renamed)
 
 
 SOUGHT = frozenset({Status.PREPARING, Status.FILED, Status.GRANTED, Status.DISBURSED})

@@ -3,10 +3,11 @@
 import base64
 import hashlib
 import hmac
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from flask import current_app
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 
 from crm import clock
 from crm.db import db
@@ -58,6 +59,28 @@ def revoke(purpose: Purpose, object_id: int) -> None:
         update(Link)
         .where(Link.purpose == purpose, Link.object_id == object_id, Link.revoked_at.is_(None))
         .values(revoked_at=clock.now())
+    )
+
+
+def revoke_older(purpose: Purpose, objects: Select[Any], before: datetime) -> None:
+    """Every link to some objects for this purpose that was made before an instant stops working with this transaction."""
+    db.session.execute(
+        update(Link)
+        .where(
+            Link.purpose == purpose, Link.object_id.in_(objects), Link.created_at < before, Link.revoked_at.is_(None)
+        )
+        .values(revoked_at=clock.now())
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def hand_over(purpose: Purpose, object_id: int, to: int) -> None:
+    """The links to an object are from now on to another that took its place."""
+    db.session.execute(
+        update(Link)
+        .where(Link.purpose == purpose, Link.object_id == object_id)
+        .values(object_id=to)
+        .execution_options(synchronize_session="fetch")
     )
 
 

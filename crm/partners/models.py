@@ -73,6 +73,9 @@ class Body(Checked, Base):
     )  # its id in the directory it came from
     website: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))
     part_of_id: Mapped[int | None] = mapped_column(ForeignKey("body.id"))  # whose door it is, for a territory
+    joined_to_id: Mapped[int | None] = mapped_column(
+        ForeignKey("body.id")
+    )  # the entry of the same body that took its place
     localities: Mapped[list[str] | None]  # boroughs and cities of that territory, as files name them
     named_in_request: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Who receives each referral; the other people of the body are told of what waits.
@@ -85,13 +88,16 @@ class Body(Checked, Base):
     verified_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     # In business days: the delay it promises, by which its answer is checked; how long it may be silent before it is written to again, 0 for never.
     answer_days: Mapped[int | None]
-    chase_days: Mapped[int] = mapped_column(default=CHASED_AFTER, server_default=text("10"))  # which no row has: each is written with its own
+    chase_days: Mapped[int] = mapped_column(
+        default=CHASED_AFTER, server_default=text("10")
+    )  # which no row has: each is written with its own
     chased_on: Mapped[date | None]
     active: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
 
     main: Mapped[Person | None] = relationship(foreign_keys=[main_id], lazy="joined", innerjoin=False)
-    part_of: Mapped["Body | None"] = relationship(remote_side="Body.id")
+    part_of: Mapped["Body | None"] = relationship(remote_side="Body.id", foreign_keys=[part_of_id])
+    joined_to: Mapped["Body | None"] = relationship(remote_side="Body.id", foreign_keys=[joined_to_id])
     verified_by: Mapped[Staff | None] = relationship()
 
     @property

@@ -111,9 +111,10 @@ def doors(bodies: Iterable[Body]) -> dict[int, dict[str, Body]]:
 
 
 def wholes(bodies: Sequence[Body]) -> dict[str, str]:
-    """The body that each local office belongs to, by code. Pure."""
+    """The body that each local office belongs to, or that an entry was joined to, by code. Pure."""
     codes = {body.id: body.code for body in bodies}
-    return {body.code: codes[body.part_of_id] for body in bodies if body.part_of_id is not None}
+    of_another = ((body.code, body.joined_to_id or body.part_of_id) for body in bodies)
+    return {code: codes[number] for code, number in of_another if number is not None}
 
 
 def rule_by_code(code: str) -> Rule | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.orm import joinedload
 
@@ -16,6 +16,7 @@ from crm.cases.merging import move_rows, return_rows
 from crm.cases.models import Case
 from crm.cases.pipeline import Move, Refusal
 from crm.cases.queries import needs as needs_of
+from crm.cases.turns import held_by_another
 from crm.cases.vocabulary import Stage
 from crm.config import LANGUAGES
 from crm.db import db
@@ -42,7 +43,7 @@ from crm.referrals.outcomes import (
 )
 from crm.referrals.queries import was_for_another
 from crm.reminders.plans import in_force
-from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, set_rule_date, settle
+from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, rename_about, set_rule_date, settle
 from crm.texts import fill, label, pair, text, told
 from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM, record
@@ -707,6 +708,29 @@ def move_back(gone: Case, kept: Case, journal: dict[str, list[int]]) -> None:
     _move_together()
     return_rows(Permission, gone.id, kept.id, journal["permissions"])
     return_rows(Referral, gone.id, kept.id, journal["referrals"])
+
+
+def move_to_body(gone: Body, kept: Body) -> list[int]:
+    """Two entries of one body become one: what was referred to the one is at the other, with its permissions, its steps and its turn.
+    Links that nobody may use any more do not come to life again. Returns the files, which are held until the transaction ends.
+    """
+    here = select(Referral.case_id).where(Referral.body_id == gone.id)
+    files = list(db.session.scalars(select(Case.id).where(Case.id.in_(here)).order_by(Case.id).with_for_update()))
+    if gone.contact_since is not None:
+        theirs = select(Referral.id).where(Referral.body_id == gone.id)
+        links.revoke_older(Purpose.REFERRAL, theirs, gone.contact_since)
+    _move_together()
+    for model in (Permission, Referral):
+        db.session.execute(
+            update(model)
+            .where(model.body_id == gone.id)
+            .values(body_id=kept.id)
+            .execution_options(synchronize_session="fetch")
+        )
+    at_kept = select(Referral.case_id).where(Referral.body_id == kept.id)
+    rename_about(at_kept, {gone.short(lang): kept.short(lang) for lang in LANGUAGES})
+    held_by_another(gone.id, kept.id)
+    return files
 
 
 def _move_together() -> None:

@@ -4,7 +4,7 @@ Truth 1: an open file always has a dated next step with an owner. Every verb her
 `keep_from_being_forgotten`, which gives the file a step rather than leave it with none.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -231,6 +231,17 @@ def settle(case: Case, planned: Collection[str], about: Collection[str], actor: 
     )
     refresh(case)
     return bool(settled.rowcount)  # type: ignore[attr-defined]
+
+
+def rename_about(files: Select[Any], names: Mapping[str, str]) -> None:
+    """What is planned about something that has another name from now on, on some files, is told apart by that name."""
+    for before, after in names.items():
+        db.session.execute(
+            update(FollowUp)
+            .where(FollowUp.case_id.in_(files), FollowUp.state == State.TODO, FollowUp.reason == before)
+            .values(reason=after)
+            .execution_options(synchronize_session="fetch")
+        )
 
 
 def _make(

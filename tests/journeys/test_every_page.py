@@ -369,6 +369,12 @@ def asked_for_permission(visit):
     visit.go({"fr": "/fr/permission/", "en": "/en/permission/"}[visit.lang] + visit.site.question)
 
 
+def what_joining_moves(visit):
+    visit.go("/staff/partners/cdrq/join")
+    visit.page.locator("select[name=into]").select_option("fondaction")
+    press(visit)
+
+
 def money_of_body(visit, *, more=""):
     """The page on which a body speaks of money: as it opens, the form of one that is not decided, or sent blank."""
     taken_on(visit)
@@ -920,6 +926,8 @@ PAGES = {
     "body-taken-on": (None, taken_on),
     "body-taken-on-errors": (None, partial(taken_on, then="blank")),
     "directory": (Role.ADVISER, at("/staff/partners")),
+    "join": (Role.COORDINATOR, at("/staff/partners/risq/join")),
+    "join-what-moves": (Role.COORDINATOR, what_joining_moves),
     "body": (Role.COORDINATOR, at("/staff/partners/cdrq")),
     "body-read": (Role.ADVISER, at("/staff/partners/cdrq")),
     "body-errors": (Role.COORDINATOR, body_with_errors),
