@@ -245,6 +245,7 @@ def init_app(app: Flask, settings: Settings) -> None:
             _prepare_sqlite(db.engine)
         else:
             event.listen(db.engine, "checkout", _refuse_the_dead)
+            event.listen(db.engine, "handle_error", _name_no_value)
 
 
 def _engine_options(settings: Settings) -> dict[str, Any]:
@@ -270,6 +271,22 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
             "-c idle_in_transaction_session_timeout=60s -c random_page_cost=1.1",
         },
     }
+
+
+DATA_EXCEPTION = "22"  # the class of errors whose very words hold the value that was refused
+
+
+def _name_no_value(context: Any) -> None:
+    """PostgreSQL tells the whole row that it refuses, and rows are people's: of an error stays which it is and where it arose, for the logs."""
+    error, wrapped = context.original_exception, context.sqlalchemy_exception
+    state, told = getattr(error, "sqlstate", None), getattr(error, "diag", None)
+    if not state or told is None:
+        return
+    words = "" if state.startswith(DATA_EXCEPTION) else told.message_primary
+    said = ", ".join(part for part in (state, words, told.table_name, told.column_name, told.constraint_name) if part)
+    error.args = (said,)
+    if wrapped is not None:
+        wrapped.args = (f"({type(error).__name__}) {said}",)
 
 
 def _refuse_the_dead(connection: Any, _record: object, _proxy: object) -> None:

@@ -26,6 +26,7 @@ from crm.i18n import format_amount, format_number, gettext, language
 _UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd\ufffe\uffff]")
 _BLANKS = " \t\n\r\u00a0\u202f\u200b\u200c\u200d\u2060\ufeff"
 LONGEST, LONGEST_WORD = 20_000, 200
+_LINE_ENDS = re.compile(r"[ \t]*\n[ \t\n]*")
 _PARTS = re.compile(r"(\s+)")
 
 
@@ -35,6 +36,11 @@ def clean(value: object) -> object:
         return value
     value = value.replace("\r\n", "\n").replace("\r", "\n").strip(_BLANKS)
     return value if value.isascii() else "".join(_regular(part) for part in _PARTS.split(value))
+
+
+def on_one_line(value: object) -> object:
+    """What stands in a field of one line is one line: a browser sends nothing else."""
+    return _LINE_ENDS.sub(" ", value) if isinstance(value, str) else value
 
 
 def _regular(part: str) -> str:
@@ -58,6 +64,8 @@ class Form(wtforms.Form):
                 unbound_field.field_class, wtforms.PasswordField
             ):
                 filters = [clean, *unbound_field.kwargs.get("filters", [])]
+                if not issubclass(unbound_field.field_class, (wtforms.TextAreaField, wtforms.HiddenField)):
+                    filters.insert(1, on_one_line)
                 return unbound_field.bind(form=form, filters=filters, **options)
             return unbound_field.bind(form=form, **options)
 

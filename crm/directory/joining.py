@@ -58,6 +58,12 @@ def _of_each_other(one: Body, other: Body) -> bool:
     return one.part_of_id == other.id or other.part_of_id == one.id
 
 
+def check_not_joined(body: Body) -> None:
+    """Raises RefusedError for an entry that was joined to another already, as after a button pressed twice."""
+    if body.joined_to_id is not None:
+        raise RefusedError(text("directory.refusal.joined_before"))
+
+
 def join(gone: Body, kept: Body, actor: Staff) -> None:
     """Give all that hangs on an entry to another one of the same body, which is referred to from now on. Links that work go on working.
 
@@ -66,8 +72,7 @@ def join(gone: Body, kept: Body, actor: Staff) -> None:
     hold()
     for one in (gone, kept):
         db.session.refresh(one)
-    if gone.joined_to_id is not None:
-        raise RefusedError(text("directory.refusal.joined_before"))
+    check_not_joined(gone)
     if not kept.active or kept.id == gone.id or _of_each_other(gone, kept):
         raise RefusedError(text("directory.refusal.cannot_join"))
     had_nobody = waiting_at(kept) if kept.main_id is None else []

@@ -1,6 +1,7 @@
 """Adding and changing entries of the directory, and what follows when a body is there no more."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -71,9 +72,15 @@ def person_left(body: Body, person: Person, actor: Staff) -> None:
             plan_by_rule(case, "nobody_there", next_business_day(clock.today()), about=about(case, body))
 
 
-def welcome(body: Body) -> None:
-    """A body that had nobody has somebody: what was on its way there leaves for them, and they are chased as anybody is."""
-    invite(waiting_at(body))
+@contextmanager
+def welcoming(body: Body) -> Iterator[None]:
+    """Around a change of who receives what a body is sent. What waits there leaves for whoever does now, when it was somebody else, or
+    nobody, who did, and they are chased as anybody is.
+    """
+    before = body.contact_email.lower()
+    yield
+    if body.contact_email and body.contact_email.lower() != before:
+        invite(waiting_at(body))
 
 
 def waiting_at(body: Body) -> Sequence[Referral]:

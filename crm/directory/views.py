@@ -85,25 +85,23 @@ def change(code: str) -> Response:
     form = ContactForm(request.form)
     if not form.validate():
         return make_response(_body(found, form), 422)
-    nobody = found.main_id is None
-    saved = change_contact(
-        found,
-        seen_version=forms.seen_version(form.version.data),
-        name=form.name.data,
-        email=form.email.data,
-        language=form.language.data,
-        answer_days=int(form.answer_days.data) if form.answer_days.data else None,
-        chase_days=int(form.chase_days.data),
-        actor=me(),
-        verified=form.verified.data,
-    )
+    with services.welcoming(found):
+        saved = change_contact(
+            found,
+            seen_version=forms.seen_version(form.version.data),
+            name=form.name.data,
+            email=form.email.data,
+            language=form.language.data,
+            answer_days=int(form.answer_days.data) if form.answer_days.data else None,
+            chase_days=int(form.chase_days.data),
+            actor=me(),
+            verified=form.verified.data,
+        )
     if not saved:
         db.session.rollback()
         found = _body_or_404(code)
         form.version.data = found.version
         return make_response(_body(found, form, found), 409)
-    if nobody:
-        services.welcome(found)
     db.session.commit()
     flash(gettext("The contact was saved."))
     return redirect(url_for("directory.body", code=code), 303)
@@ -145,12 +143,11 @@ def add_person(code: str) -> Response:
     found, form = _body_or_404(code), PersonForm(request.form)
     if not form.validate():
         return make_response(_person(found, None, form), 422)
-    nobody = found.main_id is None
-    if add_person_to(found, form.facts(), me()) is None:
+    with services.welcoming(found):
+        added = add_person_to(found, form.facts(), me())
+    if added is None:
         form.email.errors = [gettext("Somebody there has this address already")]
         return make_response(_person(found, None, form), 422)
-    if nobody:
-        services.welcome(found)
     db.session.commit()
     flash(gettext("Saved."))
     return redirect(url_for("directory.body", code=code), 303)
@@ -175,7 +172,9 @@ def save_person(code: str, number: int) -> Response:
     if there is not None and there.id != one.id:
         form.email.errors = [gettext("Somebody there has this address already")]
         return make_response(_person(found, one, form), 422)
-    if not save_person_of(found, one, forms.seen_version(form.version.data), form.facts(), me()):
+    with services.welcoming(found):
+        saved = save_person_of(found, one, forms.seen_version(form.version.data), form.facts(), me())
+    if not saved:
         db.session.rollback()
         form.version.data = _person_or_404(_body_or_404(code), number).version
         return make_response(_person(found, one, form, stale=True), 409)
@@ -188,10 +187,9 @@ def save_person(code: str, number: int) -> Response:
 @coordinators
 def put_person_first(code: str, number: int) -> Response:
     found = _body_or_404(code)
-    nobody = found.main_id is None
-    put_first(found, _person_or_404(found, number), me())
-    if nobody:
-        services.welcome(found)
+    one = _person_or_404(found, number)
+    with services.welcoming(found):
+        put_first(found, one, me())
     db.session.commit()
     flash(gettext("From now on this person receives each referral. Links sent to somebody else no longer open one."))
     return redirect(url_for("directory.body", code=code), 303)
@@ -291,8 +289,14 @@ def save(code: str) -> Response:
 @coordinators
 def join_form(code: str) -> str:
     """Asks to which entry of the same body this one is joined."""
-    found = _body_or_404(code)
+    found = _not_joined(code)
     return _join(found, JoinForm(data={"version": found.version}, others=joining.may_take(found)))
+
+
+def _not_joined(code: str) -> Body:
+    found = _body_or_404(code)
+    joining.check_not_joined(found)
+    return found
 
 
 def _join(body: Body, form: JoinForm, into: Body | None = None) -> str:
@@ -305,7 +309,7 @@ def _join(body: Body, form: JoinForm, into: Body | None = None) -> str:
 @coordinators
 def join(code: str) -> Response:
     """Shows first what goes from one entry to the other; done when it was seen."""
-    found = _body_or_404(code)
+    found = _not_joined(code)
     others = {one.code: one for one in joining.may_take(found)}
     form = JoinForm(request.form, others=list(others.values()))
     if not form.validate():

@@ -248,7 +248,9 @@ def save_person(body: Body, person: Person, seen_version: int, facts: dict[str, 
 
 def put_first(body: Body, person: Person, actor: Staff) -> None:
     """From now on this person receives each referral; links that were sent to the earlier one are theirs no more."""
-    if body.main_id is not None and body.main_id != person.id:
+    if body.main_id == person.id:
+        return
+    if body.main_id is not None:
         body.contact_since = clock.now()
     _make_main(body, person.name, person.email, person.language)
     body.version += 1

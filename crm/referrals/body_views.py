@@ -20,7 +20,7 @@ from crm.referrals import answers, queries, services
 from crm.referrals.forms import AnswerForm, EndForm, NextForm
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Action, Actor
-from crm.referrals.person_views import neutral
+from crm.referrals.person_views import neutral, unopened
 from crm.referrals.views import next_form_of, save_answer, save_end
 from crm.security import client_network, too_often
 
@@ -35,7 +35,7 @@ def landing(lang: str, token: str) -> str | Response:
     del lang
     referral = queries.opened_by(token)
     if referral is None:
-        return neutral()
+        return unopened()
     return render_template("referrals/landing.html", referral=referral, token=token)
 
 
@@ -68,6 +68,7 @@ def list_landing(lang: str, token: str) -> str | Response:
     del lang
     body = queries.body_of(links.opened(token, Purpose.BODY))
     if body is None:
+        unopened()
         return _over(token)
     return render_template("referrals/list_landing.html", body=body, token=token)
 

@@ -31,13 +31,20 @@ def neutral(*typed: str) -> Response:
     )
 
 
+def unopened() -> Response:
+    """The same for a token that opens nothing. Raises TooManyRequests when one network tries too many."""
+    if too_often("link-read", client_network(), limit=30, seconds=60):
+        raise TooManyRequests
+    return neutral()
+
+
 @in_both_languages(bp, "/fr/permission/<token>", "/en/permission/<token>")
 @by_link
 def question(lang: str, token: str) -> str | Response:
     """What would be shared with whom; reading it, however often and by whatever scanner, changes nothing."""
     referral = queries.asked_by(token)
     if referral is None:
-        return neutral()
+        return unopened()
     return _page(referral, lang, token)
 
 

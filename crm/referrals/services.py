@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.orm import joinedload
 
@@ -43,7 +43,14 @@ from crm.referrals.outcomes import (
 )
 from crm.referrals.queries import was_for_another
 from crm.reminders.plans import in_force
-from crm.reminders.services import keep_from_being_forgotten, plan_by_rule, rename_about, set_rule_date, settle
+from crm.reminders.services import (
+    keep_from_being_forgotten,
+    plan_by_rule,
+    plan_once,
+    rename_about,
+    set_rule_date,
+    settle,
+)
 from crm.texts import fill, label, pair, text, told
 from crm.timeline.models import ActorKind
 from crm.timeline.services import SYSTEM, record
@@ -767,12 +774,7 @@ def invitation_left(message: Message) -> bool:
     """Whether a body that is told of a withdrawal may have been invited: false only when no server was ever asked to take
     an invitation, for a server may have taken one without our hearing its yes.
     """
-    invitations = db.session.scalars(
-        select(Message).where(
-            Message.case_id == message.case_id,
-            Message.dedupe_key.startswith(f"referral:{message.subject_ids['referral']}:invitation:"),
-        )
-    ).all()
+    invitations = db.session.scalars(_invitations(message.case_id, message.subject_ids["referral"])).all()
     return not invitations or not all(never_tried(invitation) for invitation in invitations)
 
 
@@ -784,18 +786,37 @@ def note_invitation(message: Message) -> None:
     referral = db.session.get(Referral, message.subject_ids["referral"])
     if referral is None or not _may_be_read(referral) or referral.case.stage is Stage.CLOSED:
         return
-    if referral.body.contact_email not in {"", message.to_address}:
-        _invite(referral, referral.case)
+    contact = referral.body.contact_email
+    was_told = Message.to_address == contact, Message.status.not_in((MailStatus.DROPPED, MailStatus.FAILED))
+    if contact in {"", message.to_address} or db.session.scalar(
+        _invitations(referral.case_id, referral.id).where(*was_told).limit(1)
+    ):
+        return
+    _invite(referral, referral.case)
 
 
 def invite_again(referral: Referral) -> None:
-    """Write about a referral that waits to who receives what its body is sent now, while it may be read and its file is open."""
-    if _may_be_read(referral) and referral.case.stage is not Stage.CLOSED and referral.body.contact_email:
+    """Write about a referral that waits to who receives what its body is sent now, while it may be read and its file is open. An invitation
+    that has not left yet finds its way to them by itself.
+    """
+    if not (_may_be_read(referral) and referral.case.stage is not Stage.CLOSED and referral.body.contact_email):
+        return
+    waits = Message.status.in_((MailStatus.QUEUED, MailStatus.CLAIMED))
+    if db.session.scalar(_invitations(referral.case_id, referral.id).where(waits).limit(1)) is None:
         _invite(referral, referral.case)
 
 
+def _invitations(case_id: int | None, referral_id: int) -> Select[Message]:
+    key = f"referral:{referral_id}:invitation:"
+    return select(Message).where(Message.case_id == case_id, Message.dedupe_key.startswith(key))
+
+
 def note_final(message: Message) -> None:
-    """The file's history says that a message to a body left, or could not."""
+    """The file's history says that a message to a body left, or could not: whoever follows the file sees to it then."""
+    if message.status is MailStatus.FAILED and message.case_id is not None:
+        case = db.session.get_one(Case, message.case_id)
+        if case.stage is not Stage.CLOSED:
+            plan_once(case, "mail_returned", next_business_day(clock.today()))
     if message.status in {MailStatus.SENT, MailStatus.FAILED}:
         record(
             "referral.mail_sent" if message.status is MailStatus.SENT else "referral.mail_failed",

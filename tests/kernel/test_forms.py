@@ -173,3 +173,13 @@ def test_a_run_of_accents_costs_no_more_than_its_length():
     run = "a" + "\u0315\u0300" * 20_000
     assert forms.clean(run) == run
     assert forms.clean("e\u0301te\u0301 " * 300) == ("\u00e9t\u00e9 " * 300).strip()
+
+
+def test_a_field_of_one_line_holds_one_line_and_a_text_keeps_its_own():
+    class Two(Form):
+        name = wtforms.StringField()
+        words = wtforms.TextAreaField()
+
+    typed = MultiDict({"name": "Jean\r\nBcc: x@x.example \n\n Li", "words": "un\r\ndeux"})
+    form = Two(typed)
+    assert (form.name.data, form.words.data) == ("Jean Bcc: x@x.example Li", "un\ndeux")
