@@ -176,7 +176,7 @@ def test_a_run_of_accents_costs_no_more_than_its_length():
 
 
 def test_a_field_of_one_line_holds_one_line_and_a_text_keeps_its_own():
-    class Two(Form):
+    class Two(forms.Form):
         name = wtforms.StringField()
         words = wtforms.TextAreaField()
 

@@ -161,6 +161,7 @@ def test_a_refused_invitation_is_told_on_its_file_and_to_the_team(
     (said,) = (answer for part in refusal.values() for answer in part.values())
     assert said in words(browser.get("/staff/mail").text)
     assert (referral.status, "check_answer" in steps(case)) == (Status.SENT, True), "somebody looks for an answer"
+    assert steps(case).count("mail_returned") == 1
     assert not forgotten(people.coordinator)
     works()
     assert (told(session, case), server.received) == (["referral.mail_failed"], []), "it is not tried for ever"
@@ -174,6 +175,7 @@ def test_what_is_refused_for_a_day_is_given_up_and_told(make, session, works, mo
         moment.shift(timedelta(hours=1))
     assert mails(session) == [(JEAN, MailStatus.FAILED)]
     assert told(session, referral.case) == ["referral.mail_failed"]
+    assert steps(referral.case).count("mail_returned") == 1
 
 
 def test_an_invitation_that_came_back_is_a_step_told_once(make, session, people, signed_in, works, server, comes_back):
