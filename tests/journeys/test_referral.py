@@ -6,10 +6,16 @@ from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
+from sqlalchemy import select
 
 from crm import clock
 from crm.access import Role
+from crm.cases.addresses import link_of
+from crm.cases.models import Case
 from crm.cases.vocabulary import Stage
+from crm.links.services import token as token_of
+from crm.partners.queries import by_code
+from crm.referrals.services import link_of_person
 from tests.journeys.conftest import TWO
 from tests.journeys.site import body_of
 from tests.journeys.test_adviser import move, moved, refused
@@ -219,6 +225,7 @@ def test_a_referral_taken_back_closes_its_link_at_once(window, setting, site, po
 
 
 QUESTION = re.compile(r"https?://\S+/(?:fr|en)/permission/\S+")
+LIST = re.compile(r"https?://\S+/(?:fr/organisme|en/organization)/\S+")
 
 
 @in_two_settings
@@ -292,3 +299,57 @@ def test_a_person_is_asked_in_writing_and_the_loop_is_closed(window, setting, si
     page.goto(here)
     adviser.says(w.text("referrals.outcome.helped"))
     adviser.check("referral-ended")
+
+
+@in_two_settings
+def test_a_person_goes_there_themselves_and_a_link_that_is_over_is_sent_again(window, setting, site, post):
+    """On their own page a person prefers to contact the organization; another organization's link to its list expires, and is sent anew."""
+    lang, mark = setting.lang, uuid.uuid4().hex[:8]
+    to_body, to_person = f"sara-{mark}@risq.example.ca", f"lou-{mark}@exemple.ca"
+    coordinator = window(site, lang, setting.width, person=site.person(Role.COORDINATOR, lang))
+    enter_contact(coordinator, "risq", to_body, lang)
+    reference = site.case(lang, f"Toits {mark}", Stage.PLANNING, email=to_person)
+    adviser = window(site, lang, setting.width, person=site.person(Role.ADVISER, lang))
+    w = adviser.w
+    adviser.go(f"/staff/cases/{reference}/refer")
+    chosen = adviser.page.get_by_label(w("To which organization?"))
+    chosen.select_option(chosen.locator("option", has_text="TIESS").get_attribute("value"))
+    adviser.page.get_by_label(w("For what purpose?")).fill("un transfert de connaissances")
+    adviser.page.get_by_label(w.text("referrals.answer.ask")).check()
+    adviser.button(w("Save")).click()
+    adviser.says(w.text("referrals.status.consent_pending"))
+
+    with site.inside() as session:
+        file = token_of(link_of(session.scalars(select(Case).where(Case.reference == reference)).one()))
+    person = window(site, lang, 360)
+    person.go({"fr": "/fr/mon-dossier/ouvrir/", "en": "/en/my-file/open/"}[lang] + file)
+    person.page.locator("main button").click()
+    person.says("TIESS")
+    person.check("file-asks")
+    person.button(f"{person.w.text('referrals.ask.self')} – TIESS").click()
+    expect(person.page.get_by_role("status")).to_be_visible()
+    expect(person.page.get_by_role("button", name="TIESS")).to_have_count(0)
+    adviser.go(f"/staff/cases/{reference}")
+    adviser.says(w.text("referrals.event.goes_alone", body_name="TIESS"))
+    adviser.says(w.text("reminders.rule.self_check"))
+    site.send_due()
+    assert not [one for one in post.to(to_body) if reference in str(one)], "nothing was shared with anybody"
+
+    with site.inside() as session:
+        link = link_of_person(by_code("risq").main)
+        session.flush()
+        number, token = link.id, token_of(link)
+    site.sql("UPDATE link SET expires_at = :day WHERE id = :number", day="2026-01-01 00:00:00", number=number)
+    body = window(site, lang, setting.width)
+    body.go({"fr": "/fr/organisme/", "en": "/en/organization/"}[lang] + token)
+    assert body.status == 404
+    body.check("list-over")
+    body.button(body.w.text("referrals.list.again")).click()
+    body.says(body.w.text("referrals.list.again_said"))
+    site.send_due()
+    again = LIST.search(body_of(post.to(to_body)[-1]))[0]
+    assert token not in again
+    body.page.goto(again)
+    body.button(body.w("Continue")).click()
+    body.says(body.w.text("referrals.list.title"))
+    body.check("list")
