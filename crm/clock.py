@@ -1,5 +1,6 @@
 """The one place that reads the clock. Times are stored in UTC and shown in Montréal's zone."""
 
+import calendar
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -41,3 +42,13 @@ def is_skipped(day: date, hour: int, minute: int = 0) -> bool:
 def day_bounds(first: date, last: date) -> tuple[datetime, datetime]:
     """From 00:00 on `first` to 24:00 on `last` in Montréal, as a half-open interval of UTC instants."""
     return at_local(first, 0), at_local(last + timedelta(days=1), 0)
+
+
+def months_after(day: date, months: int) -> date:
+    """The same day of a later month, or of an earlier one when `months` is below zero; its last day where it is shorter.
+
+    >>> months_after(date(2026, 8, 31), 6).isoformat(), months_after(date(2028, 2, 29), -12).isoformat()
+    ('2027-02-28', '2027-02-28')
+    """
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))

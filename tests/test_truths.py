@@ -29,7 +29,7 @@ from crm.referrals.models import Referral
 from crm.referrals.queries import opened_by
 from crm.reminders import services as reminders
 from crm.reminders.models import FollowUp, State
-from crm.summaries.figures import Period
+from crm.summaries.periods import Period
 from crm.summaries.queries import figures
 from crm.summaries.services import publish
 from crm.talks.models import Mode, TalkState

@@ -37,7 +37,7 @@ from crm.financing.rules import Status as Applied
 from crm.partners.models import Body
 from crm.partners.services import change_contact
 from crm.partners.vocabulary import Instrument
-from crm.summaries.figures import Period
+from crm.summaries.periods import Period
 from crm.summaries.services import frozen
 from crm.tags.services import named
 from crm.talks.hours import rules_of, save_weekly

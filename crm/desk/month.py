@@ -18,12 +18,12 @@ from crm.accounts.queries import active_case_team
 from crm.business_days import is_business_day
 from crm.cases.models import Case, Project
 from crm.cases.queries import visible_to
+from crm.clock import months_after
 from crm.db import db
 from crm.i18n import format_month, format_time, weekdays
 from crm.outbox.queries import mail_trouble
 from crm.paging import write_key
 from crm.reminders.models import FollowUp, State
-from crm.reminders.rules import months_after
 from crm.reminders.words import hour_of, title_of
 from crm.talks.models import Talk, TalkState
 from crm.texts import label

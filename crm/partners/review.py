@@ -1,8 +1,9 @@
 """When an entry of the directory has to be looked at again. Pure. Source: domain reference, section 2.2, `review_due`."""
 
-import calendar
 from datetime import date
 from enum import StrEnum
+
+from crm import clock
 
 REVIEWED_AFTER = 6  # months
 
@@ -21,8 +22,7 @@ def review_due(verified_on: date) -> date:
     >>> review_due(date(2026, 8, 31)).isoformat()
     '2027-02-28'
     """
-    year, month = divmod(verified_on.year * 12 + verified_on.month - 1 + REVIEWED_AFTER, 12)
-    return date(year, month + 1, min(verified_on.day, calendar.monthrange(year, month + 1)[1]))
+    return clock.months_after(verified_on, REVIEWED_AFTER)
 
 
 def standing(verified_on: date | None, today: date) -> Standing:

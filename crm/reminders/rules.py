@@ -3,7 +3,6 @@
 Domain reference, sections 14.1 and 14.6. The plan is a list of steps that coordinators may change (`plans`).
 """
 
-import calendar
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
+from crm import clock
 from crm.business_days import add_business_days, next_business_day
 from crm.cases.vocabulary import Stage, Turn
 
@@ -93,7 +93,7 @@ class Step:
             case Unit.DAYS:
                 return next_business_day(entered_on + timedelta(days=self.after))
             case Unit.MONTHS:
-                return next_business_day(months_after(entered_on, self.after))
+                return next_business_day(clock.months_after(entered_on, self.after))
             case Unit.PROMISED:
                 return max(reply_due_on, next_business_day(entered_on))
             case Unit.RETURN:
@@ -206,15 +206,9 @@ def following(begun_on: date, repeat: Repeat, last: date) -> date:
         return begun_on + timedelta(days=every * max(1, (last - begun_on).days // every + 1))
     every, gone = _MONTHS[repeat], (last.year - begun_on.year) * 12 + last.month - begun_on.month
     count = max(1, gone // every)
-    while (day := months_after(begun_on, every * count)) <= last:
+    while (day := clock.months_after(begun_on, every * count)) <= last:
         count += 1
     return day
-
-
-def months_after(day: date, months: int) -> date:
-    """The same day of a later month, or its last where it is shorter."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 def may_be_due(due_on: date, today: date) -> bool:

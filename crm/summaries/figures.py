@@ -1,140 +1,511 @@
-"""The figures of a period. Pure: rows in, figures out. Domain reference, section 17.
+"""The twenty-four indicators of a period. Pure: rows in, figures out. Domain reference, sections 17.1 and 17.2.
 
-Indicators here: 1 (requests received), 4 (median time to first reply), 8 (active files by stage), 9 (files with no
-next step), 11 (referrals sent) and 12 (acceptance rate).
+A figure keeps the number of the file that each thing it counts is of, so that a reader of the team reaches exactly those. What is published
+keeps none of them.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from statistics import median
+from typing import NamedTuple, Protocol, TypeVar
 
 from crm import clock
-from crm.business_days import add_business_days, business_days_between
+from crm.business_days import business_days_between
+from crm.summaries.periods import Period
 
 DEFINITIONS = "2026-11"
-CUT_OFF_DAYS = 10  # business days after the period: domain reference, section 17.1
 ACCEPTED_WITHIN = timedelta(days=60)
+ON_TIME = 3  # business days: the service standard
+REACHED_WITHIN = 20  # business days
+UNMET_AFTER = timedelta(days=60)
+LONG_ENOUGH = 10  # minutes of a call that counts as a conversation
+CHECKED_AFTER = 12  # months after the launch
+BY_AWARENESS = frozenset({"incubator", "school", "event"})  # how somebody heard of us, of indicator 24
+HUNDRED = 10_000  # cents: amounts are told to the nearest hundred dollars
 
 
-@dataclass(frozen=True)
-class Period:
-    """A calendar quarter, in Montréal's days."""
-
-    year: int
-    quarter: int
-
-    @property
-    def first(self) -> date:
-        return date(self.year, 3 * self.quarter - 2, 1)
-
-    @property
-    def last(self) -> date:
-        return self.next.first - timedelta(days=1)
-
-    @property
-    def next(self) -> "Period":
-        return Period(self.year + 1, 1) if self.quarter == 4 else Period(self.year, self.quarter + 1)
-
-    @property
-    def previous(self) -> "Period":
-        return Period(self.year - 1, 4) if self.quarter == 1 else Period(self.year, self.quarter - 1)
-
-    @property
-    def bounds(self) -> tuple[datetime, datetime]:
-        """From 00:00 on the first day to 24:00 on the last, as half-open instants."""
-        return clock.day_bounds(self.first, self.last)
-
-    @property
-    def cut_off(self) -> date:
-        """The day the figures are taken: replies up to its end count."""
-        return add_business_days(self.last, CUT_OFF_DAYS)
-
-    @property
-    def code(self) -> str:
-        return f"{self.year}-q{self.quarter}"
-
-    @classmethod
-    def of(cls, day: date) -> "Period":
-        return cls(day.year, (day.month + 2) // 3)
-
-    @classmethod
-    def read(cls, value: str) -> "Period | None":
-        """From its code; None for anything else."""
-        year, _, quarter = value.partition("-q")
-        if (
-            year.isascii()
-            and year.isdigit()
-            and len(year) == 4
-            and 2000 <= int(year) < 9999
-            and quarter in {"1", "2", "3", "4"}
-        ):
-            return cls(int(year), int(quarter))
-        return None
+# --- rows ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Reply:
-    """A request and its first personal reply."""
+class Request(NamedTuple):
+    """A request. `two_way_at` is the first time both sides spoke; codes are empty where nothing was answered."""
 
+    file: int
     received_at: datetime
-    first_reply_at: datetime | None
+    first_reply_at: datetime | None = None
+    two_way_at: datetime | None = None
+    region: str = ""
+    language: str = ""
+    field: str = ""
+    stage: str = ""
+    form: str = ""
+    heard: str = ""
 
 
-@dataclass(frozen=True)
-class Sent:
-    """A referral of the cohort: not withdrawn, with the instant it was accepted if it was."""
+class Talked(NamedTuple):
+    """A meeting, or a call in which both sides spoke."""
 
+    file: int
+    happened_at: datetime
+    meeting: bool
+    minutes: int | None = None
+
+
+class Stay(NamedTuple):
+    """Where a file stood at the end of the last day. `held`: something makes sure that it is not forgotten."""
+
+    file: int
+    stage: str
+    held: bool = True
+
+
+class Step(NamedTuple):
+    """A follow-up that was not cancelled, by the day for which it was first planned."""
+
+    file: int
+    first_due_on: date
+    done_on: date | None = None
+
+
+class Sent(NamedTuple):
+    """A referral that was sent, and when a body said yes or no to it."""
+
+    file: int
     sent_at: datetime
-    accepted_at: datetime | None
+    kind: str = ""
+    accepted_at: datetime | None = None
+    declined_at: datetime | None = None
+    withdrawn: bool = False
+
+
+class Begun(NamedTuple):
+    """The first time that a body took a file on for technical assistance, or that the team began to assist it itself."""
+
+    file: int
+    at: datetime
+
+
+class Needed(NamedTuple):
+    """A need of a file that was active at the end of the last day. `met`: a body took it on, or the team answered it."""
+
+    file: int
+    need: str
+    since: datetime
+    met: bool = False
+
+
+class Money(NamedTuple):
+    """An application; amounts in cents. `decision` is "granted", "refused" or nothing, on `decided_on`."""
+
+    file: int
+    instrument: str
+    filed_on: date | None = None
+    asked: int | None = None
+    decision: str = ""
+    decided_on: date | None = None
+    granted: int | None = None
+
+
+class Built(NamedTuple):
+    """What became of a project. `check` is what the check twelve months after the launch found: "active", "stopped", "unreached" or nothing."""
+
+    file: int
+    received_at: datetime
+    form: str = ""
+    incorporated_on: date | None = None
+    launched_on: date | None = None
+    check: str = ""
+
+
+class Closed(NamedTuple):
+    """A file that is closed; `counted` unless its reason is one that never counts."""
+
+    file: int
+    closed_at: datetime
+    reason: str
+    counted: bool = True
+
+
+class Held(NamedTuple):
+    """An activity that was held."""
+
+    held_on: date
+    participants: int
 
 
 @dataclass(frozen=True)
-class Figures:
-    """`stages` are active files by stage on the last day, on hold included under "paused"."""
+class Rows:
+    """All that the figures of a period are made of. Rows that are of another time may be among them: they are not counted."""
 
-    received: int
-    stages: dict[str, int]
-    sent: int
-    cohort: int
-    cohort_accepted: int
-    replies: int
-    median_reply: float | None
-    followed: int
-    no_next_step: int
+    requests: Sequence[Request] = ()
+    talked: Sequence[Talked] = ()
+    stays: Sequence[Stay] = ()
+    steps: Sequence[Step] = ()
+    sent: Sequence[Sent] = ()
+    begun: Sequence[Begun] = ()
+    needs: Sequence[Needed] = ()
+    money: Sequence[Money] = ()
+    built: Sequence[Built] = ()
+    closed: Sequence[Closed] = ()
+    activities: Sequence[Held] = ()
 
 
-def compute(
-    replies: Iterable[Reply],
-    stages: dict[str, int],
-    *,
-    sent: int,
-    cohort: Iterable[Sent],
-    no_next_step: int,
-    cut_off: datetime,
-) -> Figures:
-    """The figures of a period from its rows; `cut_off` is the instant after which nothing counts."""
-    asked = list(replies)
-    delays = [
-        business_days_between(clock.local_date(one.received_at), clock.local_date(one.first_reply_at))
-        for one in asked
-        if one.first_reply_at is not None and one.first_reply_at < cut_off
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many there are, each with the file that it is of."""
+
+    files: tuple[int, ...] = ()
+
+    @property
+    def value(self) -> int:
+        return len(self.files)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number of what is of no file."""
+
+    value: int
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How many there are, and what they come to in cents, by file; one of which the amount is not known counts, and adds nothing."""
+
+    parts: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def files(self) -> tuple[int, ...]:
+        return tuple(file for file, _cents in self.parts)
+
+    @property
+    def value(self) -> int:
+        return len(self.parts)
+
+    @property
+    def cents(self) -> int:
+        """The sum, to the nearest hundred dollars; half goes up.
+
+        >>> Amount(((1, 1_234_999), (2, 0))).cents, Amount(((1, 1_235_000),)).cents
+        (1230000, 1240000)
+        """
+        return (sum(cents for _file, cents in self.parts) + HUNDRED // 2) // HUNDRED * HUNDRED
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A part of a whole, in whole percent; none when there is no whole."""
+
+    part: Count
+    whole: Count
+
+    @property
+    def percent(self) -> int | None:
+        """Half goes up, as people round: 12.5 % is 13 %."""
+        of = self.whole.value
+        return (200 * self.part.value + of) // (2 * of) if of else None
+
+
+@dataclass(frozen=True)
+class Median:
+    """The middle of what was waited, by file, rounded to half days; `without` are those that have no value."""
+
+    values: tuple[tuple[int, float], ...] = ()
+    without: Count = Count()
+
+    @property
+    def files(self) -> tuple[int, ...]:
+        return tuple(file for file, _value in self.values)
+
+    @property
+    def value(self) -> float | None:
+        return to_half(median(value for _file, value in self.values)) if self.values else None
+
+
+@dataclass(frozen=True)
+class Table:
+    """What there is of each category, the most first; `without` are those of no category."""
+
+    cells: Mapping[str, Count | Amount] = field(default_factory=dict)
+    without: Count = Count()
+
+    @property
+    def value(self) -> int:
+        """How many there are of some category."""
+        return sum(cell.value for cell in self.cells.values())
+
+
+Figure = Count | Number | Amount | Rate | Median | Table
+# Which of the twenty-four indicators of the reference each figure belongs to.
+NUMBERS: Mapping[str, int] = {
+    "received": 1,
+    "by_region": 2,
+    "by_language": 2,
+    "by_field": 2,
+    "by_stage": 2,
+    "by_form": 2,
+    "heard": 3,
+    "first_reply": 4,
+    "on_time": 5,
+    "reached": 6,
+    "exchanges": 7,
+    "active": 8,
+    "no_next_step": 9,
+    "steps_on_time": 10,
+    "sent": 11,
+    "sent_files": 11,
+    "sent_by_kind": 11,
+    "accepted": 12,
+    "body_reply": 13,
+    "assistance": 14,
+    "unmet": 15,
+    "unmet_by_need": 15,
+    "filed": 16,
+    "granted": 17,
+    "granted_files": 17,
+    "granted_by_instrument": 17,
+    "approval": 18,
+    "incorporated": 19,
+    "launched": 20,
+    "still_active": 21,
+    "not_reached": 21,
+    "to_launch": 22,
+    "closed": 23,
+    "closed_by_reason": 23,
+    "left_out": 23,
+    "activities": 24,
+    "participants": 24,
+    "from_awareness": 24,
+}
+
+
+def part_of(figure: Figure, which: str) -> Count | Amount | Median | None:
+    """The part of a figure that a reader follows to its files: all of it, "part" or "whole" of a rate, "without" a value or a category, or
+    the category of that name; None when there is no such part.
+    """
+    match figure:
+        case Rate():
+            return {"part": figure.part, "whole": figure.whole}.get(which)
+        case Table():
+            return figure.without if which == "without" else figure.cells.get(which)
+        case Median() if which == "without":
+            return figure.without
+        case Count() | Amount() | Median() if not which:
+            return figure
+    return None
+
+
+class _OfFile(Protocol):
+    @property
+    def file(self) -> int: ...
+
+
+Row = TypeVar("Row", bound=_OfFile)
+
+
+def counted(rows: Iterable[_OfFile]) -> Count:
+    """Rows as a count, each with its file."""
+    return Count(tuple(row.file for row in rows))
+
+
+def by(rows: Iterable[Row], category: Callable[[Row], str]) -> Table:
+    """Rows by category; an empty one is none."""
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        found.setdefault(category(row), []).append(row.file)
+    without = Count(tuple(found.pop("", ())))
+    return Table({name: Count(tuple(found[name])) for name in _the_most_first(found)}, without)
+
+
+def _the_most_first(found: Mapping[str, Sequence[object]]) -> list[str]:
+    return sorted(found, key=lambda name: (-len(found[name]), name))
+
+
+def totals(rows: Iterable[tuple[int, int | None]]) -> Amount:
+    """Files with their cents as an amount; what is not known adds nothing."""
+    return Amount(tuple((file, cents or 0) for file, cents in rows))
+
+
+def once(files: Iterable[int]) -> Count:
+    """Each file once, in the order in which they first come."""
+    return Count(tuple(dict.fromkeys(files)))
+
+
+# --- the twenty-four -------------------------------------------------------------------------------------------------
+
+
+def figures_of(rows: Rows, period: Period, cut_off: datetime) -> dict[str, Figure]:
+    """The figures of a period, by code, in the order of the reference. `cut_off` is the instant after which nothing counts."""
+    return {
+        **_requests(rows, period, cut_off),
+        **_conversations(rows, period),
+        **_follow_up(rows, period),
+        **_referrals(rows, period, cut_off),
+        **_needs(rows, period),
+        **_money(rows, period),
+        **_projects(rows, period),
+        **_closings(rows, period),
+        **_awareness(rows, period),
+    }
+
+
+def _requests(rows: Rows, period: Period, cut_off: datetime) -> dict[str, Figure]:
+    now = [one for one in rows.requests if within(one.received_at, period.bounds)]
+    before = [one for one in rows.requests if within(one.received_at, period.previous.bounds)]
+    year = [one for one in rows.requests if within(one.received_at, period.rolling)]
+    answered = [one for one in now if one.first_reply_at is not None and one.first_reply_at < cut_off]
+    waits = tuple((one.file, waited(one.received_at, one.first_reply_at)) for one in answered)
+    replied = {one.file for one in answered}
+    return {
+        "received": counted(now),
+        "by_region": by(year, lambda one: one.region),
+        "by_language": by(year, lambda one: one.language),
+        "by_field": by(year, lambda one: one.field),
+        "by_stage": by(year, lambda one: one.stage),
+        "by_form": by(year, lambda one: one.form),
+        "heard": by(year, lambda one: one.heard),
+        "first_reply": Median(waits, counted(one for one in now if one.file not in replied)),
+        "on_time": Rate(Count(tuple(file for file, days in waits if days <= ON_TIME)), counted(now)),
+        "reached": Rate(counted(one for one in before if _was_reached(one)), counted(before)),
+    }
+
+
+def _was_reached(one: Request) -> bool:
+    return one.two_way_at is not None and waited(one.received_at, one.two_way_at) <= REACHED_WITHIN
+
+
+def _conversations(rows: Rows, period: Period) -> dict[str, Figure]:
+    held = (one for one in rows.talked if one.meeting or (one.minutes or 0) >= LONG_ENOUGH)
+    return {"exchanges": counted(one for one in held if within(one.happened_at, period.bounds))}
+
+
+def _follow_up(rows: Rows, period: Period) -> dict[str, Figure]:
+    followed = [one for one in rows.stays if one.stage != "paused"]
+    due = [one for one in rows.steps if period.first <= one.first_due_on <= period.last]
+    return {
+        "active": by(rows.stays, lambda one: one.stage),
+        "no_next_step": Rate(counted(one for one in followed if not one.held), counted(followed)),
+        "steps_on_time": Rate(
+            counted(one for one in due if one.done_on is not None and one.done_on <= one.first_due_on), counted(due)
+        ),
+    }
+
+
+def _referrals(rows: Rows, period: Period, cut_off: datetime) -> dict[str, Figure]:
+    now = [one for one in rows.sent if within(one.sent_at, period.bounds)]
+    before = [one for one in rows.sent if within(one.sent_at, period.previous.bounds) and not one.withdrawn]
+    two_back = [one for one in rows.sent if within(one.sent_at, period.previous.previous.bounds)]
+    answers = [(one, at) for one in two_back if (at := one.accepted_at or one.declined_at) is not None and at < cut_off]
+    answered = {id(one) for one, _at in answers}
+    begun = [one for one in rows.begun if within(one.at, period.bounds)]
+    return {
+        "sent": counted(now),
+        "sent_files": once(one.file for one in now),
+        "sent_by_kind": by(now, lambda one: one.kind),
+        "accepted": Rate(counted(one for one in before if _was_accepted(one)), counted(before)),
+        "body_reply": Median(
+            tuple((one.file, waited(one.sent_at, at)) for one, at in answers),
+            counted(one for one in two_back if id(one) not in answered),
+        ),
+        "assistance": once(one.file for one in begun),
+    }
+
+
+def _was_accepted(one: Sent) -> bool:
+    return one.accepted_at is not None and one.accepted_at <= one.sent_at + ACCEPTED_WITHIN
+
+
+def _needs(rows: Rows, period: Period) -> dict[str, Figure]:
+    _start, end = period.bounds
+    old = [one for one in rows.needs if one.since < end - UNMET_AFTER]
+    unmet = [one for one in old if not one.met]
+    return {
+        "unmet": Rate(counted(unmet), counted(old)),
+        "unmet_by_need": by(unmet, lambda one: one.need),
+    }
+
+
+def _money(rows: Rows, period: Period) -> dict[str, Figure]:
+    filed = [one for one in rows.money if falls(one.filed_on, period)]
+    decided = [one for one in rows.money if falls(one.decided_on, period) and one.decision]
+    granted = [one for one in decided if one.decision == "granted"]
+    instruments: dict[str, list[tuple[int, int | None]]] = {}
+    for one in granted:
+        instruments.setdefault(one.instrument, []).append((one.file, one.granted))
+    return {
+        "filed": totals((one.file, one.asked) for one in filed),
+        "granted": totals((one.file, one.granted) for one in granted),
+        "granted_files": once(one.file for one in granted),
+        "granted_by_instrument": Table({name: totals(instruments[name]) for name in _the_most_first(instruments)}),
+        "approval": Rate(counted(granted), counted(decided)),
+    }
+
+
+def _projects(rows: Rows, period: Period) -> dict[str, Figure]:
+    incorporated = [one for one in rows.built if falls(one.incorporated_on, period)]
+    launched = [one for one in rows.built if falls(one.launched_on, period)]
+    due = [
+        one
+        for one in rows.built
+        if one.launched_on is not None and falls(clock.months_after(one.launched_on, CHECKED_AFTER), period)
     ]
-    known = list(cohort)
-    accepted = [
-        one for one in known if one.accepted_at is not None and one.accepted_at <= one.sent_at + ACCEPTED_WITHIN
+    reached = [one for one in due if one.check in {"active", "stopped"}]
+    first, last = period.rolling_days
+    year = [
+        (one, one.launched_on) for one in rows.built if one.launched_on is not None and first <= one.launched_on <= last
     ]
-    return Figures(
-        received=len(asked),
-        stages=dict(stages),
-        sent=sent,
-        cohort=len(known),
-        cohort_accepted=len(accepted),
-        replies=len(delays),
-        median_reply=to_half(median(delays)) if delays else None,
-        followed=sum(count for stage, count in stages.items() if stage != "paused"),
-        no_next_step=no_next_step,
-    )
+    return {
+        "incorporated": by(incorporated, lambda one: one.form),
+        "launched": counted(launched),
+        "still_active": Rate(counted(one for one in reached if one.check == "active"), counted(reached)),
+        "not_reached": counted(one for one in due if one.check not in {"active", "stopped"}),
+        "to_launch": Median(
+            tuple((one.file, max((day - clock.local_date(one.received_at)).days, 0)) for one, day in year)
+        ),
+    }
+
+
+def _closings(rows: Rows, period: Period) -> dict[str, Figure]:
+    year = [one for one in rows.closed if within(one.closed_at, period.rolling)]
+    now = [one for one in rows.closed if within(one.closed_at, period.bounds)]
+    return {
+        "closed": counted(one for one in now if one.counted),
+        "closed_by_reason": by((one for one in year if one.counted), lambda one: one.reason),
+        "left_out": by((one for one in year if not one.counted), lambda one: one.reason),
+    }
+
+
+def _awareness(rows: Rows, period: Period) -> dict[str, Figure]:
+    held = [one for one in rows.activities if falls(one.held_on, period)]
+    later = (one for one in rows.requests if one.heard in BY_AWARENESS and within(one.received_at, period.bounds))
+    return {
+        "activities": Number(len(held)),
+        "participants": Number(sum(one.participants for one in held)),
+        "from_awareness": counted(later),
+    }
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+def within(at: datetime, bounds: tuple[datetime, datetime]) -> bool:
+    """Whether an instant falls between two, the first included."""
+    return bounds[0] <= at < bounds[1]
+
+
+def falls(day: date | None, period: Period) -> bool:
+    """Whether a day is one of a period's."""
+    return day is not None and period.first <= day <= period.last
+
+
+def waited(since: datetime, until: datetime | None) -> int:
+    """Business days between two instants, by Montréal's days."""
+    assert until is not None  # noqa: S101 - only what came is measured
+    return business_days_between(clock.local_date(since), clock.local_date(until))
 
 
 def to_half(value: float) -> float:

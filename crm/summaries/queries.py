@@ -1,95 +1,63 @@
-"""The rows a summary is made of, and published summaries."""
+"""The figures of a period as they stand now, and published summaries."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import select
+from sqlalchemy.orm import contains_eager
 
-from crm import clock
-from crm.cases.models import Case, StageSpell
-from crm.cases.pipeline import NEVER_COUNTED
-from crm.cases.queries import is_held
+from crm.accounts.models import Staff
+from crm.cases.models import Case
+from crm.cases.queries import visible
 from crm.cases.vocabulary import Stage
 from crm.db import db
-from crm.referrals.models import Referral
-from crm.referrals.outcomes import Status
-from crm.summaries.figures import Figures, Period, Reply, Sent, compute
+from crm.summaries.figures import Figure, figures_of
 from crm.summaries.models import Summary
+from crm.summaries.periods import Period
+from crm.summaries.rows import rows_of
+from crm.summaries.suppression import Figures
+
+ACTIVE = tuple(stage.value for stage in Stage if stage is not Stage.CLOSED)
 
 
-def _counted() -> ColumnElement[bool]:
-    """Left out everywhere: unwanted requests, those still set aside as such, mistakes, duplicates."""
-    return Case.quarantined.is_(False) & or_(Case.closing_reason.is_(None), Case.closing_reason.not_in(NEVER_COUNTED))
+def all_figures(period: Period) -> dict[str, Figure]:
+    """The twenty-four indicators as they stand now, with the files of each."""
+    return figures_of(rows_of(period), period, period.cut_off_at)
 
 
 def figures(period: Period) -> Figures:
-    """The figures of a period as they stand now; the whole programme, so for staff and for publication only."""
-    start, end = period.bounds
-    _, cut_off = clock.day_bounds(period.cut_off, period.cut_off)
-    return compute(
-        _replies(start, end),
-        _stages(end),
-        sent=_sent(start, end),
-        cohort=_cohort(*period.previous.bounds),
-        no_next_step=_no_next_step(end),
-        cut_off=cut_off,
-    )
+    """What is published of a period, as it stands now."""
+    rows = rows_of(period, "requests", "stays", "sent")
+    return Figures.of(figures_of(rows, period, period.cut_off_at), ACTIVE)
 
 
-def _replies(start: datetime, end: datetime) -> list[Reply]:
-    statement = select(Case.received_at, Case.first_reply_at).where(
-        Case.received_at >= start, Case.received_at < end, _counted()
-    )
-    return [Reply(row.received_at, row.first_reply_at) for row in db.session.execute(statement)]
+PAGE = 50
+AT_ONCE = 400  # numbers of one statement
 
 
-def _in_stage_at(end: datetime) -> ColumnElement[bool]:
-    return (
-        (StageSpell.entered_at < end)
-        & or_(StageSpell.left_at.is_(None), StageSpell.left_at >= end)
-        & (StageSpell.stage != Stage.CLOSED)
-    )
+@dataclass(frozen=True)
+class Files:
+    """A page of the files that a number is made of: `shown` of `visible`, of all that it counts, each once. `hidden` are not this person's to
+    see, or are there no more.
+    """
+
+    shown: list[Case]
+    visible: int
+    hidden: int
+    next: int | None
 
 
-def _stages(end: datetime) -> dict[str, int]:
-    statement = (
-        select(StageSpell.stage, func.count(StageSpell.id))
-        .join(Case, Case.id == StageSpell.case_id)
-        .where(_in_stage_at(end), _counted())
-        .group_by(StageSpell.stage)
-    )
-    found = {row[0]: row[1] for row in db.session.execute(statement)}
-    return {stage.value: found.get(stage, 0) for stage in Stage if stage is not Stage.CLOSED}
-
-
-def _sent(start: datetime, end: datetime) -> int:
-    statement = (
-        select(func.count(Referral.id))
-        .join(Case, Case.id == Referral.case_id)
-        .where(Referral.sent_at >= start, Referral.sent_at < end, _counted())
-    )
-    return db.session.scalar(statement) or 0
-
-
-def _cohort(start: datetime, end: datetime) -> list[Sent]:
-    """Referrals sent in a period and not withdrawn; a declined or silent one counts, and was not accepted."""
-    accepted = (Status.ACCEPTED, Status.COMPLETED, Status.INTERRUPTED)
-    statement = (
-        select(Referral.sent_at, Referral.answered_at, Referral.status)
-        .join(Case, Case.id == Referral.case_id)
-        .where(Referral.sent_at >= start, Referral.sent_at < end, Referral.status != Status.WITHDRAWN, _counted())
-    )
-    return [
-        Sent(row.sent_at, row.answered_at if row.status in accepted else None) for row in db.session.execute(statement)
-    ]
-
-
-def _no_next_step(end: datetime) -> int:
-    statement = (
-        select(func.count(StageSpell.id))
-        .join(Case, Case.id == StageSpell.case_id)
-        .where(_in_stage_at(end), StageSpell.stage != Stage.PAUSED, _counted(), ~is_held(end))
-    )
-    return db.session.scalar(statement) or 0
+def files_of(numbers: Sequence[int], staff: Staff, *, after: int = 0) -> Files:
+    """The files of a number that somebody may see, the newest first; `after` is the last one of the page before, 0 for none."""
+    distinct = sorted(set(numbers), reverse=True)
+    there: list[int] = []
+    for start in range(0, len(distinct), AT_ONCE):
+        some = distinct[start : start + AT_ONCE]
+        there += db.session.scalars(select(Case.id).where(Case.id.in_(some), visible(staff)).order_by(Case.id.desc()))
+    page = [one for one in there if not after or one < after][: PAGE + 1]
+    read = select(Case).where(Case.id.in_(page[:PAGE])).join(Case.project).options(contains_eager(Case.project))
+    shown = list(db.session.scalars(read.order_by(Case.id.desc())))
+    return Files(shown, len(there), len(distinct) - len(there), page[PAGE - 1] if len(page) > PAGE else None)
 
 
 def published(period: Period) -> Summary | None:

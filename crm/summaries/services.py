@@ -10,8 +10,9 @@ from crm.db import db
 from crm.errors import RefusedError
 from crm.i18n import format_date
 from crm.summaries import queries
-from crm.summaries.figures import DEFINITIONS, Period
+from crm.summaries.figures import DEFINITIONS
 from crm.summaries.models import Summary
+from crm.summaries.periods import Period
 from crm.summaries.suppression import released
 from crm.texts import text
 from crm.timeline.services import record

@@ -4,14 +4,50 @@ What comes out holds either a value or the reason there is none; nothing hidden 
 shown in the same release.
 """
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from crm.summaries.figures import Figures
+from crm.summaries.figures import Count, Figure, Median, Rate, Table
 
 K = 5  # never below 5
 SMALLEST_DENOMINATOR = 10
 FEWEST_VALUES = 5
 Shown = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is published of a period. `stages` are active files by stage on the last day, on hold included under "paused"."""
+
+    received: int
+    stages: dict[str, int]
+    sent: int
+    cohort: int
+    cohort_accepted: int
+    replies: int
+    median_reply: float | None
+    followed: int
+    no_next_step: int
+
+    @classmethod
+    def of(cls, found: Mapping[str, Figure], stages: Iterable[str]) -> "Figures":
+        """What is published, of all figures of a period; `stages` are those that a file may be active in."""
+        active, received, sent = found["active"], found["received"], found["sent"]
+        accepted, replies, no_step = found["accepted"], found["first_reply"], found["no_next_step"]
+        assert isinstance(active, Table) and isinstance(received, Count) and isinstance(sent, Count)  # noqa: S101, PT018
+        assert isinstance(accepted, Rate) and isinstance(replies, Median) and isinstance(no_step, Rate)  # noqa: S101, PT018
+        return cls(
+            received=received.value,
+            stages={stage: active.cells[stage].value if stage in active.cells else 0 for stage in stages},
+            sent=sent.value,
+            cohort=accepted.whole.value,
+            cohort_accepted=accepted.part.value,
+            replies=len(replies.values),
+            median_reply=replies.value,
+            followed=no_step.whole.value,
+            no_next_step=no_step.part.value,
+        )
 
 
 def count(value: int) -> Shown:

@@ -14,6 +14,7 @@ from crm.business_days import business_days_between
 from crm.cases.models import Case, Contact
 from crm.cases.progress import note_check
 from crm.cases.vocabulary import CheckResult, ClosingReason, Stage
+from crm.clock import months_after
 from crm.db import db
 from crm.i18n import format_date
 from crm.jobs import one_by_one, working_day
@@ -26,7 +27,6 @@ from crm.permissions.models import Consent, Purpose
 from crm.permissions.services import withdraw_consent
 from crm.portal.models import PersonMessage
 from crm.portal.services import write
-from crm.reminders.rules import months_after
 from crm.surveys.models import Going, Survey
 from crm.texts import text
 from crm.timeline.services import SYSTEM, record

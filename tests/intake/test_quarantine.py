@@ -23,7 +23,7 @@ from crm.outbox.deliver import send_due
 from crm.outbox.models import Message, Status
 from crm.reminders.services import queue_due
 from crm.robots import TRAP, Suspicion, suspicions
-from crm.summaries.figures import Period
+from crm.summaries.periods import Period
 from crm.summaries.queries import figures
 from crm.texts import pair
 from tests.conftest import settings_for

@@ -43,7 +43,7 @@ from crm.referrals.answers import ask as body_asks
 from crm.referrals.outcomes import DeclineReason
 from crm.referrals.services import FIELDS, ask_permission, link_of_person
 from crm.summaries import services as summaries
-from crm.summaries.figures import Period
+from crm.summaries.periods import Period
 from crm.surveys.models import Survey
 from crm.tags import services as tags
 from crm.talks import services as talks
@@ -952,6 +952,8 @@ PAGES = {
     "fitting": (Role.ADVISER, lambda visit: visit.go(f"/staff/cases/{visit.site.refs['new']}/programmes")),
     "summaries": (Role.COORDINATOR, at("/staff/summaries")),
     "summary": (Role.ADVISER, at("/staff/summaries/2026-q2")),
+    "indicators": (Role.ADVISER, at("/staff/summaries/2026-q4/indicators")),
+    "indicator-files": (Role.ADVISER, at("/staff/summaries/2026-q4/indicators/received")),
     "summary-draft": (Role.COORDINATOR, at("/staff/summaries/2026-q3")),
     "mail": (Role.COORDINATOR, at("/staff/mail")),
     "mail-sent": (Role.ADVISER, at("/staff/mail?show=sent")),

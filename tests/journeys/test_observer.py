@@ -7,7 +7,7 @@ from crm import clock
 from crm.access import Role
 from crm.accounts.queries import by_email
 from crm.summaries import queries, services
-from crm.summaries.figures import Period
+from crm.summaries.periods import Period
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 

@@ -36,7 +36,7 @@ from crm.outbox.models import Message
 from crm.partners.vocabulary import Instrument
 from crm.portal.models import Correction, MessageTemplate
 from crm.reminders.models import FollowUp
-from crm.summaries.figures import Period
+from crm.summaries.periods import Period
 from crm.summaries.services import publish
 from crm.tags.services import named
 from crm.talks import services as talks
@@ -296,7 +296,13 @@ def arguments(make, session, people):
         theirs = numbers | {place: found.get(who, 0) for place, found in own.items()}
         number = next((one for place, one in theirs.items() if f"/{place}/" in address), 0)
         code = quarter.code if "/summaries/" in address else "financing-after-support" if "/rules/" in address else body
-        chosen = values | {"number": number, "code": code, "programme": "cdrq-demarrage", "page": "you"}
+        chosen = values | {
+            "number": number,
+            "code": code,
+            "programme": "cdrq-demarrage",
+            "page": "you",
+            "name": "received",
+        }
         return re.sub(r"<(?:\w+:)?(\w+)>", lambda part: str(chosen[part[1]]), address)
 
     return fill

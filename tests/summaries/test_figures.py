@@ -1,12 +1,17 @@
-"""The figures of a period, worked out by hand: domain reference, sections 17.1 and 17.2."""
+"""The figures of a period, worked out by hand, and by a second computation that shares nothing with the first: domain reference, sections 17.1
+and 17.2.
+"""
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.summaries.figures import Period, Reply, Sent, compute, to_half
+from crm.summaries import figures as f
+from crm.summaries.figures import Amount, Count, Number, Rate, Rows, figures_of, to_half
+from crm.summaries.periods import Period
 
 
 @pytest.mark.parametrize(
@@ -87,74 +92,330 @@ def test_a_quarter_that_is_read_can_be_computed_with_its_neighbours(code):
     assert period is None or (period.cut_off and period.previous.bounds and period.next.bounds)
 
 
+Q4 = Period.read("2026-q4")
+CUT_OFF = Q4.cut_off_at  # the end of January 15 in Montréal
+OF = [
+    "received",
+    "by_region",
+    "by_language",
+    "by_field",
+    "by_stage",
+    "by_form",
+    "heard",
+    "first_reply",
+    "on_time",
+    "reached",
+    "exchanges",
+    "active",
+    "no_next_step",
+    "steps_on_time",
+    "sent",
+    "sent_files",
+    "sent_by_kind",
+    "accepted",
+    "body_reply",
+    "assistance",
+    "unmet",
+    "unmet_by_need",
+    "filed",
+    "granted",
+    "granted_files",
+    "granted_by_instrument",
+    "approval",
+    "incorporated",
+    "launched",
+    "still_active",
+    "not_reached",
+    "to_launch",
+    "closed",
+    "closed_by_reason",
+    "left_out",
+    "activities",
+    "participants",
+    "from_awareness",
+]
+
+
 def at(day: str, hour: int = 15) -> datetime:
     """An instant of a day in Montréal, at an hour UTC that is the same day there."""
     return datetime.combine(date.fromisoformat(day), datetime.min.time(), tzinfo=UTC) + timedelta(hours=hour)
 
 
-CUT_OFF = at("2027-01-16", 5)  # the end of January 15 in Montréal
-NOTHING = {"new": 0, "paused": 0}
+def day(said: str) -> date:
+    return date.fromisoformat(said)
 
 
-def figures(replies=(), stages=NOTHING, sent=0, cohort=(), no_next_step=0):
-    return compute(replies, stages, sent=sent, cohort=cohort, no_next_step=no_next_step, cut_off=CUT_OFF)
+def found(**rows):
+    return figures_of(Rows(**rows), Q4, CUT_OFF)
 
 
-def test_a_quarter_with_nothing_has_no_median_and_no_rate():
-    empty = figures()
-    assert (empty.received, empty.replies, empty.median_reply, empty.cohort) == (0, 0, None, 0)
+def test_figures_come_in_the_order_of_the_reference_and_of_nothing_there_is_nothing():
+    nothing = found()
+    assert list(nothing) == OF
+    assert not any(one.value for one in nothing.values() if not isinstance(one, Rate))
+    assert {one.percent for one in nothing.values() if isinstance(one, Rate)} == {None}, "never 0 %"
+    assert nothing["first_reply"].value is None
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
+
+
+def test_requests_are_of_the_day_on_which_they_were_received_in_montreal():
+    rows = [
+        f.Request(1, datetime(2026, 10, 1, 4, tzinfo=UTC)),  # midnight
+        f.Request(2, datetime(2026, 10, 1, 3, 59, tzinfo=UTC)),  # the last of September
+        f.Request(3, datetime(2027, 1, 1, 4, 59, tzinfo=UTC)),  # the last of December
+        f.Request(4, datetime(2027, 1, 1, 5, tzinfo=UTC)),
+    ]
+    assert found(requests=rows)["received"] == Count((1, 3))
+
+
+def test_breakdowns_are_of_twelve_months_and_say_how_many_did_not_answer():
+    rows = [
+        f.Request(1, at("2026-11-02"), region="06", language="fr", heard="web"),
+        f.Request(2, at("2026-01-01"), region="06", language="en"),
+        f.Request(3, at("2026-05-05"), region="13", language="fr", heard="web"),
+        f.Request(4, at("2026-05-06"), language="fr", heard="school"),
+        f.Request(5, at("2025-12-31"), region="06", language="fr", heard="web"),  # a day too early
+    ]
+    figures = found(requests=rows)
+    assert dict(figures["by_region"].cells) == {"06": Count((1, 2)), "13": Count((3,))}
+    assert figures["by_region"].without == Count((4,))
+    assert dict(figures["by_language"].cells) == {"fr": Count((1, 3, 4)), "en": Count((2,))}
+    assert (dict(figures["heard"].cells), figures["heard"].without) == (
+        {"web": Count((1, 3)), "school": Count((4,))},
+        Count((2,)),
+    )
+
+
+def replied(pairs):
+    return [f.Request(number, *pair) for number, pair in enumerate(pairs, 1)]
 
 
 def test_the_median_time_to_a_first_reply_worked_out_by_hand():
-    replies = [
-        Reply(at("2026-11-23"), at("2026-11-23")),  # Monday, the same day: 0
-        Reply(at("2026-11-20"), at("2026-11-23")),  # Friday to Monday: 1
-        Reply(at("2026-11-23"), at("2026-11-26")),  # Monday to Thursday: 3
-        Reply(at("2026-12-23"), at("2026-12-29")),  # 24, 28 and 29; Christmas and the weekend are closed: 3
-        Reply(at("2026-11-21"), at("2026-11-30")),  # Saturday to the Monday after next: 23 to 27 and 30: 6
-        Reply(at("2026-12-01"), None),  # nobody answered yet
+    pairs = [
+        (at("2026-11-23"), at("2026-11-23")),  # Monday, the same day: 0
+        (at("2026-11-20"), at("2026-11-23")),  # Friday to Monday: 1
+        (at("2026-11-23"), at("2026-11-26")),  # Monday to Thursday: 3
+        (at("2026-12-23"), at("2026-12-29")),  # 24, 28 and 29; Christmas and the weekend are closed: 3
+        (at("2026-11-21"), at("2026-11-30")),  # Saturday to the Monday after next: 23 to 27 and 30: 6
+        (at("2026-12-01"), None),  # nobody answered yet
     ]
-    found = figures(replies)
-    assert found.received == 6
-    assert found.replies == 5
-    assert found.median_reply == 3
+    figures = found(requests=replied(pairs))
+    assert figures["first_reply"].values == ((1, 0), (2, 1), (3, 3), (4, 3), (5, 6))
+    assert (figures["first_reply"].value, figures["first_reply"].without) == (3, Count((6,)))
+    assert figures["on_time"] == Rate(Count((1, 2, 3, 4)), Count((1, 2, 3, 4, 5, 6)))
+    assert figures["on_time"].percent == 67
 
 
 def test_between_two_middle_values_the_median_is_half_way():
-    replies = [Reply(at("2026-11-23"), at("2026-11-24")), Reply(at("2026-11-23"), at("2026-11-25"))]
-    assert figures(replies).median_reply == 1.5
+    pairs = [(at("2026-11-23"), at("2026-11-24")), (at("2026-11-23"), at("2026-11-25"))]
+    assert found(requests=replied(pairs))["first_reply"].value == 1.5
 
 
 def test_a_reply_late_in_the_evening_counts_on_its_day_in_montreal():
     # 02:00 UTC on Tuesday is still Monday evening in Montréal.
-    assert figures([Reply(at("2026-11-23"), at("2026-11-24", 2))]).median_reply == 0
+    assert found(requests=replied([(at("2026-11-23"), at("2026-11-24", 2))]))["first_reply"].value == 0
 
 
 def test_a_reply_after_the_cut_off_does_not_count_and_its_request_does():
-    just_before = Reply(at("2026-12-31"), CUT_OFF - timedelta(seconds=1))
-    just_after = Reply(at("2026-12-31"), CUT_OFF)
-    found = figures([just_before, just_after])
-    assert (found.received, found.replies) == (2, 1)
+    pairs = [(at("2026-12-31"), CUT_OFF - timedelta(seconds=1)), (at("2026-12-31"), CUT_OFF)]
+    figures = found(requests=replied(pairs))
+    assert (figures["received"].value, figures["first_reply"].files) == (2, (1,))
+
+
+def test_who_was_reached_is_asked_of_the_quarter_before():
+    rows = [
+        f.Request(1, at("2026-09-01"), two_way_at=at("2026-09-30")),  # Labour Day is closed, and so is the 30th
+        f.Request(2, at("2026-09-01"), two_way_at=at("2026-10-02")),
+        f.Request(3, at("2026-08-03")),
+        f.Request(4, at("2026-11-02"), two_way_at=at("2026-11-02")),  # of this quarter: its time has not come
+    ]
+    wait = [f.waited(one.received_at, one.two_way_at) for one in rows[:2]]
+    assert found(requests=rows)["reached"].whole == Count((1, 2, 3))
+    assert found(requests=rows)["reached"].part == Count(
+        tuple(n for n, days in zip((1, 2), wait, strict=True) if days <= 20)
+    )
+    assert min(wait) <= 20 < max(wait), "one just within, one just beyond"
+
+
+# --- following -------------------------------------------------------------------------------------------------------
+
+
+def test_conversations_are_meetings_and_calls_of_ten_minutes():
+    rows = [
+        f.Talked(1, at("2026-10-05"), meeting=True),
+        f.Talked(1, at("2026-10-06"), meeting=False, minutes=10),
+        f.Talked(2, at("2026-10-07"), meeting=False, minutes=9),
+        f.Talked(3, at("2026-10-08"), meeting=False),
+        f.Talked(4, at("2026-09-30"), meeting=True),
+    ]
+    assert found(talked=rows)["exchanges"] == Count((1, 1))
+
+
+def test_files_on_hold_are_shown_apart_and_nobody_follows_them():
+    rows = [f.Stay(1, "new"), f.Stay(2, "planning", held=False), f.Stay(3, "paused", held=False), f.Stay(4, "new")]
+    figures = found(stays=rows)
+    assert {name: cell.files for name, cell in figures["active"].cells.items()} == {
+        "new": (1, 4),
+        "paused": (3,),
+        "planning": (2,),
+    }
+    assert figures["no_next_step"] == Rate(Count((2,)), Count((1, 2, 4)))
+
+
+def test_a_follow_up_is_on_time_by_the_day_for_which_it_was_first_planned():
+    rows = [
+        f.Step(1, day("2026-10-05"), day("2026-10-05")),
+        f.Step(2, day("2026-10-05"), day("2026-10-06")),  # snoozed until then, or late
+        f.Step(3, day("2026-10-05")),
+        f.Step(4, day("2027-01-04"), day("2026-12-30")),  # of the next quarter
+        f.Step(5, day("2026-12-31"), day("2026-10-01")),
+    ]
+    assert found(steps=rows)["steps_on_time"] == Rate(Count((1, 5)), Count((1, 2, 3, 5)))
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+
+def test_referrals_are_counted_with_their_files_and_the_kinds_of_bodies():
+    rows = [
+        f.Sent(1, at("2026-10-05"), "assistance"),
+        f.Sent(1, at("2026-10-06"), "financing", withdrawn=True),  # it was sent all the same
+        f.Sent(2, at("2026-12-31"), "financing"),
+        f.Sent(3, at("2026-09-30"), "financing"),
+    ]
+    figures = found(sent=rows)
+    assert (figures["sent"], figures["sent_files"]) == (Count((1, 1, 2)), Count((1, 2)))
+    assert dict(figures["sent_by_kind"].cells) == {"financing": Count((1, 2)), "assistance": Count((1,))}
 
 
 def test_the_acceptance_counts_what_was_accepted_within_sixty_days():
     sent = at("2026-08-03")
-    cohort = [
-        Sent(sent, sent + timedelta(days=1)),
-        Sent(sent, sent + timedelta(days=60)),  # the last moment
-        Sent(sent, sent + timedelta(days=60, seconds=1)),  # too late
-        Sent(sent, None),  # declined, or no answer
+    rows = [
+        f.Sent(1, sent, accepted_at=sent + timedelta(days=1)),
+        f.Sent(2, sent, accepted_at=sent + timedelta(days=60)),  # the last moment
+        f.Sent(3, sent, accepted_at=sent + timedelta(days=60, seconds=1)),  # too late
+        f.Sent(4, sent),  # no answer
+        f.Sent(5, sent, withdrawn=True),
+        f.Sent(6, at("2026-10-05"), accepted_at=at("2026-10-06")),  # of this quarter
     ]
-    found = figures(cohort=cohort, sent=7)
-    assert (found.cohort, found.cohort_accepted, found.sent) == (4, 2, 7)
+    assert found(sent=rows)["accepted"] == Rate(Count((1, 2)), Count((1, 2, 3, 4)))
 
 
-def test_files_on_hold_are_shown_apart_and_nobody_follows_them():
-    stages = {"new": 3, "contact": 4, "planning": 2, "paused": 6}
-    found = figures(stages=stages, no_next_step=1)
-    assert found.stages == stages
-    assert found.followed == 9
-    assert found.no_next_step == 1
+def test_the_answers_of_bodies_are_those_of_the_quarter_two_back():
+    rows = [
+        f.Sent(1, at("2026-06-01"), accepted_at=at("2026-06-04")),  # 3
+        f.Sent(2, at("2026-06-01"), declined_at=at("2026-06-08")),  # 5
+        f.Sent(3, at("2026-06-01")),
+        f.Sent(3, at("2026-06-02"), accepted_at=CUT_OFF),  # too late to count
+        f.Sent(4, at("2026-07-01"), accepted_at=at("2026-07-02")),  # of the quarter before
+    ]
+    reply = found(sent=rows)["body_reply"]
+    assert (reply.values, reply.value, reply.without) == (((1, 3), (2, 5)), 4, Count((3, 3)))
+
+
+def test_a_file_enters_technical_assistance_once():
+    rows = [f.Begun(1, at("2026-10-05")), f.Begun(1, at("2026-10-09")), f.Begun(2, at("2026-09-30"))]
+    assert found(begun=rows)["assistance"] == Count((1,))
+
+
+def test_needs_are_unmet_after_sixty_days():
+    _start, end = Q4.bounds
+    rows = [
+        f.Needed(1, "legal", end - timedelta(days=60)),  # sixty days, not more
+        f.Needed(1, "financing", end - timedelta(days=60, seconds=1)),
+        f.Needed(2, "financing", end - timedelta(days=90)),
+        f.Needed(3, "legal", end - timedelta(days=90), met=True),
+    ]
+    figures = found(needs=rows)
+    assert figures["unmet"] == Rate(Count((1, 2)), Count((1, 2, 3)))
+    assert dict(figures["unmet_by_need"].cells) == {"financing": Count((1, 2))}
+
+
+# --- money and projects ----------------------------------------------------------------------------------------------
+
+
+def test_money_is_counted_on_the_day_it_was_asked_for_and_on_the_day_it_was_granted():
+    rows = [
+        f.Money(1, "grant", day("2026-10-01"), 2_500_000),
+        f.Money(1, "loan", day("2026-12-31"), None),  # the amount is not known: it counts, and adds nothing
+        f.Money(2, "loan", day("2026-06-01"), 9_000_000, "granted", day("2026-11-02"), 4_004_999),
+        f.Money(2, "grant", day("2026-06-01"), 9_000_000, "granted", day("2026-11-03"), 1_000_000),
+        f.Money(3, "loan", day("2026-06-01"), 100, "refused", day("2026-11-04")),
+        f.Money(4, "loan", day("2026-06-01"), 100, "", day("2026-11-04")),  # dropped
+        f.Money(5, "loan", day("2026-06-01"), 100, "granted", day("2027-01-01"), 100),
+    ]
+    figures = found(money=rows)
+    assert (figures["filed"].value, figures["filed"].cents) == (2, 2_500_000)
+    assert (figures["granted"].value, figures["granted"].cents) == (2, 5_000_000), "to the nearest hundred dollars"
+    assert figures["granted_files"] == Count((2,))
+    assert dict(figures["granted_by_instrument"].cells) == {
+        "grant": Amount(((2, 1_000_000),)),
+        "loan": Amount(((2, 4_004_999),)),
+    }
+    assert (figures["approval"].part, figures["approval"].whole) == (Count((2, 2)), Count((2, 2, 3)))
+
+
+def test_projects_count_on_the_days_they_were_incorporated_and_launched():
+    rows = [
+        f.Built(1, at("2026-01-05"), "coop_work", day("2026-10-01")),
+        f.Built(2, at("2026-01-05"), "npo_3", day("2026-12-31"), day("2026-11-02")),
+        f.Built(3, at("2025-01-05"), "", day("2026-11-11"), day("2026-01-01")),
+        f.Built(4, at("2025-01-05"), "npo_3", day("2026-09-30"), day("2025-12-31")),
+        f.Built(5, at("2026-12-05"), "npo_3", launched_on=day("2026-12-01")),  # it had launched before it asked
+    ]
+    figures = found(built=rows)
+    assert (dict(figures["incorporated"].cells), figures["incorporated"].without) == (
+        {"coop_work": Count((1,)), "npo_3": Count((2,))},
+        Count((3,)),
+    )
+    assert figures["launched"] == Count((2, 5))
+    assert figures["to_launch"].values == ((2, 301), (3, 361), (5, 0))
+
+
+def test_a_launch_is_checked_twelve_months_later():
+    rows = [
+        f.Built(1, at("2025-01-05"), launched_on=day("2025-10-01"), check="active"),
+        f.Built(2, at("2025-01-05"), launched_on=day("2025-12-31"), check="stopped"),
+        f.Built(3, at("2025-01-05"), launched_on=day("2025-12-31"), check="unreached"),
+        f.Built(4, at("2025-01-05"), launched_on=day("2025-12-31")),
+        f.Built(5, at("2025-01-05"), launched_on=day("2025-09-30"), check="active"),
+    ]
+    figures = found(built=rows)
+    assert figures["still_active"] == Rate(Count((1,)), Count((1, 2)))
+    assert figures["not_reached"] == Count((3, 4))
+
+
+def test_closings_are_told_by_reason_over_twelve_months_and_those_that_never_count_apart():
+    rows = [
+        f.Closed(1, at("2026-11-02"), "answered"),
+        f.Closed(2, at("2026-02-02"), "answered"),
+        f.Closed(3, at("2026-11-02"), "spam", counted=False),
+        f.Closed(4, at("2025-12-31"), "answered"),
+    ]
+    figures = found(closed=rows)
+    assert figures["closed"] == Count((1,))
+    assert dict(figures["closed_by_reason"].cells) == {"answered": Count((1, 2))}
+    assert dict(figures["left_out"].cells) == {"spam": Count((3,))}
+
+
+def test_awareness_counts_activities_who_came_and_who_asked_later():
+    held = [f.Held(day("2026-10-01"), 30), f.Held(day("2026-12-31"), 12), f.Held(day("2027-01-01"), 99)]
+    asked = [f.Request(n, at("2026-11-02"), heard=one) for n, one in enumerate(("school", "web", "event", "incubator"))]
+    figures = found(activities=held, requests=asked)
+    assert (figures["activities"], figures["participants"]) == (Number(2), Number(42))
+    assert figures["from_awareness"] == Count((0, 2, 3))
+
+
+# --- rounding, and a second computation -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "percent"), [(1, 8, 13), (1, 3, 33), (2, 3, 67), (0, 5, 0), (5, 5, 100), (1, 200, 1), (1, 201, 0)]
+)
+def test_percentages_are_whole_and_half_goes_up(part, whole, percent):
+    assert Rate(Count(tuple(range(part))), Count(tuple(range(whole)))).percent == percent
 
 
 @pytest.mark.parametrize(("value", "half"), [(0, 0), (0.5, 0.5), (1, 1), (2.5, 2.5), (3.2, 3), (3.3, 3.5), (3.8, 4)])
@@ -162,15 +423,94 @@ def test_medians_are_rounded_to_half_days(value, half):
     assert to_half(value) == half
 
 
-@given(st.lists(st.tuples(st.integers(0, 80), st.integers(0, 30) | st.none()), max_size=12))
-def test_the_median_never_falls_outside_what_people_waited(delays):
-    start = at("2026-09-01")
-    replies = [
-        Reply(start + timedelta(days=day), None if wait is None else start + timedelta(days=day + wait))
-        for day, wait in delays
+DAYS = st.dates(date(2025, 6, 1), date(2027, 3, 1))
+FILES = st.integers(1, 9)
+
+
+def instants(days):
+    return st.builds(
+        lambda one, minute: datetime.combine(one, datetime.min.time(), UTC) + timedelta(minutes=minute),
+        days,
+        st.integers(0, 1439),
+    )
+
+
+AT = instants(DAYS)
+REQUESTS = st.builds(
+    f.Request,
+    FILES,
+    AT,
+    st.none() | AT,
+    st.none() | AT,
+    region=st.sampled_from(["", "06", "13"]),
+    heard=st.sampled_from(["", "web", "school"]),
+)
+SENT = st.builds(
+    f.Sent, FILES, AT, st.sampled_from(["assistance", "financing"]), st.none() | AT, st.none() | AT, st.booleans()
+)
+MONEY = st.builds(
+    f.Money, FILES, st.sampled_from(["loan", "grant"]), st.none() | DAYS, st.none() | st.integers(0, 9_999_999),
+    st.sampled_from(["", "granted", "refused"]), st.none() | DAYS, st.none() | st.integers(0, 9_999_999),
+)  # fmt: skip
+STEPS = st.builds(f.Step, FILES, DAYS, st.none() | DAYS)
+
+
+def montreal(instant):
+    from zoneinfo import ZoneInfo
+
+    return instant.astimezone(ZoneInfo("America/Montreal")).date()
+
+
+def quarter(one) -> tuple[int, int]:
+    return one.year, (one.month - 1) // 3
+
+
+@given(
+    st.lists(REQUESTS, max_size=12),
+    st.lists(SENT, max_size=12),
+    st.lists(MONEY, max_size=12),
+    st.lists(STEPS, max_size=12),
+)
+def test_a_second_computation_finds_the_same(requests, sent, money, steps):
+    """Month by month and one thing at a time, without spans or cohorts as the first one has them."""
+    figures = found(requests=requests, sent=sent, money=money, steps=steps)
+    this, last, two_back = (2026, 3), (2026, 2), (2026, 1)
+    assert figures["received"].value == sum(quarter(montreal(one.received_at)) == this for one in requests)
+    in_2026 = [one for one in requests if montreal(one.received_at).year == 2026]
+    assert {name: cell.value for name, cell in figures["by_region"].cells.items()} == Counter(
+        one.region for one in in_2026 if one.region
+    )
+    assert figures["heard"].without.value == sum(not one.heard for one in in_2026)
+    answered = [
+        one
+        for one in requests
+        if quarter(montreal(one.received_at)) == this
+        and one.first_reply_at
+        and montreal(one.first_reply_at) <= date(2027, 1, 15)
     ]
-    found = figures(replies)
-    assert found.received == len(delays)
-    assert found.replies == sum(wait is not None for _, wait in delays)
-    if found.median_reply is not None:
-        assert 0 <= found.median_reply <= max(wait for _, wait in delays if wait is not None)
+    assert Counter(figures["first_reply"].files) == Counter(one.file for one in answered)
+    assert figures["sent"].value == sum(quarter(montreal(one.sent_at)) == this for one in sent)
+    assert figures["sent_files"].value == len({one.file for one in sent if quarter(montreal(one.sent_at)) == this})
+    cohort = [one for one in sent if quarter(montreal(one.sent_at)) == last and not one.withdrawn]
+    assert figures["accepted"].whole.value == len(cohort)
+    assert figures["accepted"].part.value == sum(
+        one.accepted_at is not None and (one.accepted_at - one.sent_at).total_seconds() <= 60 * 86400 for one in cohort
+    )
+    waits = figures["body_reply"]
+    assert len(waits.values) + waits.without.value == sum(quarter(montreal(one.sent_at)) == two_back for one in sent)
+    granted = [one for one in money if one.decision == "granted" and one.decided_on and quarter(one.decided_on) == this]
+    assert (
+        figures["granted"].value
+        == len(granted)
+        == sum(cell.value for cell in figures["granted_by_instrument"].cells.values())
+    )
+    assert abs(figures["granted"].cents - sum(one.granted or 0 for one in granted)) <= 5_000
+    assert figures["granted"].cents % 10_000 == 0
+    refused = [one for one in money if one.decision == "refused" and one.decided_on and quarter(one.decided_on) == this]
+    assert figures["approval"].whole.value == len(granted) + len(refused)
+    assert figures["filed"].value == sum(one.filed_on is not None and quarter(one.filed_on) == this for one in money)
+    due = [one for one in steps if quarter(one.first_due_on) == this]
+    assert figures["steps_on_time"].whole.value == len(due)
+    assert figures["steps_on_time"].part.value == sum(
+        bool(one.done_on) and one.done_on <= one.first_due_on for one in due
+    )

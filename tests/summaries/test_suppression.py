@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from crm.cases.vocabulary import Stage
 from crm.summaries import suppression
-from crm.summaries.figures import Figures
-from crm.summaries.suppression import count, middle, part, rate, released, row
+from crm.summaries.suppression import Figures, count, middle, part, rate, released, row
 
 HIDDEN, EMPTY = {"hidden": True}, {"empty": True}
 STAGES = [stage.value for stage in Stage if stage is not Stage.CLOSED]

@@ -1,0 +1,284 @@
+"""The rows that the figures of a period are made of, as they stand now. What is left out everywhere is left out here."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
+
+from crm import clock
+from crm.activities.models import Activity
+from crm.activities.models import State as ActivityState
+from crm.cases.models import Case, CaseNeed, Exchange, Project, StageSpell
+from crm.cases.pipeline import NEVER_COUNTED
+from crm.cases.queries import is_held
+from crm.cases.vocabulary import ExchangeKind, ExchangeResult, NeedState, Stage
+from crm.db import db
+from crm.financing.models import Application
+from crm.financing.rules import Status as Applied
+from crm.partners.models import Body, Programme
+from crm.partners.vocabulary import BodyKind
+from crm.referrals.models import Referral
+from crm.referrals.outcomes import EndedBy, Status
+from crm.reminders.models import FollowUp
+from crm.reminders.models import State as StepState
+from crm.summaries import figures as f
+from crm.summaries.periods import Period
+
+ACCEPTED = (Status.ACCEPTED, Status.COMPLETED, Status.INTERRUPTED)  # a body took it on, whatever came of it
+DECISIONS = {Applied.GRANTED: "granted", Applied.DISBURSED: "granted", Applied.REFUSED: "refused"}
+
+
+def counted() -> ColumnElement[bool]:
+    """Left out everywhere: unwanted requests, those still set aside as such, mistakes, duplicates."""
+    return Case.quarantined.is_(False) & or_(Case.closing_reason.is_(None), Case.closing_reason.not_in(NEVER_COUNTED))
+
+
+def between(column: Any, bounds: tuple[datetime, datetime]) -> ColumnElement[bool]:
+    """Instants of a half-open span."""
+    return and_(column >= bounds[0], column < bounds[1])
+
+
+def rows_of(period: Period, *kinds: str) -> f.Rows:
+    """The rows of a period, of some kinds or of all; the whole programme, so for the team and for publication only."""
+    return f.Rows(**{kind: list(_READ[kind](period)) for kind in kinds or _READ})
+
+
+def _requests(period: Period) -> Iterator[f.Request]:
+    before = between(Case.received_at, period.previous.bounds)
+    spoke = select(Exchange.case_id, func.min(Exchange.happened_at)).join(Case, Case.id == Exchange.case_id)
+    spoke = spoke.where(before, Exchange.result == ExchangeResult.TWO_WAY).group_by(Exchange.case_id)
+    first = dict(db.session.execute(spoke).all())
+    read = (
+        select(
+            Case.id,
+            Case.received_at,
+            Case.first_reply_at,
+            Project.region,
+            Case.language,
+            Project.sector,
+            Project.stage,
+            Project.legal_form,
+            Case.heard,
+        )
+        .join(Project, Project.id == Case.project_id)
+        .where(between(Case.received_at, period.rolling), counted())
+        .order_by(Case.id)
+    )
+    for number, received_at, replied_at, region, language, sector, stage, form, heard in db.session.execute(read):
+        yield f.Request(
+            number,
+            received_at,
+            replied_at,
+            first.get(number),
+            region,
+            language,
+            sector,
+            stage.value,
+            form.value,
+            heard,
+        )
+
+
+def _talked(period: Period) -> Iterator[f.Talked]:
+    spoken = Exchange.kind.in_((ExchangeKind.CALL, ExchangeKind.MEETING)), Exchange.result == ExchangeResult.TWO_WAY
+    read = select(Exchange.case_id, Exchange.happened_at, Exchange.kind, Exchange.minutes)
+    read = read.join(Case, Case.id == Exchange.case_id)
+    read = read.where(between(Exchange.happened_at, period.bounds), *spoken, counted()).order_by(Exchange.id)
+    for number, at, kind, minutes in db.session.execute(read):
+        yield f.Talked(number, at, kind is ExchangeKind.MEETING, minutes)
+
+
+def _stood(period: Period) -> ColumnElement[bool]:
+    """The stays in which files that were not closed stood at the end of the last day."""
+    _start, end = period.bounds
+    return and_(
+        StageSpell.entered_at < end,
+        or_(StageSpell.left_at.is_(None), StageSpell.left_at >= end),
+        StageSpell.stage != Stage.CLOSED,
+    )
+
+
+def _stays(period: Period) -> Iterator[f.Stay]:
+    held = is_held(period.bounds[1])
+    read = select(StageSpell.case_id, StageSpell.stage, held).join(Case, Case.id == StageSpell.case_id)
+    for number, stage, is_one in db.session.execute(read.where(_stood(period), counted()).order_by(StageSpell.id)):
+        yield f.Stay(number, stage.value, bool(is_one))
+
+
+def _steps(period: Period) -> Iterator[f.Step]:
+    read = select(FollowUp.case_id, FollowUp.first_due_on, FollowUp.state, FollowUp.ended_at)
+    read = read.join(Case, Case.id == FollowUp.case_id)
+    read = read.where(
+        FollowUp.first_due_on.between(period.first, period.last), FollowUp.state != StepState.CANCELLED, counted()
+    )
+    for number, first_due_on, state, ended_at in db.session.execute(read.order_by(FollowUp.id)):
+        ended_on = clock.local_date(ended_at) if ended_at is not None else None
+        yield f.Step(number, first_due_on, ended_on if state is StepState.DONE else None)
+
+
+def _kind() -> Any:
+    """What a referral asks for: the kind of the programme that was thought of or, without one, of the body."""
+    return func.coalesce(Programme.kind, Body.kind)
+
+
+def _referrals(*columns: Any) -> Select[Any]:
+    read = select(*columns).join(Case, Case.id == Referral.case_id).join(Body, Body.id == Referral.body_id)
+    return read.outerjoin(Programme, Programme.id == Referral.programme_id)
+
+
+def _sent(period: Period) -> Iterator[f.Sent]:
+    span = period.previous.previous.bounds[0], period.bounds[1]
+    read = _referrals(
+        Referral.case_id, Referral.sent_at, _kind(), Referral.status, Referral.declined_by, Referral.answered_at
+    ).where(between(Referral.sent_at, span), counted())
+    for number, sent_at, kind, status, declined_by, answered_at in db.session.execute(read.order_by(Referral.id)):
+        declined = status is Status.DECLINED and declined_by is EndedBy.BODY
+        yield f.Sent(
+            number,
+            sent_at,
+            str(kind),
+            answered_at if status in ACCEPTED else None,
+            answered_at if declined else None,
+            status is Status.WITHDRAWN,
+        )
+
+
+def _begun(period: Period) -> Iterator[f.Begun]:
+    """Files whose first body for technical assistance took them on, and those that the team began to assist without one."""
+    assists = Referral.status.in_(ACCEPTED), _kind() == BodyKind.ASSISTANCE
+    some = _referrals(Referral.case_id).where(between(Referral.answered_at, period.bounds), *assists)
+    first = (
+        _referrals(Referral.case_id, func.min(Referral.answered_at).label("at"))
+        .where(Referral.case_id.in_(some), *assists, counted())
+        .group_by(Referral.case_id)
+        .subquery()
+    )
+    for number, at in db.session.execute(select(first.c.case_id, first.c.at).order_by(first.c.case_id)):
+        yield f.Begun(number, at)
+    entered = func.min(StageSpell.entered_at).label("at")
+    in_it = select(StageSpell.case_id).where(
+        StageSpell.stage == Stage.ASSISTANCE, between(StageSpell.entered_at, period.bounds)
+    )
+    direct = (
+        select(StageSpell.case_id, entered)
+        .join(Case, Case.id == StageSpell.case_id)
+        .where(StageSpell.case_id.in_(in_it), StageSpell.stage == Stage.ASSISTANCE, counted())
+        .group_by(StageSpell.case_id)
+        .subquery()
+    )
+    taken_on = (
+        _referrals(Referral.id)
+        .where(Referral.case_id == direct.c.case_id, Referral.answered_at <= direct.c.at, *assists)
+        .correlate(direct)
+    )
+    read = select(direct.c.case_id, direct.c.at).where(~taken_on.exists()).order_by(direct.c.case_id)
+    for number, at in db.session.execute(read):
+        yield f.Begun(number, at)
+
+
+def _needs(period: Period) -> Iterator[f.Needed]:
+    _start, end = period.bounds
+    taken_on = exists().where(
+        Referral.case_id == CaseNeed.case_id, Referral.status.in_(ACCEPTED), Referral.answered_at < end
+    )
+    by_then = CaseNeed.state_since < end
+    met = case(
+        (and_(CaseNeed.state == NeedState.ANSWERED, by_then), True),
+        (and_(CaseNeed.state == NeedState.REFERRED, by_then, taken_on), True),
+        else_=False,
+    )
+    read = (
+        select(CaseNeed.case_id, CaseNeed.need, CaseNeed.since, met)
+        .join(StageSpell, StageSpell.case_id == CaseNeed.case_id)
+        .join(Case, Case.id == CaseNeed.case_id)
+        .where(_stood(period), CaseNeed.since < end - f.UNMET_AFTER, counted())
+        .order_by(CaseNeed.case_id, CaseNeed.need)
+    )
+    for number, need, since, is_met in db.session.execute(read):
+        yield f.Needed(number, need.value, since, bool(is_met))
+
+
+def _money(period: Period) -> Iterator[f.Money]:
+    days = period.first, period.last
+    read = (
+        select(
+            Application.case_id,
+            Application.instrument,
+            Application.filed_on,
+            Application.asked,
+            Application.status,
+            Application.decided_on,
+            Application.granted,
+        )
+        .join(Case, Case.id == Application.case_id)
+        .where(or_(Application.filed_on.between(*days), Application.decided_on.between(*days)), counted())
+        .order_by(Application.id)
+    )
+    for number, instrument, filed_on, asked, status, decided_on, granted in db.session.execute(read):
+        yield f.Money(number, instrument.value, filed_on, asked, DECISIONS.get(status, ""), decided_on, granted)
+
+
+def _built(period: Period) -> Iterator[f.Built]:
+    since = min(period.rolling_days[0], _year_before(period.first))
+    read = (
+        select(
+            Case.id,
+            Case.received_at,
+            Project.legal_form,
+            Project.incorporated_on,
+            Project.launched_on,
+            Project.check_result,
+        )
+        .join(Project, Project.id == Case.project_id)
+        .where(
+            or_(
+                Project.incorporated_on.between(period.first, period.last),
+                Project.launched_on.between(since, period.last),
+            ),
+            counted(),
+        )
+        .order_by(Case.id)
+    )
+    for number, received_at, form, incorporated_on, launched_on, check in db.session.execute(read):
+        yield f.Built(
+            number, received_at, form.value, incorporated_on, launched_on, check.value if check is not None else ""
+        )
+
+
+def _year_before(day: date) -> date:
+    return clock.months_after(day, -f.CHECKED_AFTER)
+
+
+def _closed(period: Period) -> Iterator[f.Closed]:
+    read = select(Case.id, Case.closed_at, Case.closing_reason).where(
+        Case.stage == Stage.CLOSED,
+        between(Case.closed_at, period.rolling),
+        Case.quarantined.is_(False),
+    )
+    for number, closed_at, reason in db.session.execute(read.order_by(Case.id)):
+        if closed_at is not None and reason is not None:
+            yield f.Closed(number, closed_at, reason.value, reason not in NEVER_COUNTED)
+
+
+def _activities(period: Period) -> Iterator[f.Held]:
+    held = Activity.state == ActivityState.HELD, Activity.held_on.between(period.first, period.last)
+    read = select(Activity.held_on, Activity.participants).where(*held).order_by(Activity.id)
+    for held_on, participants in db.session.execute(read):
+        if held_on is not None:  # the database says so of every one that was held
+            yield f.Held(held_on, participants or 0)
+
+
+_READ: dict[str, Callable[[Period], Iterator[Any]]] = {
+    "requests": _requests,
+    "talked": _talked,
+    "stays": _stays,
+    "steps": _steps,
+    "sent": _sent,
+    "begun": _begun,
+    "needs": _needs,
+    "money": _money,
+    "built": _built,
+    "closed": _closed,
+    "activities": _activities,
+}
