@@ -297,7 +297,7 @@ def test_each_wrong_answer_is_explained_and_shown_again_as_typed(pages, session,
         page = PAGE_OF[field]
         answer = send_page(pages, page, ANSWERS | {"incorporated": "yes", field: typed}, lang)
         assert complaints(answer.text) == {field: said_in(lang, f"intake.question.{field}.wrong")}, typed
-        assert kept(pages, page, lang)[field] == [typed]
+        assert kept(pages, page, lang)[field] == [typed.replace("\n", " ")], "a field of one line holds one line"
     assert count(session) == 0
 
 
