@@ -224,14 +224,14 @@ def test_it_is_done_once_and_only_with_one_that_may_take_its_place(session, peop
 def test_a_coordinator_sees_what_goes_before_it_goes(session, make, people, signed_in, gone, kept):
     make.referral(body=gone)
     browser = signed_in(people.coordinator)
-    assert "Cet organisme a déjà une autre fiche" in words(browser.get("/staff/partners/risq/edit").text)
+    assert "Fusionner avec une autre fiche du même organisme" in words(browser.get("/staff/partners/risq/edit").text)
     version = str(gone.version)
     session.commit()
     assert browser.post("/staff/partners/risq/join", {"version": version}, status=422)
     shown = words(
         browser.post("/staff/partners/risq/join", {"version": version, "into": "fondaction"}, status=200).text
     )
-    assert "1 dossier qui y a été dirigé" in shown
+    assert "1 dossier mis en relation avec l’organisme" in shown
     assert "Chaque nouvelle mise en relation sera envoyée à Jean Roy" in shown
     stale = {"version": str(int(version) - 1), "into": "fondaction", "seen": "1"}
     assert "Passeront de la fiche" in words(browser.post("/staff/partners/risq/join", stale, status=200).text)

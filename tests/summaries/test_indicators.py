@@ -156,6 +156,19 @@ def test_money_needs_launches_and_activities(session, moment, make, people):
     assert now(session)["unmet"].part.value == 0
 
 
+def test_every_figure_reads_in_both_languages_whatever_it_is(session, moment, make, people, signed_in):
+    case = make.case_at(Stage.PLANNING)
+    case.received_at = NOON - timedelta(days=40)
+    session.execute(update(Project).values(launched_on=date(2026, 11, 1), incorporated_on=date(2026, 10, 1)))
+    answers.accept(make.referral(case, make.body("cdrq")), "")
+    session.commit()
+    french = words(signed_in(people.adviser).get("/staff/summaries/2026-q4/indicators").text)
+    assert "17 jours de calendrier" in french
+    english = words(signed_in(people.other_adviser).get("/staff/summaries/2026-q4/indicators").text)
+    assert "17 calendar days" in english
+    assert "summaries." not in french + english
+
+
 def test_a_follow_up_done_on_its_day_is_on_time(session, moment, make, people):
     case = make.case_at(Stage.PLANNING)
     [step] = open_ones(case)
