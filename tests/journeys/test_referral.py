@@ -66,6 +66,11 @@ def refer(visit, site, reference, short, *, picture=""):
     visit.says(w("The referral is on its way to %(body)s.", body=short))
 
 
+def about(post, address, reference):
+    """The mails about one file that an address received: who comes to a body is written to about all that waits there."""
+    return [one for one in post.to(address) if reference in one["Subject"]]
+
+
 def open_link(window, site, setting, mail, lang, *, picture=False):
     """A person at a body, on a device of their own, as far as the answer page."""
     link = LINK.search(body_of(mail))[0]
@@ -105,7 +110,7 @@ def test_a_programme_that_fits_leads_to_a_referral(window, setting, site, post):
     adviser.button(w("Send the referral")).click()
     adviser.says(w("The referral is on its way to %(body)s.", body="CDRQ"))
     site.send_due()
-    assert reference in post.to(first)[0]["Subject"]
+    assert about(post, first, reference)
 
     coordinator.go("/staff/partners/cdrq/programmes/cdrq-demarrage/edit")
     coordinator.page.locator("[name=stages][value=exploration]").uncheck()
@@ -137,7 +142,7 @@ def test_a_referral_from_the_directory_to_the_end(window, setting, site, post):
     refer(adviser, site, reference, "Réseau COOP")
 
     site.send_due()
-    (to_first,), (to_second,) = post.to(first), post.to(second)
+    (to_first,), (to_second,) = about(post, first, reference), about(post, second, reference)
     assert reference in to_first["Subject"]
     body = open_link(window, site, setting, to_first, lang, picture=True)
     assert "token" not in body.page.url
@@ -213,7 +218,7 @@ def test_a_referral_taken_back_closes_its_link_at_once(window, setting, site, po
     adviser = window(site, lang, setting.width, person=site.person(Role.ADVISER, lang))
     refer(adviser, site, reference, "Fondaction")
     site.send_due()
-    body = open_link(window, site, setting, post.to(contact)[0], lang)
+    body = open_link(window, site, setting, about(post, contact, reference)[0], lang)
     adviser.page.locator(".side").get_by_role("link", name="Fondaction").click()
     adviser.button(adviser.w("Withdraw this referral")).click()
     adviser.says(adviser.w("The referral is withdrawn and its link no longer works."))
@@ -253,7 +258,7 @@ def test_a_person_is_asked_in_writing_and_the_loop_is_closed(window, setting, si
     here = page.url
 
     site.send_due()
-    assert post.to(to_body) == [], "nothing leaves before the person says yes"
+    assert about(post, to_body, reference) == [], "nothing leaves before the person says yes"
     (asked,) = post.to(to_person)
     person = window(site, lang, 360)
     for _ in range(2):  # a scanner, then a person: opening changes nothing
@@ -265,7 +270,7 @@ def test_a_person_is_asked_in_writing_and_the_loop_is_closed(window, setting, si
     person.check("permission-given")
 
     site.send_due()
-    (invited,) = post.to(to_body)
+    (invited,) = about(post, to_body, reference)
     body = open_link(window, site, setting, invited, lang)
     body.page.get_by_label(body.w.text("referrals.body_answer.ask")).check()
     body.button(body.w("Send our answer")).click()
@@ -284,7 +289,7 @@ def test_a_person_is_asked_in_writing_and_the_loop_is_closed(window, setting, si
     adviser.says(w("Your answer is on its way to %(body)s.", body="CDRQ"))
 
     site.send_due()
-    body = open_link(window, site, setting, post.to(to_body)[-1], lang)
+    body = open_link(window, site, setting, about(post, to_body, reference)[-1], lang)
     body.says("Quatre personnes.")
     body.page.get_by_label(body.w.text("referrals.body_answer.accept")).check()
     body.page.get_by_label(body.w.optional("If you accept, what comes next")).fill("Un premier appel")
