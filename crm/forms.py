@@ -26,7 +26,6 @@ from crm.i18n import format_amount, format_number, gettext, language
 _UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd\ufffe\uffff]")
 _BLANKS = " \t\n\r\u00a0\u202f\u200b\u200c\u200d\u2060\ufeff"
 LONGEST, LONGEST_WORD = 20_000, 200
-_LINE_ENDS = re.compile(r"[ \t]*\n[ \t\n]*")
 _PARTS = re.compile(r"(\s+)")
 
 
@@ -40,7 +39,9 @@ def clean(value: object) -> object:
 
 def on_one_line(value: object) -> object:
     """What stands in a field of one line is one line: a browser sends nothing else."""
-    return _LINE_ENDS.sub(" ", value) if isinstance(value, str) else value
+    if not isinstance(value, str) or "\n" not in value:
+        return value
+    return " ".join(part for line in value.split("\n") if (part := line.strip(" \t")))
 
 
 def _regular(part: str) -> str:

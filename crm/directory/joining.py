@@ -13,7 +13,7 @@ from crm.errors import RefusedError
 from crm.financing import services as financing
 from crm.financing.models import Application
 from crm.links.models import Purpose
-from crm.links.services import hand_over
+from crm.links.services import hand_over, revoke_older
 from crm.partners import queries
 from crm.partners.models import Body, Person, Programme, Rule, Terms
 from crm.partners.queries import at_address, in_force, terms_of
@@ -51,11 +51,18 @@ def what_moves(gone: Body) -> Moves:
 
 def may_take(gone: Body) -> list[Body]:
     """The entries that may take the place of one, by short name: those that are referred to, and neither its whole nor a local office of its own."""
-    return [one for one in queries.directory() if one.id != gone.id and not _of_each_other(gone, one)]
+    return [one for one in queries.directory() if _may_take(gone, one)]
 
 
 def _of_each_other(one: Body, other: Body) -> bool:
     return one.part_of_id == other.id or other.part_of_id == one.id
+
+
+def _may_take(gone: Body, other: Body) -> bool:
+    """Whether an entry may take the place of another; a local office has neither programmes nor offices, and takes only an office's place."""
+    if other.id == gone.id or not other.active or _of_each_other(gone, other):
+        return False
+    return other.part_of_id is None or gone.part_of_id is not None
 
 
 def check_not_joined(body: Body) -> None:
@@ -65,7 +72,8 @@ def check_not_joined(body: Body) -> None:
 
 
 def join(gone: Body, kept: Body, actor: Staff) -> None:
-    """Give all that hangs on an entry to another one of the same body, which is referred to from now on. Links that work go on working.
+    """Give all that hangs on an entry to another one of the same body, which is referred to from now on. Its people keep their links to all
+    that waits; about what waits, whoever receives there now is written to.
 
     Raises RefusedError when it was joined before, or the other may not take its place.
     """
@@ -73,10 +81,14 @@ def join(gone: Body, kept: Body, actor: Staff) -> None:
     for one in (gone, kept):
         db.session.refresh(one)
     check_not_joined(gone)
-    if not kept.active or kept.id == gone.id or _of_each_other(gone, kept):
+    if not _may_take(gone, kept):
         raise RefusedError(text("directory.refusal.cannot_join"))
-    had_nobody = waiting_at(kept) if kept.main_id is None else []
-    referrals.move_to_body(gone, kept)
+    waiting = [*waiting_at(gone), *(waiting_at(kept) if kept.main_id is None else ())]
+    here, there = gone.contact_email.lower(), kept.contact_email.lower()
+    referrals.move_to_body(gone, kept, same_person=gone.active and bool(here) and there in {"", here})
+    if not gone.active:  # links to all that waits, which opened nothing any more, stay so
+        people = select(Person.id).where(Person.body_id == gone.id)
+        revoke_older(Purpose.BODY, people, None)
     financing.move_to_body(gone, kept)
     receives = gone.contact_email if kept.main_id is None else ""
     _move_people(gone, kept)
@@ -96,10 +108,8 @@ def join(gone: Body, kept: Body, actor: Staff) -> None:
     if first is not None:
         kept.main_id = first.id
     db.session.flush()
-    for one in (gone, kept):
-        db.session.refresh(one)
-    if first is not None:
-        invite(had_nobody)
+    db.session.expire_all()  # whose body is which was written past them
+    invite(waiting)  # but for those whose link works for who receives now
     note("joined", gone, actor)
     note("changed", kept, actor, ["joined"])
 

@@ -2,7 +2,7 @@
 it spoke of through that referral, and no others. None of these commits.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -74,7 +74,13 @@ def say(referral: Referral, said: Said, *, number: int | None = None, seen_versi
     if number is None:
         if (twice := next((one for one in there.values() if _is_same(one, said)), None)) is not None:
             return twice
+        if (known := _known_before(case, referral, said)) is not None:
+            known.referral_id = referral.id
+            return known
         application = _written_before(case, referral, said.instrument) or _new(case, referral, said)
+        said = replace(
+            said, asked=application.asked if said.asked is None else said.asked
+        )  # what it does not say stays
     else:
         if number not in there:
             raise refused("changed")
@@ -90,6 +96,21 @@ def say(referral: Referral, said: Said, *, number: int | None = None, seen_versi
     return application
 
 
+def _known_before(case: Case, referral: Referral, said: Said) -> Application | None:
+    """A decision that the team heard and wrote down already, to the cent: it is not counted twice."""
+    same = (
+        one
+        for one in of_case(case)
+        if (one.body_id, one.instrument, one.referral_id) == (referral.body_id, said.instrument, None)
+        and one.status in _SAME_DECISION.get(said.status, ())
+        and one.granted == _granted(said)
+    )
+    return next(same, None)
+
+
+_SAME_DECISION = {Status.GRANTED: (Status.GRANTED, Status.DISBURSED), Status.REFUSED: (Status.REFUSED,)}
+
+
 def _written_before(case: Case, referral: Referral, instrument: Instrument) -> Application | None:
     """One that the team wrote down and that the body now speaks of: the one that is farthest along."""
     same = (
@@ -101,6 +122,8 @@ def _written_before(case: Case, referral: Referral, instrument: Instrument) -> A
         and one.referral_id is None
     )
     farthest = sorted(same, key=lambda one: (-rules.BEGUN.index(one.status), one.id))
+    if farthest:
+        db.session.refresh(farthest[0], with_for_update={"of": Application})
     return farthest[0] if farthest else None
 
 
@@ -151,12 +174,14 @@ def _expires_on(said: Said) -> date | None:
 def _write(application: Application, case: Case, referral: Referral, said: Said) -> None:
     anew = application.status in DECIDED
     before = names(referral.body, application.instrument)
+    application.case_id = case.id  # it follows its referral, also when two files that were one are two again
     application.referral_id, application.said_at = referral.id, clock.now()
     application.status, application.instrument = said.status, said.instrument
     application.asked = said.asked
     application.granted, application.conditions = _granted(said), _conditions(said)
     application.decision_due_on, application.expires_on = _due_on(said), _expires_on(said)
-    application.filed_on = application.filed_on or clock.today()
+    # Of one that is heard of once it is decided, the day it was filed is not known: it was no later than the decision.
+    application.filed_on = application.filed_on or min(clock.today(), said.on or clock.today())
     application.decided_on = (said.on or clock.today()) if said.status in DECIDED else None
     application.version += 1
     db.session.flush()

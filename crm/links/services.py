@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, select, true, update
 
 from crm import clock
 from crm.db import db
@@ -62,13 +62,12 @@ def revoke(purpose: Purpose, object_id: int) -> None:
     )
 
 
-def revoke_older(purpose: Purpose, objects: Select[Any], before: datetime) -> None:
-    """Every link to some objects for this purpose that was made before an instant stops working with this transaction."""
+def revoke_older(purpose: Purpose, objects: Select[Any], before: datetime | None) -> None:
+    """Every link to some objects for this purpose that was made before an instant, or whenever, stops working with this transaction."""
+    older = Link.created_at < before if before is not None else true()
     db.session.execute(
         update(Link)
-        .where(
-            Link.purpose == purpose, Link.object_id.in_(objects), Link.created_at < before, Link.revoked_at.is_(None)
-        )
+        .where(Link.purpose == purpose, Link.object_id.in_(objects), older, Link.revoked_at.is_(None))
         .values(revoked_at=clock.now())
         .execution_options(synchronize_session="fetch")
     )

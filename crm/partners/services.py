@@ -127,6 +127,8 @@ def save_entry(
     entry: Body | Programme | Rule, seen_version: int, actor: Staff, *, verified: bool = False, **facts: Any
 ) -> bool:
     """Save what is written of an entry; False when somebody saved it after `seen_version` was shown. `verified` says that it was checked today."""
+    if isinstance(entry, Body) and entry.joined_to_id is not None and "active" in facts:
+        facts["active"] = False  # another took its place for good
     parts = sorted(name for name, value in facts.items() if getattr(entry, name) != value)
     checked = {"verified_on": clock.today(), "verified_by_id": actor.id} if verified else {}
     if not save_over(entry, seen_version, **facts, **checked):

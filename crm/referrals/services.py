@@ -717,14 +717,17 @@ def move_back(gone: Case, kept: Case, journal: dict[str, list[int]]) -> None:
     return_rows(Referral, gone.id, kept.id, journal["referrals"])
 
 
-def move_to_body(gone: Body, kept: Body) -> list[int]:
+def move_to_body(gone: Body, kept: Body, *, same_person: bool) -> list[int]:
     """Two entries of one body become one: what was referred to the one is at the other, with its permissions, its steps and its turn.
-    Links that nobody may use any more do not come to life again. Returns the files, which are held until the transaction ends.
+    A link to one file goes on working only for who receives at the other too (`same_person`): no other comes to life, or outlives who held it.
+    Returns the files, which are held until the transaction ends.
     """
     here = select(Referral.case_id).where(Referral.body_id == gone.id)
     files = list(db.session.scalars(select(Case.id).where(Case.id.in_(here)).order_by(Case.id).with_for_update()))
-    if gone.contact_since is not None:
-        theirs = select(Referral.id).where(Referral.body_id == gone.id)
+    theirs = select(Referral.id).where(Referral.body_id == gone.id)
+    if not same_person:
+        links.revoke_older(Purpose.REFERRAL, theirs, None)
+    elif gone.contact_since is not None:
         links.revoke_older(Purpose.REFERRAL, theirs, gone.contact_since)
     _move_together()
     for model in (Permission, Referral):
@@ -786,13 +789,18 @@ def note_invitation(message: Message) -> None:
     referral = db.session.get(Referral, message.subject_ids["referral"])
     if referral is None or not _may_be_read(referral) or referral.case.stage is Stage.CLOSED:
         return
-    contact = referral.body.contact_email
-    was_told = Message.to_address == contact, Message.status.not_in((MailStatus.DROPPED, MailStatus.FAILED))
-    if contact in {"", message.to_address} or db.session.scalar(
-        _invitations(referral.case_id, referral.id).where(*was_told).limit(1)
-    ):
-        return
-    _invite(referral, referral.case)
+    if referral.body.contact_email not in {"", message.to_address} and not _is_invited(referral):
+        _invite(referral, referral.case)
+
+
+def _is_invited(referral: Referral) -> bool:
+    """Whether who receives what the body is sent has an invitation, or will have, whose link works."""
+    theirs = Message.to_address == referral.body.contact_email
+    sent = _invitations(referral.case_id, referral.id).where(
+        theirs, Message.status.not_in((MailStatus.DROPPED, MailStatus.FAILED))
+    )
+    found = (db.session.get(Link, one.link_id) for one in db.session.scalars(sent) if one.link_id is not None)
+    return any(link is not None and links.is_live(link) and not was_for_another(link, referral.body) for link in found)
 
 
 def invite_again(referral: Referral) -> None:
@@ -802,7 +810,8 @@ def invite_again(referral: Referral) -> None:
     if not (_may_be_read(referral) and referral.case.stage is not Stage.CLOSED and referral.body.contact_email):
         return
     waits = Message.status.in_((MailStatus.QUEUED, MailStatus.CLAIMED))
-    if db.session.scalar(_invitations(referral.case_id, referral.id).where(waits).limit(1)) is None:
+    on_its_way = db.session.scalar(_invitations(referral.case_id, referral.id).where(waits).limit(1)) is not None
+    if not on_its_way and not _is_invited(referral):
         _invite(referral, referral.case)
 
 

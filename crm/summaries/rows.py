@@ -140,7 +140,7 @@ def _sent(period: Period) -> Iterator[f.Sent]:
             str(kind),
             answered_at if status in ACCEPTED else None,
             answered_at if declined else None,
-            status is Status.WITHDRAWN,
+            status is Status.WITHDRAWN and declined_by is not EndedBy.TIME,  # a permission that ended took nothing back
         )
 
 

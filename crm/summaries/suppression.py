@@ -78,7 +78,7 @@ def rate(numerator: int, denominator: int) -> Shown:
     rest = denominator - numerator
     if denominator < SMALLEST_DENOMINATOR or 0 < numerator < K or 0 < rest < K:
         return {"hidden": True}
-    return {"value": round(100 * numerator / denominator)}
+    return {"value": (200 * numerator + denominator) // (2 * denominator)}  # half goes up
 
 
 def middle(value: float | None, of: int) -> Shown:

@@ -22,7 +22,7 @@ from crm.outbox.models import Message
 from crm.outbox.models import Status as MailStatus
 from crm.partners import queries
 from crm.partners.models import Body, Terms
-from crm.partners.services import add_person, leave
+from crm.partners.services import add_person, leave, save_entry
 from crm.partners.vocabulary import Instrument
 from crm.permissions.models import Permission
 from crm.referrals import answers
@@ -67,13 +67,17 @@ def mails(session, kind) -> list[tuple[str, str]]:
     return [(one.to_address, str(one.status)) for one in found]
 
 
-def test_what_was_referred_there_is_at_the_other_and_its_links_work(session, make, people, gone, kept):
+def test_what_was_referred_there_is_at_the_other_and_who_receives_there_is_told(session, make, people, gone, kept):
     referral = make.referral(body=gone)
     send_due()
     token = token_to(session, referral)
     join(session, gone, kept, people)
     assert (referral.body_id, session.get_one(Permission, referral.permission_id).body_id) == (kept.id, kept.id)
-    assert opened_by(token).id == referral.id
+    assert opened_by(token) is None, "a link is of who received it, and another receives here"
+    send_due()
+    session.expire_all()
+    assert mails(session, "invitation")[1:] == [("jean@fondaction.example", MailStatus.SENT)]
+    assert opened_by(token_to(session, referral)).id == referral.id
     assert [one.id for one in waiting_for(kept)[0]] == [referral.id]
     assert (gone.active, gone.joined_to_id) == (False, kept.id)
     answers.accept(referral, "")
@@ -159,6 +163,44 @@ def test_a_link_that_was_nobodys_any_more_stays_dead(session, make, people, gone
     assert opened_by(token) is None
     join(session, gone, kept, people)
     assert opened_by(token) is None
+
+
+def test_what_a_deactivated_entry_had_closed_stays_closed(app, session, make, people, gone, kept, moment):
+    referral = make.referral(body=gone)
+    send_due()
+    of_list, token = links.token(link_of_person(gone.main)), token_to(session, referral)
+    gone.active = False
+    session.commit()
+    join(session, gone, kept, people)
+    assert opened_by(token) is None
+    Pages(app).post(f"/fr/organisme/{of_list}", status=404)
+
+
+def test_who_leaves_after_the_join_reads_nothing_more(session, make, people, gone, kept):
+    referral = make.referral(body=gone)
+    send_due()
+    token, person = token_to(session, referral), gone.main
+    join(session, gone, kept, people)
+    leave(kept, person, people.coordinator)
+    session.commit()
+    assert opened_by(token) is None
+
+
+def test_what_nobody_received_any_more_leaves_for_who_receives_there(session, make, people, gone, kept):
+    referral = make.referral(body=gone)
+    send_due()
+    leave(gone, gone.main, people.coordinator)
+    session.commit()
+    join(session, gone, kept, people)
+    send_due()
+    session.expire_all()
+    assert opened_by(token_to(session, referral)).id == referral.id
+
+
+def test_an_entry_that_was_joined_is_not_brought_back(session, people, gone, kept):
+    join(session, gone, kept, people)
+    assert save_entry(gone, gone.version, people.coordinator, active=True)
+    assert not gone.active
 
 
 def test_programmes_and_local_offices_go_along_and_the_old_entry_leads_on(session, make, people, signed_in):

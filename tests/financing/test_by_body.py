@@ -110,7 +110,7 @@ def test_what_was_granted_is_written_down_by_the_body_and_the_adviser_gets_a_ste
         2_500_000,
         2_000_000,
     )
-    assert (one.decided_on, one.expires_on, one.filed_on) == (date(2026, 11, 20), date(2027, 5, 31), clock.today())
+    assert (one.decided_on, one.expires_on, one.filed_on) == (date(2026, 11, 20), date(2027, 5, 31), date(2026, 11, 20))
     assert (one.conditions, one.referral_id, one.body_id) == ("Mise de fonds de 20 %", referral.id, referral.body_id)
     assert money_steps(referral.case) == [("money_said", "Caisse d’économie solidaire – Subvention", "2026-11-25")]
     [event] = told(session, referral)
@@ -167,6 +167,23 @@ def test_what_the_team_wrote_down_before_is_taken_for_the_same(session, people, 
         (further.id, Status.GRANTED),
         (loan.id, Status.FILED),
     ]
+
+
+def test_what_the_team_heard_already_is_not_counted_twice(session, people, referral, body):
+    heard = services.add(referral.case, referral.body, Status.FILED, Facts(Instrument.GRANT, 3_000_000), people.adviser)
+    services.advance(heard, referral.case, Status.GRANTED, Decision(2_000_000), people.adviser)
+    session.commit()
+    press(body, referral, GRANTED)
+    [one] = applications(session)
+    assert (one.asked, one.granted, one.referral_id) == (3_000_000, 2_000_000, referral.id)
+
+
+def test_what_a_body_does_not_say_stays_as_the_team_wrote_it(session, people, referral, body):
+    services.add(referral.case, referral.body, Status.FILED, Facts(Instrument.GRANT, 3_000_000), people.adviser)
+    session.commit()
+    press(body, referral, GRANTED | {"asked": ""})
+    [one] = applications(session)
+    assert (one.asked, one.granted) == (3_000_000, 2_000_000)
 
 
 def test_a_mistake_is_corrected_within_a_week_and_both_stay_in_the_history(app, session, referral, body, moment):
