@@ -273,6 +273,12 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
     }
 
 
+def repoint(column: Any, was: int, now: int) -> None:
+    """Rows whose column, of a foreign key, named one row name another from now on, here and in the session."""
+    change = update(column.class_).where(column == was).values({column: now})
+    db.session.execute(change.execution_options(synchronize_session="fetch"))
+
+
 DATA_EXCEPTION = "22"  # the class of errors whose very words hold the value that was refused
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Select, bindparam, select, update
 from crm import clock
 from crm.cases.models import Case, TurnSpell
 from crm.cases.vocabulary import Stage, Turn
-from crm.db import as_one_value, db, listed, read_instant
+from crm.db import as_one_value, db, listed, read_instant, repoint
 from crm.feature import plugged
 
 
@@ -127,8 +127,7 @@ def begin(case: Case) -> None:
 def held_by_another(gone: int, kept: int) -> None:
     """Two bodies, by number, are one from now on: whatever the one held, the other holds, and did."""
     for column in (Case.turn_body_id, TurnSpell.body_id):
-        change = update(column.class_).where(column == gone).values({column: kept})
-        db.session.execute(change.execution_options(synchronize_session="fetch"))
+        repoint(column, gone, kept)
 
 
 def settle(case: Case, values: Sequence[Any]) -> bool:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from crm import clock
 from crm.accounts.models import Staff
-from crm.db import db
+from crm.db import db, repoint
 from crm.directory.services import invite, waiting_at
 from crm.errors import RefusedError
 from crm.financing import services as financing
@@ -92,12 +92,8 @@ def join(gone: Body, kept: Body, actor: Staff) -> None:
     financing.move_to_body(gone, kept)
     receives = gone.contact_email if kept.main_id is None else ""
     _move_people(gone, kept)
-    for change in (
-        update(Programme).where(Programme.body_id == gone.id).values(body_id=kept.id),
-        update(Body).where(Body.part_of_id == gone.id).values(part_of_id=kept.id),
-        update(Body).where(Body.joined_to_id == gone.id).values(joined_to_id=kept.id),
-    ):
-        db.session.execute(change.execution_options(synchronize_session="fetch"))
+    for column in (Programme.body_id, Body.part_of_id, Body.joined_to_id):
+        repoint(column, gone.id, kept.id)
     _name_in_terms(gone, kept, actor)
     if not kept.known_as:
         kept.known_as, gone.known_as = gone.known_as, ""

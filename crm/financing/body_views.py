@@ -27,7 +27,7 @@ from crm.texts import choices
 
 bp = Blueprint("financing_body", __name__)
 
-_SHORT = {"inputmode": "decimal", "short": True}
+_SHORT = {"inputmode": "decimal", "short": True, "optional": True}
 _DAY = {"type": "date", "optional": True}
 PATHS = ("/fr/mise-en-relation/financement", "/en/referral/financing")
 
@@ -37,9 +37,9 @@ class SaidForm(forms.Form):
 
     status = forms.Radio(lazy("Where does it stand?"), [Chosen(lazy("Say where the application stands"))])
     instrument = forms.Pick(lazy("Kind of financing"), [Chosen(lazy("Choose a kind of financing"))])
-    asked = AmountField(lazy("Amount asked for"), render_kw=_SHORT | {"optional": True})
+    asked = AmountField(lazy("Amount asked for"), render_kw=_SHORT)
     due_on = DateField(lazy("Decision expected on"), render_kw=_DAY)
-    granted = AmountField(lazy("Amount granted"), render_kw=_SHORT | {"optional": True})
+    granted = AmountField(lazy("Amount granted"), render_kw=_SHORT)
     on = DateField(lazy("Date of the decision"), render_kw=_DAY, description=lazy("Today, when left blank."))
     expires_on = DateField(lazy("To be taken up before"), render_kw=_DAY)
     conditions = wtforms.TextAreaField(
@@ -110,17 +110,13 @@ def page(lang: str) -> str | BaseResponse:
     referral = referral_of_cookie()
     if referral is None or referral.status not in by_body.MAY_SPEAK:
         return neutral()
-    return _page(referral, _chosen(referral, request.args.get("number", "")))
+    return _page(referral, whole(request.args.get("number", "")))
 
 
-def _chosen(referral: Referral, typed: str) -> Application | None:
-    """Of what the body spoke of, what it says more about; None for something new."""
-    number = whole(typed)
-    return next((one for one in by_body.spoken_of(referral) if one.id == number), None) if number else None
-
-
-def _page(referral: Referral, chosen: Application | None, form: SaidForm | None = None) -> str:
+def _page(referral: Referral, number: int | None, form: SaidForm | None = None) -> str:
+    """`number` is of what the body says more about; none, or one that is not its own, is of something new."""
     spoken_of = by_body.spoken_of(referral)
+    chosen = next((one for one in spoken_of if one.id == number), None)
     return render_template(
         "financing/by_body.html",
         referral=referral,
@@ -144,12 +140,11 @@ def say(lang: str) -> BaseResponse | tuple[str, int]:
     if (another := of_another(referral, *typed)) is not None:
         return another
     number = whole(request.form.get("number", ""))
-    chosen = _chosen(referral, request.form.get("number", ""))
     if request.form.get("_lang"):
         # The language button of the form: same page, same words typed, nothing said.
-        return make_response(_page(referral, chosen, form))
+        return make_response(_page(referral, number, form))
     if not form.validate():
-        return _page(referral, chosen, form), 422
+        return _page(referral, number, form), 422
     try:
         by_body.say(
             referral, form.said(), number=number, seen_version=forms.seen_version(request.form.get("version", ""))

@@ -42,6 +42,18 @@ class Said:
     due_on: date | None = None
     expires_on: date | None = None
 
+    def as_its_status_allows(self) -> "Said":
+        """Without what is said of another status only: a form keeps what was typed before one changed one's mind."""
+        granted, decided = self.status is Status.GRANTED, self.status in DECIDED
+        return replace(
+            self,
+            granted=self.granted if granted else None,
+            expires_on=self.expires_on if granted else None,
+            conditions=self.conditions if decided else "",
+            on=self.on if decided else None,
+            due_on=None if decided else self.due_on,
+        )
+
 
 def spoken_of(referral: Referral) -> list[Application]:
     """The applications that a body spoke of through a referral, in the order in which they were written down."""
@@ -70,17 +82,18 @@ def say(referral: Referral, said: Said, *, number: int | None = None, seen_versi
         raise refused("not_accepted")
     if said.status not in SAID:
         raise ValueError(said.status)
+    said = said.as_its_status_allows()
     there = {one.id: one for one in spoken_of(referral)}
     if number is None:
         if (twice := next((one for one in there.values() if _is_same(one, said)), None)) is not None:
             return twice
-        if (known := _known_before(case, referral, said)) is not None:
+        written = _of_the_team(case, referral, said.instrument)
+        if (known := _known_before(written, said)) is not None:
             known.referral_id = referral.id
             return known
-        application = _written_before(case, referral, said.instrument) or _new(case, referral, said)
-        said = replace(
-            said, asked=application.asked if said.asked is None else said.asked
-        )  # what it does not say stays
+        application = _written_before(written) or _new(case, referral, said)
+        if said.asked is None:  # what it does not say stays
+            said = replace(said, asked=application.asked)
     else:
         if number not in there:
             raise refused("changed")
@@ -96,35 +109,29 @@ def say(referral: Referral, said: Said, *, number: int | None = None, seen_versi
     return application
 
 
-def _known_before(case: Case, referral: Referral, said: Said) -> Application | None:
-    """A decision that the team heard and wrote down already, to the cent: it is not counted twice."""
-    same = (
-        one
-        for one in of_case(case)
-        if (one.body_id, one.instrument, one.referral_id) == (referral.body_id, said.instrument, None)
-        and one.status in _SAME_DECISION.get(said.status, ())
-        and one.granted == _granted(said)
-    )
-    return next(same, None)
-
-
 _SAME_DECISION = {Status.GRANTED: (Status.GRANTED, Status.DISBURSED), Status.REFUSED: (Status.REFUSED,)}
 
 
-def _written_before(case: Case, referral: Referral, instrument: Instrument) -> Application | None:
-    """One that the team wrote down and that the body now speaks of: the one that is farthest along."""
-    same = (
-        one
-        for one in of_case(case)
-        if one.body_id == referral.body_id
-        and one.instrument is instrument
-        and one.status in PENDING
-        and one.referral_id is None
-    )
-    farthest = sorted(same, key=lambda one: (-rules.BEGUN.index(one.status), one.id))
-    if farthest:
-        db.session.refresh(farthest[0], with_for_update={"of": Application})
-    return farthest[0] if farthest else None
+def _of_the_team(case: Case, referral: Referral, instrument: Instrument) -> list[Application]:
+    """What the team wrote down of a body's money of a kind, and the body has not spoken of."""
+    same = referral.body_id, instrument, None
+    return [one for one in of_case(case) if (one.body_id, one.instrument, one.referral_id) == same]
+
+
+def _known_before(written: list[Application], said: Said) -> Application | None:
+    """A decision that the team heard and wrote down already, to the cent: it is not counted twice."""
+    decided = _SAME_DECISION.get(said.status, ())
+    return next((one for one in written if one.status in decided and one.granted == said.granted), None)
+
+
+def _written_before(written: list[Application]) -> Application | None:
+    """One that the team wrote down and that the body now speaks of: the one that is farthest along, held until the transaction ends."""
+    pending = [one for one in written if one.status in PENDING]
+    if not pending:
+        return None
+    farthest = max(pending, key=lambda one: (rules.BEGUN.index(one.status), -one.id))
+    db.session.refresh(farthest, with_for_update={"of": Application})
+    return farthest
 
 
 def _new(case: Case, referral: Referral, said: Said) -> Application:
@@ -147,28 +154,9 @@ def _new(case: Case, referral: Referral, said: Said) -> Application:
 
 def _is_same(one: Application, said: Said) -> bool:
     """Whether a button was pressed twice: the body said just this a moment ago."""
-    stands = one.status, one.instrument, one.asked, one.granted, one.conditions
-    if stands != (said.status, said.instrument, said.asked, _granted(said), _conditions(said)):
-        return False
-    if (one.decision_due_on, one.expires_on) != (_due_on(said), _expires_on(said)):
-        return False
-    return one.said_at is not None and clock.now() - one.said_at < MOMENT
-
-
-def _granted(said: Said) -> int | None:
-    return said.granted if said.status is Status.GRANTED else None
-
-
-def _conditions(said: Said) -> str:
-    return said.conditions if said.status in DECIDED else ""
-
-
-def _due_on(said: Said) -> date | None:
-    return said.due_on if said.status is Status.FILED else None
-
-
-def _expires_on(said: Said) -> date | None:
-    return said.expires_on if said.status is Status.GRANTED else None
+    stands = one.status, one.instrument, one.asked, one.granted, one.conditions, one.decision_due_on, one.expires_on
+    told = said.status, said.instrument, said.asked, said.granted, said.conditions, said.due_on, said.expires_on
+    return stands == told and one.said_at is not None and clock.now() - one.said_at < MOMENT
 
 
 def _write(application: Application, case: Case, referral: Referral, said: Said) -> None:
@@ -178,14 +166,14 @@ def _write(application: Application, case: Case, referral: Referral, said: Said)
     application.referral_id, application.said_at = referral.id, clock.now()
     application.status, application.instrument = said.status, said.instrument
     application.asked = said.asked
-    application.granted, application.conditions = _granted(said), _conditions(said)
-    application.decision_due_on, application.expires_on = _due_on(said), _expires_on(said)
+    application.granted, application.conditions = said.granted, said.conditions
+    application.decision_due_on, application.expires_on = said.due_on, said.expires_on
     # Of one that is heard of once it is decided, the day it was filed is not known: it was no later than the decision.
     application.filed_on = application.filed_on or min(clock.today(), said.on or clock.today())
     application.decided_on = (said.on or clock.today()) if said.status in DECIDED else None
     application.version += 1
     db.session.flush()
-    note_said(application, said.granted if said.status is Status.GRANTED else said.asked, anew=anew)
+    note_said(application, said.asked if said.granted is None else said.granted, anew=anew)
     if case.stage is Stage.CLOSED:
         return
     settle(case, ("check_decision", "money_decided", "money_said"), before)

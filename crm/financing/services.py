@@ -17,7 +17,7 @@ from crm.cases.models import Case
 from crm.cases.pipeline import Move, Refusal
 from crm.cases.vocabulary import Stage
 from crm.config import LANGUAGES
-from crm.db import db, save_over
+from crm.db import db, repoint, save_over
 from crm.errors import RefusedError
 from crm.financing import rules
 from crm.financing.models import Application, FinancingPlan
@@ -306,12 +306,7 @@ def move_back(gone: Case, kept: Case, journal: dict[str, list[int]]) -> None:
 
 def move_to_body(gone: Body, kept: Body) -> None:
     """Two entries of one body become one: what was asked of the one was asked of the other, and what is planned about it is named so."""
-    db.session.execute(
-        update(Application)
-        .where(Application.body_id == gone.id)
-        .values(body_id=kept.id)
-        .execution_options(synchronize_session="fetch")
-    )
+    repoint(Application.body_id, gone.id, kept.id)
     files = select(Application.case_id).where(Application.body_id == kept.id)
     renamed = {_named(gone, one, lang): _named(kept, one, lang) for lang in LANGUAGES for one in Instrument}
     rename_about(files, renamed)

@@ -15,10 +15,15 @@ from crm.security import client_network, own_cookie, set_own_cookie, too_often
 LIVES = timedelta(hours=2)
 
 
+def count_try(name: str = "link") -> None:
+    """Count one try of a link by a network. Raises TooManyRequests when it tries too many; called before anything was changed."""
+    if too_often(name, client_network(), limit=30, seconds=60):
+        raise TooManyRequests
+
+
 def pressed(token: str, purpose: Purpose) -> Link | None:
     """The live link of a token whose button was pressed, or None. Raises TooManyRequests when one network presses too many."""
-    if too_often("link", client_network(), limit=30, seconds=60):
-        raise TooManyRequests
+    count_try()
     return opened(token, purpose)
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
-from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response as BaseResponse
 
 from crm.access import by_link
@@ -22,7 +21,7 @@ from crm.referrals.models import Referral
 from crm.referrals.outcomes import Action, Actor
 from crm.referrals.person_views import neutral, unopened
 from crm.referrals.views import next_form_of, save_answer, save_end
-from crm.security import client_network, too_often
+from crm.security import too_often
 
 bp = Blueprint("referral_body", __name__)
 MOST = 2**31 - 1  # the largest number that a row may have
@@ -68,7 +67,7 @@ def list_landing(lang: str, token: str) -> str | Response:
     del lang
     body = queries.body_of(links.opened(token, Purpose.BODY))
     if body is None:
-        unopened()
+        cookies.count_try("link-read")
         return _over(token)
     return render_template("referrals/list_landing.html", body=body, token=token)
 
@@ -87,8 +86,7 @@ def list_enter(lang: str, token: str) -> BaseResponse:
 
 def _send_again(token: str) -> Response:
     """The same words whoever asks: a link that was never ours, or is somebody else's by now, brings nothing."""
-    if too_often("link", client_network(), limit=30, seconds=60):
-        raise TooManyRequests
+    cookies.count_try()
     link = links.expired(token, Purpose.BODY)
     person, body = queries.holder_of(link), queries.body_of(link)
     if person is not None and body is not None:

@@ -1,7 +1,6 @@
 """The question to the person: may we share this with that body? By the link of an e-mail; the same question is on their own page."""
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
-from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response as BaseResponse
 
 from crm.access import by_link
@@ -9,11 +8,11 @@ from crm.db import db
 from crm.errors import RefusedError
 from crm.errors import page as error_page
 from crm.i18n import gettext, in_both_languages
+from crm.links.cookies import count_try
 from crm.permissions.models import How
 from crm.referrals import queries, services
 from crm.referrals.models import Referral
 from crm.referrals.outcomes import Status
-from crm.security import client_network, too_often
 from crm.texts.published import version_of
 
 bp = Blueprint("referral_permission", __name__)
@@ -33,8 +32,7 @@ def neutral(*typed: str) -> Response:
 
 def unopened() -> Response:
     """The same for a token that opens nothing. Raises TooManyRequests when one network tries too many."""
-    if too_often("link-read", client_network(), limit=30, seconds=60):
-        raise TooManyRequests
+    count_try("link-read")
     return neutral()
 
 
@@ -65,8 +63,7 @@ def mark() -> str:
 @by_link
 def answer_question(lang: str, token: str) -> BaseResponse | tuple[str, int]:
     """Yes, no, or the person's own way. Pressed again, it says what was answered."""
-    if too_often("link", client_network(), limit=30, seconds=60):
-        raise TooManyRequests
+    count_try()
     referral = queries.asked_by(token)
     if referral is None:
         return neutral()

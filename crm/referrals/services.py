@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, func, select
 from sqlalchemy import text as sql
 from sqlalchemy.orm import joinedload
 
@@ -19,7 +19,7 @@ from crm.cases.queries import needs as needs_of
 from crm.cases.turns import held_by_another
 from crm.cases.vocabulary import Stage
 from crm.config import LANGUAGES
-from crm.db import db
+from crm.db import db, repoint
 from crm.errors import RefusedError
 from crm.i18n import format_date, format_phone, language, speaking
 from crm.links import services as links
@@ -717,30 +717,24 @@ def move_back(gone: Case, kept: Case, journal: dict[str, list[int]]) -> None:
     return_rows(Referral, gone.id, kept.id, journal["referrals"])
 
 
-def move_to_body(gone: Body, kept: Body, *, same_person: bool) -> list[int]:
+def move_to_body(gone: Body, kept: Body, *, same_person: bool) -> None:
     """Two entries of one body become one: what was referred to the one is at the other, with its permissions, its steps and its turn.
     A link to one file goes on working only for who receives at the other too (`same_person`): no other comes to life, or outlives who held it.
-    Returns the files, which are held until the transaction ends.
+    The files are held until the transaction ends.
     """
     here = select(Referral.case_id).where(Referral.body_id == gone.id)
-    files = list(db.session.scalars(select(Case.id).where(Case.id.in_(here)).order_by(Case.id).with_for_update()))
+    db.session.execute(select(Case.id).where(Case.id.in_(here)).order_by(Case.id).with_for_update()).all()
     theirs = select(Referral.id).where(Referral.body_id == gone.id)
     if not same_person:
         links.revoke_older(Purpose.REFERRAL, theirs, None)
     elif gone.contact_since is not None:
         links.revoke_older(Purpose.REFERRAL, theirs, gone.contact_since)
     _move_together()
-    for model in (Permission, Referral):
-        db.session.execute(
-            update(model)
-            .where(model.body_id == gone.id)
-            .values(body_id=kept.id)
-            .execution_options(synchronize_session="fetch")
-        )
+    for column in (Permission.body_id, Referral.body_id):
+        repoint(column, gone.id, kept.id)
     at_kept = select(Referral.case_id).where(Referral.body_id == kept.id)
     rename_about(at_kept, {gone.short(lang): kept.short(lang) for lang in LANGUAGES})
     held_by_another(gone.id, kept.id)
-    return files
 
 
 def _move_together() -> None:

@@ -1,7 +1,7 @@
 """The rows that the figures of a period are made of, as they stand now. What is left out everywhere is left out here."""
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
@@ -220,7 +220,6 @@ def _money(period: Period) -> Iterator[f.Money]:
 
 
 def _built(period: Period) -> Iterator[f.Built]:
-    since = min(period.rolling_days[0], _year_before(period.first))
     read = (
         select(
             Case.id,
@@ -234,7 +233,7 @@ def _built(period: Period) -> Iterator[f.Built]:
         .where(
             or_(
                 Project.incorporated_on.between(period.first, period.last),
-                Project.launched_on.between(since, period.last),
+                Project.launched_on.between(period.year_before.first, period.last),
             ),
             counted(),
         )
@@ -244,10 +243,6 @@ def _built(period: Period) -> Iterator[f.Built]:
         yield f.Built(
             number, received_at, form.value, incorporated_on, launched_on, check.value if check is not None else ""
         )
-
-
-def _year_before(day: date) -> date:
-    return clock.months_after(day, -f.CHECKED_AFTER)
 
 
 def _closed(period: Period) -> Iterator[f.Closed]:
