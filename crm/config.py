@@ -91,6 +91,7 @@ class Settings:
     languages: tuple[str, ...]
     metrics_token: str  # who knows it reads /metrics; without one the address does not exist
     proof_of_work: int  # bits a sender's browser works out; 0 asks for none
+    summary_threshold: int  # counts below it are hidden from the committee
     programme: Programme
 
     @cached_property
@@ -127,6 +128,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         languages=_languages(env, problems),
         metrics_token=_metrics_token(env, problems),
         proof_of_work=_proof_of_work(env, problems),
+        summary_threshold=_summary_threshold(env, problems),
         programme=_programme(data_dir, problems),
     )
     if problems:
@@ -329,6 +331,14 @@ def _proof_of_work(env: Mapping[str, str], problems: list[str]) -> int:
     if not value.isascii() or not value.isdigit() or (int(value) and not 8 <= int(value) <= 22):
         problems.append("CRM_PROOF_OF_WORK: 0 for none, or 8 to 22 bits. Example: CRM_PROOF_OF_WORK=14")
         return 0
+    return int(value)
+
+
+def _summary_threshold(env: Mapping[str, str], problems: list[str]) -> int:
+    value = env.get("CRM_SUMMARY_THRESHOLD") or "5"
+    if value not in {"5", "6", "7", "8", "9", "10"}:
+        problems.append("CRM_SUMMARY_THRESHOLD: 5 to 10. Example: CRM_SUMMARY_THRESHOLD=5")
+        return 5
     return int(value)
 
 

@@ -31,14 +31,15 @@ from crm.demo.fates import live
 from crm.demo.rows import Rows, finish
 from crm.demo.words import plain, words
 from crm.demo.workdays import Workdays
-from crm.demo.world import CROWD, PROGRAMME, REFERENCES, Mate, Partner, World
+from crm.demo.world import CROWD, PROGRAMME, REFERENCES, WRITTEN, Mate, Partner, World
 from crm.financing.models import Application, FinancingPlan
 from crm.financing.rules import Status as Applied
 from crm.partners.models import Body
 from crm.partners.services import change_contact
 from crm.partners.vocabulary import Instrument
+from crm.summaries import services as summaries
+from crm.summaries.models import State
 from crm.summaries.periods import Period
-from crm.summaries.services import frozen
 from crm.tags.services import named
 from crm.talks.hours import rules_of, save_weekly
 from crm.talks.models import Talk, TalkCell, TalkState
@@ -262,17 +263,19 @@ def _bodies() -> tuple[Partner, ...]:
 
 
 def _publish(first: date, today: date, world: World) -> None:
-    """The quarters whose cut-off has passed, frozen on that day."""
+    """The quarters whose cut-off has passed, each taken and published on that day. The last one has what the team wrote."""
     period = Period.of(first)
+    second = next(mate.id for mate in world.team if mate.role == "admin")
     while period.cut_off < today:
         at = clock.at_local(period.cut_off, 10)
-        db.session.add(frozen(period, at=at, by_id=world.duty.id))
-        db.session.add(
-            Event(
-                at=at, kind="summary.published", case_id=None, actor_kind=ActorKind.STAFF, actor_id=world.duty.id,
-                codes={"period": period.code},
-            )
-        )  # fmt: skip
+        summary = summaries.make(period, at=at)
+        if period.next.cut_off >= today:
+            summary.texts = {lang: dict(words) for lang, words in WRITTEN.items()}
+        summary.proposed_by_id, summary.proposed_at = second, at
+        summary.approved_by_id, summary.approved_at = world.duty.id, at
+        summary.state = State.APPROVED
+        db.session.flush()
+        summaries.publish(summary, at=at)
         period = period.next
 
 

@@ -20,7 +20,7 @@ from crm.outbox.queries import mail_trouble
 
 bp = Blueprint("today", __name__, url_prefix="/staff/today")
 # What is told first: what has an hour, then what is mine, then what waits.
-ORDER = ("absences", "talks", "follow_ups", "answers", "mailbox", "requests", "bodies")
+ORDER = ("absences", "talks", "follow_ups", "answers", "mailbox", "requests", "bodies", "summaries")
 
 
 NUMBERS = (

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from statistics import median
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from crm import clock
 from crm.business_days import business_days_between
@@ -281,6 +281,58 @@ NUMBERS: Mapping[str, int] = {
     "participants": 24,
     "from_awareness": 24,
 }
+
+# The rows that the figures of each indicator are made of.
+_KINDS: Mapping[int, tuple[str, ...]] = {
+    **dict.fromkeys(range(1, 7), ("requests",)),
+    7: ("talked",),
+    **dict.fromkeys((8, 9), ("stays",)),
+    10: ("steps",),
+    **dict.fromkeys((11, 12, 13), ("sent",)),
+    14: ("begun",),
+    15: ("needs",),
+    **dict.fromkeys((16, 17, 18), ("money",)),
+    **dict.fromkeys((19, 20, 21, 22), ("built",)),
+    23: ("closed",),
+    24: ("activities", "requests"),
+}
+
+
+def kinds_of(code: str) -> tuple[str, ...]:
+    """The kinds of rows that a figure is made of; none when there is no such figure."""
+    return _KINDS[NUMBERS[code]] if code in NUMBERS else ()
+
+
+def parts_of(figure: Figure) -> dict[str, tuple[int, ...]]:
+    """The files of a figure by part, as `part_of` names them; parts of no file are left out."""
+    match figure:
+        case Rate():
+            found = {"part": figure.part.files, "whole": figure.whole.files}
+        case Table():
+            found = {name: cell.files for name, cell in figure.cells.items()} | {"without": figure.without.files}
+        case Median():
+            found = {"": figure.files, "without": figure.without.files}
+        case Count() | Amount():
+            found = {"": figure.files}
+        case Number():
+            found = {}
+    return {which: files for which, files in found.items() if files}
+
+
+def numbers_of(figure: Figure) -> dict[str, Any]:
+    """A figure without its files, as JSON keeps it."""
+    match figure:
+        case Rate():
+            return {"part": figure.part.value, "whole": figure.whole.value}
+        case Table():
+            cells = {name: numbers_of(cell) for name, cell in figure.cells.items()}
+            return {"cells": cells, "without": figure.without.value}
+        case Median():
+            return {"value": figure.value, "of": len(figure.values), "without": figure.without.value}
+        case Amount():
+            return {"value": figure.value, "cents": figure.cents}
+        case Count() | Number():
+            return {"value": figure.value}
 
 
 def part_of(figure: Figure, which: str) -> Count | Amount | Median | None:

@@ -1,23 +1,26 @@
-"""The figures of a period as they stand now, and published summaries."""
+"""The figures of a period as they stand now, and summaries from their draft on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import contains_eager
 
+from crm.access import Role
 from crm.accounts.models import Staff
-from crm.cases.models import Case
+from crm.cases.models import Case, Contact, Founder, Project
 from crm.cases.queries import visible
 from crm.cases.vocabulary import Stage
 from crm.db import db
-from crm.summaries.figures import Figure, figures_of
-from crm.summaries.models import Summary
+from crm.summaries.figures import Figure, figures_of, kinds_of
+from crm.summaries.models import CountedFiles, Format, State, Summary, SummaryFile
 from crm.summaries.periods import Period
 from crm.summaries.rows import rows_of
-from crm.summaries.suppression import Figures
 
 ACTIVE = tuple(stage.value for stage in Stage if stage is not Stage.CLOSED)
+PAGE = 50
+AT_ONCE = 400  # numbers of one statement
 
 
 def all_figures(period: Period) -> dict[str, Figure]:
@@ -25,14 +28,10 @@ def all_figures(period: Period) -> dict[str, Figure]:
     return figures_of(rows_of(period), period, period.cut_off_at)
 
 
-def figures(period: Period) -> Figures:
-    """What is published of a period, as it stands now."""
-    rows = rows_of(period, "requests", "stays", "sent")
-    return Figures.of(figures_of(rows, period, period.cut_off_at), ACTIVE)
-
-
-PAGE = 50
-AT_ONCE = 400  # numbers of one statement
+def figure_of(period: Period, name: str) -> Figure | None:
+    """One figure as it stands now, from the rows that it needs; None when there is none of that name."""
+    kinds = kinds_of(name)
+    return figures_of(rows_of(period, *kinds), period, period.cut_off_at)[name] if kinds else None
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,85 @@ def files_of(numbers: Sequence[int], staff: Staff, *, after: int = 0) -> Files:
     return Files(shown, len(there), len(distinct) - len(there), page[PAGE - 1] if len(page) > PAGE else None)
 
 
-def published(period: Period) -> Summary | None:
+# --- summaries -------------------------------------------------------------------------------------------------------
+
+
+def of_period(period: Period) -> Summary | None:
+    """The summary of a period, whatever its state."""
     return db.session.scalar(select(Summary).where(Summary.period == period.code))
+
+
+def published(period: Period) -> Summary | None:
+    found: Summary | None = db.session.scalar(_published().where(Summary.period == period.code))
+    return found
 
 
 def all_published() -> list[Summary]:
     """Newest first."""
-    return list(db.session.scalars(select(Summary).order_by(Summary.first_day.desc())))
+    return list(db.session.scalars(_published().order_by(Summary.first_day.desc())))
+
+
+def _published() -> Select[Any]:
+    return select(Summary).where(Summary.state == State.PUBLISHED)
+
+
+def in_work() -> list[Summary]:
+    """Those that are not published yet, the oldest first."""
+    return list(db.session.scalars(select(Summary).where(Summary.state != State.PUBLISHED).order_by(Summary.first_day)))
+
+
+def latest() -> Summary | None:
+    """That of the newest period, whatever its state."""
+    return db.session.scalar(select(Summary).order_by(Summary.last_day.desc()).limit(1))
+
+
+def counted(summary: Summary, figure: str, part: str) -> list[int] | None:
+    """The files that a frozen number counts; None when none are kept of it."""
+    read = select(CountedFiles.files).where(
+        CountedFiles.summary_id == summary.id, CountedFiles.figure == figure, CountedFiles.part == part
+    )
+    return db.session.scalar(read)
+
+
+def kept_parts(summary: Summary) -> set[tuple[str, str]]:
+    """The numbers of a summary, figure and part, of which the files are kept."""
+    read = select(CountedFiles.figure, CountedFiles.part).where(CountedFiles.summary_id == summary.id)
+    return {(figure, part) for figure, part in db.session.execute(read)}
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A file of a published summary, without its content."""
+
+    id: int
+    format: Format
+    language: str
+    table: str
+    size: int
+
+
+def files_offered(summary: Summary) -> list[Offered]:
+    read = select(SummaryFile.id, SummaryFile.format, SummaryFile.language, SummaryFile.table, SummaryFile.size)
+    read = read.where(SummaryFile.summary_id == summary.id).order_by(SummaryFile.id)
+    return [Offered(*row) for row in db.session.execute(read)]
+
+
+def file_of(summary: Summary, number: int) -> SummaryFile | None:
+    return db.session.scalar(select(SummaryFile).where(SummaryFile.summary_id == summary.id, SummaryFile.id == number))
+
+
+def observers() -> list[Staff]:
+    """Who is told that a summary is published."""
+    return list(
+        db.session.scalars(select(Staff).where(Staff.active.is_(True), Staff.role == Role.OBSERVER).order_by(Staff.id))
+    )
+
+
+def names() -> tuple[Iterator[str], Iterator[str]]:
+    """The names of all people, and of all projects, that the files know."""
+    people = (select(Contact.name).distinct(), select(Founder.name).distinct())
+    projects = select(Project.name).where(Project.name != "").distinct()
+    return (
+        (name for read in people for name in db.session.scalars(read)),
+        (name for name in db.session.scalars(projects)),
+    )

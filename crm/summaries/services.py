@@ -1,45 +1,361 @@
-"""Publishing a summary: figures are taken once, frozen, and never computed again."""
+"""The life of a summary: its figures are taken on the cut-off day, the team writes, a second person approves, and it is published whole.
 
-from dataclasses import asdict
+What was published is never computed again. Domain reference, section 17.1.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
 
 from crm import clock
+from crm.access import COORDINATING
 from crm.accounts.models import Staff
 from crm.accounts.services import by
-from crm.db import db
+from crm.config import LANGUAGES, Settings
+from crm.db import db, save_over
 from crm.errors import RefusedError
-from crm.i18n import format_date
+from crm.i18n import format_date, speaking
+from crm.outbox.services import queue
 from crm.summaries import queries
-from crm.summaries.figures import DEFINITIONS
-from crm.summaries.models import Summary
+from crm.summaries.content import MOST_PARAGRAPHS, WRITTEN, Report, paragraphs, period_name, report
+from crm.summaries.figures import DEFINITIONS, Figure, numbers_of, parts_of
+from crm.summaries.formats import charts, data, document, tables, workbook
+from crm.summaries.models import CountedFiles, Format, State, Summary, SummaryFile
+from crm.summaries.names import named
 from crm.summaries.periods import Period
-from crm.summaries.suppression import released
+from crm.summaries.release import FORM, Before, Released, released
 from crm.texts import text
+from crm.timeline.models import ActorKind
 from crm.timeline.services import record
 
+log = logging.getLogger(__name__)
+LONGEST_TEXT = 6000  # signs of each part that the team writes
+MOST_MADE = 4  # quarters that are made up for after the worker was away
+Texts = Mapping[str, Mapping[str, str]]
 
-def publish(period: Period, actor: Staff) -> Summary:
-    """Freeze a period's figures and release what may be shown. Refused before the cut-off day and the second time."""
-    if clock.today() < period.cut_off:
+
+def threshold() -> int:
+    settings: Settings = current_app.extensions["settings"]
+    return settings.summary_threshold
+
+
+# --- the draft -------------------------------------------------------------------------------------------------------
+
+
+def make(period: Period, *, at: datetime | None = None) -> Summary:
+    """Take the figures of a period and keep them as a draft, with the files of each. Refused before the cut-off day and when there is one already."""
+    if at is None and clock.today() < period.cut_off:
         raise RefusedError(text("summaries.refusal.too_early", date=format_date(period.cut_off)))
-    if queries.published(period) is not None:
+    if queries.of_period(period) is not None:
         raise RefusedError(text("summaries.refusal.already"))
-    summary = frozen(period, at=clock.now(), by_id=actor.id)
-    db.session.add(summary)
-    record("summary.published", case_id=None, actor=by(actor), codes={"period": period.code})
-    return summary
-
-
-def frozen(period: Period, *, at: datetime, by_id: int) -> Summary:
-    """A period's figures as they stand now, with what of them may be shown, as one row that never changes."""
-    figures = queries.figures(period)
-    return Summary(
+    summary = Summary(
         period=period.code,
         first_day=period.first,
         last_day=period.last,
         definitions=DEFINITIONS,
-        figures=asdict(figures),
-        shown=released(figures),
-        published_at=at,
-        published_by_id=by_id,
+        state=State.DRAFT,
+        texts={},
+        digest="",
+        version=1,
     )
+    found = queries.all_figures(period)
+    _take(summary, period, found, at or clock.now())
+    db.session.add(summary)
+    db.session.flush()
+    _keep_files(summary, found)
+    return summary
+
+
+def make_due() -> int:
+    """The drafts that are due: of each quarter that ended since the last summary and of which the cut-off day has come. Returns how many were made."""
+    period = Period.of(clock.today()).previous
+    latest = queries.latest()
+    due: list[Period] = []
+    while len(due) < MOST_MADE and (latest is None or period.first > latest.last_day):
+        due.append(period)
+        if latest is None:
+            break
+        period = period.previous
+    made = 0
+    for one in reversed(due):
+        if clock.today() < one.cut_off:
+            continue
+        make(one)
+        record("summary.drafted", case_id=None, actor=(ActorKind.SYSTEM, None), codes={"period": one.code})
+        try:
+            db.session.commit()
+        except IntegrityError:  # another worker was faster
+            db.session.rollback()
+            continue
+        made += 1
+    return made
+
+
+def take_again(summary: Summary, seen_version: int, actor: Staff) -> None:
+    """The figures anew, as they stand now, while nobody has approved them."""
+    _still(summary, State.DRAFT, State.PROPOSED)
+    _save(summary, seen_version, state=State.DRAFT, proposed_by_id=None, proposed_at=None)
+    period = _period(summary)
+    found = queries.all_figures(period)
+    _take(summary, period, found, clock.now())
+    _keep_files(summary, found)
+    record("summary.taken_again", case_id=None, actor=by(actor), codes={"period": summary.period})
+
+
+def _take(summary: Summary, period: Period, found: Mapping[str, Figure], at: datetime) -> None:
+    summary.figures = {"form": FORM} | {code: numbers_of(figure) for code, figure in found.items()}
+    summary.shown = release_of(period, found)
+    summary.made_at = at
+    summary.definitions = DEFINITIONS
+
+
+def _keep_files(summary: Summary, found: Mapping[str, Figure]) -> None:
+    db.session.execute(delete(CountedFiles).where(CountedFiles.summary_id == summary.id))
+    for code, figure in found.items():
+        for part, files in parts_of(figure).items():
+            db.session.add(CountedFiles(summary_id=summary.id, figure=code, part=part, files=sorted(files)))
+
+
+def release_of(period: Period, found: Mapping[str, Figure]) -> Released:
+    """What the committee would read of a period's figures, with what was published before beside it."""
+    earlier = [one for one in queries.all_published() if one.period != period.code]
+    before = [Before.of(one.first_day, one.last_day, one.shown) for one in earlier]
+    shown = released(found, period, queries.ACTIVE, before, threshold())
+    return shown | {"compared": _compared(period, shown, {one.period: one for one in earlier})}
+
+
+def _compared(period: Period, shown: Released, earlier: Mapping[str, Summary]) -> dict[str, Any]:
+    """The same quarter a year earlier, and sums of four quarters: of published numbers alone, so that nothing more is told."""
+    alike = {
+        code: one.shown for code, one in earlier.items() if one.definitions == DEFINITIONS and one.shown["form"] == FORM
+    }
+    year_ago = alike.get(period.year_before.code)
+    quarters = [
+        alike.get(one.code) for one in (period.previous, period.previous.previous, period.previous.previous.previous)
+    ]
+    rolling = {}
+    for code, cell in shown["figures"].items():
+        cells = [cell, *((one or {}).get("figures", {}).get(code, {}) for one in quarters)]
+        if "unit" not in cell and all("value" in one for one in cells):
+            rolling[code] = {"value": sum(one["value"] for one in cells)}
+    return {"before": dict(year_ago["figures"]) if year_ago else {}, "rolling": rolling}
+
+
+def of_today(staff: Staff) -> dict[str, Any]:
+    """For the start page of those who coordinate: the summaries that wait for one of them."""
+    if staff.role not in COORDINATING:
+        return {"summaries_in_work": []}
+    return {"summaries_in_work": [(one, period_name(one.period)) for one in queries.in_work()]}
+
+
+# --- what the team writes --------------------------------------------------------------------------------------------
+
+
+def write(summary: Summary, texts: Texts, seen_version: int, actor: Staff) -> None:
+    """Keep what the team wrote. What was proposed is a draft again: nobody approves words that they did not read."""
+    _still(summary, State.DRAFT, State.PROPOSED)
+    kept = {lang: {part: texts[lang].get(part, "").strip() for part in WRITTEN} for lang in LANGUAGES}
+    for lang in LANGUAGES:
+        if len(paragraphs(kept[lang]["text"])) > MOST_PARAGRAPHS:
+            raise RefusedError(text("summaries.refusal.paragraphs", number=MOST_PARAGRAPHS))
+        if any(len(words) > LONGEST_TEXT for words in kept[lang].values()):
+            raise RefusedError(text("summaries.refusal.long", number=LONGEST_TEXT))
+    _save(summary, seen_version, texts=kept, state=State.DRAFT, proposed_by_id=None, proposed_at=None)
+    record("summary.written", case_id=None, actor=by(actor), codes={"period": summary.period})
+
+
+def names_in(summary: Summary) -> list[str]:
+    """The people and projects of the database that the texts name."""
+    said = "\n".join(words for one in summary.texts.values() for words in one.values())
+    if not said.strip():
+        return []
+    people, projects = queries.names()
+    return named(said, people, projects)
+
+
+def propose(summary: Summary, seen_version: int, actor: Staff, *, names_may_stay: bool) -> None:
+    """Say that it is ready for a second person. Refused while a text is in one language only, or names somebody and nobody said that it may."""
+    _still(summary, State.DRAFT)
+    settings: Settings = current_app.extensions["settings"]
+    for part in WRITTEN:
+        said = [bool(summary.texts.get(lang, {}).get(part)) for lang in settings.languages]
+        if any(said) and not all(said):
+            raise RefusedError(text("summaries.refusal.one_language", part=text(f"summaries.written.{part}")))
+    if not names_may_stay and (names := names_in(summary)):
+        raise RefusedError(text("summaries.refusal.names", names=", ".join(names[:10])))
+    _save(summary, seen_version, state=State.PROPOSED, proposed_by_id=actor.id, proposed_at=clock.now())
+    record("summary.proposed", case_id=None, actor=by(actor), codes={"period": summary.period})
+
+
+def approve(summary: Summary, seen_version: int, actor: Staff) -> None:
+    """A second person approves what was proposed; the worker publishes it. Refused to whoever proposed it."""
+    _still(summary, State.PROPOSED)
+    if summary.proposed_by_id == actor.id:
+        raise RefusedError(text("summaries.refusal.same_person"))
+    _save(summary, seen_version, state=State.APPROVED, approved_by_id=actor.id, approved_at=clock.now())
+    record("summary.approved", case_id=None, actor=by(actor), codes={"period": summary.period})
+
+
+def _still(summary: Summary, *states: State) -> None:
+    if summary.state not in states:
+        raise RefusedError(text(f"summaries.refusal.is_{summary.state}"))
+
+
+def _save(summary: Summary, seen_version: int, **values: Any) -> None:
+    if not save_over(summary, seen_version, **values):
+        raise RefusedError(text("summaries.refusal.meanwhile"))
+
+
+def _period(summary: Summary) -> Period:
+    period = Period.read(summary.period)
+    assert period is not None  # noqa: S101 - only periods are kept
+    return period
+
+
+# --- publication -----------------------------------------------------------------------------------------------------
+
+
+def publish_approved() -> int:
+    """Publish what was approved, each in a transaction of its own: all of it or nothing. Returns how many."""
+    waiting = db.session.scalars(select(Summary.id).where(Summary.state == State.APPROVED).order_by(Summary.first_day))
+    done = 0
+    for number in list(waiting):
+        summary = db.session.get(Summary, number)
+        if summary is not None and summary.state is State.APPROVED:
+            publish(summary)
+            tell(summary)
+            db.session.commit()
+            done += 1
+    return done
+
+
+def publish(summary: Summary, *, at: datetime | None = None) -> None:
+    """Make the files and freeze all of it, in the caller's transaction. Observers are written to in their language; the mail tells no figure."""
+    now = at or clock.now()
+    if not save_over(
+        summary, summary.version, state=State.PUBLISHED, published_at=now, published_by_id=summary.approved_by_id
+    ):
+        return  # somebody else is publishing it
+    for made in files_of(summary):
+        made.summary_id = summary.id
+        db.session.add(made)
+    db.session.flush()
+    summary.digest = digest_of(summary)
+    record(
+        "summary.published",
+        case_id=None,
+        actor=(ActorKind.STAFF, summary.approved_by_id) if summary.approved_by_id else (ActorKind.SYSTEM, None),
+        codes={"period": summary.period},
+    )
+
+
+def tell(summary: Summary) -> None:
+    """A mail to each observer."""
+    settings: Settings = current_app.extensions["settings"]
+    for observer in queries.observers():
+        with speaking(observer.language):
+            name = period_name(summary.period)
+        queue(
+            "summaries.published",
+            dedupe_key=f"summary:{summary.id}:published:{observer.id}",
+            to=(observer.email, observer.name),
+            language=observer.language,
+            values={
+                "name": observer.name,
+                "period": name,
+                "address": f"{settings.base_url}/staff/summaries/{summary.period}",
+            },
+            staff_id=observer.id,
+        )
+
+
+def report_of(summary: Summary) -> Report:
+    """What a summary says in the language spoken now."""
+    return report(_period(summary), summary.shown, summary.texts)
+
+
+def files_of(summary: Summary) -> Iterator[SummaryFile]:
+    """All files of a summary, in both languages, made now."""
+    settings: Settings = current_app.extensions["settings"]
+    reports: dict[str, Report] = {}
+    made_at = summary.published_at or summary.made_at
+    for lang in LANGUAGES:
+        with speaking(lang):
+            one = reports[lang] = report_of(summary)
+            drawn = {grid.code: svg for grid in one.grids if (svg := charts.chart(grid)) is not None}
+            closing = text(
+                "summaries.pdf.closing",
+                date=format_date(clock.local_date(made_at)),
+                definitions=summary.definitions,
+                taken=format_date(clock.local_date(summary.made_at)),
+            )
+            by_whom = settings.programme.organisation.get(lang, "") or settings.programme.short_name
+            yield _file(Format.PDF, lang, "", document.document(one, drawn, made_at, by_whom, closing))
+            yield _file(Format.XLSX, lang, "", workbook.workbook(one))
+            for name, content in tables.tables(one):
+                yield _file(Format.CSV, lang, name, content)
+            for name, svg in drawn.items():
+                yield _file(Format.SVG, lang, name, svg.encode())
+    yield _file(
+        Format.JSON,
+        "",
+        "",
+        data.data(reports, summary.first_day, summary.last_day, summary.definitions, summary.period),
+    )
+
+
+def _file(form: Format, lang: str, table: str, content: bytes) -> SummaryFile:
+    return SummaryFile(
+        format=form,
+        language=lang,
+        table=table,
+        digest=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+        content=content,
+    )
+
+
+def digest_of(summary: Summary) -> str:
+    """The digest of all that is published: figures, what is shown, definitions, texts, and the files by their own."""
+    read = select(SummaryFile.format, SummaryFile.language, SummaryFile.table, SummaryFile.digest)
+    files = [
+        [form.value, lang, table, digest]
+        for form, lang, table, digest in db.session.execute(read.where(SummaryFile.summary_id == summary.id))
+    ]
+    frozen = [
+        summary.period, summary.definitions, summary.figures, summary.shown, summary.texts, sorted(files),
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(frozen, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+class ChangedError(Exception):
+    """What was published is not what is kept now."""
+
+
+def whole(kept: SummaryFile) -> bytes:
+    """The content of a file as it was published. Raises ChangedError when it was changed since."""
+    if hashlib.sha256(kept.content).hexdigest() != kept.digest:
+        log.error("file %s of summary %s was changed since it was published", kept.id, kept.summary_id)
+        raise ChangedError(str(kept.id))
+    return kept.content
+
+
+def verify_all() -> int:
+    """Look whether what was published is unchanged. Returns how many summaries were looked at; raises ChangedError naming those that are not."""
+    looked, changed = 0, []
+    for summary in queries.all_published():
+        looked += 1
+        files = db.session.scalars(select(SummaryFile).where(SummaryFile.summary_id == summary.id))
+        sound = all(hashlib.sha256(one.content).hexdigest() == one.digest for one in files)
+        if summary.digest and not (sound and digest_of(summary) == summary.digest):
+            changed.append(summary.period)
+    if changed:
+        raise ChangedError(", ".join(changed))
+    return looked

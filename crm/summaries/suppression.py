@@ -1,115 +1,96 @@
-"""Hiding small counts, together with the cell that would betray them. Pure. Domain reference, section 17.3.
+"""Hiding small counts, together with what would betray them: the rules, one by one. Pure. Domain reference, section 17.3.
 
-What comes out holds either a value or the reason there is none; nothing hidden can be computed back from what is
-shown in the same release.
+A cell holds a value, or the reason that there is none: "small" (it is from 1 to k - 1), "masked" (it could betray another, or rests on few)
+or "empty" (there is nothing to divide by, or no value). `k` is the threshold, 5 to 10.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crm.summaries.figures import Count, Figure, Median, Rate, Table
-
-K = 5  # never below 5
+K = 5  # the lowest threshold, and the one without a setting
+HIGHEST_K = 10
 SMALLEST_DENOMINATOR = 10
 FEWEST_VALUES = 5
-Shown = dict[str, Any]
+FEWEST_FILES = 5  # behind an amount
+DOMINANT = 0.75  # of an amount, held by one file: more than this betrays it
+OTHER = "merged"  # what categories too small to be shown are merged into
+Cell = dict[str, Any]
+SMALL: Cell = {"hidden": "small"}
+MASKED: Cell = {"hidden": "masked"}
+EMPTY: Cell = {"empty": True}
 
 
-@dataclass(frozen=True)
-class Figures:
-    """What is published of a period. `stages` are active files by stage on the last day, on hold included under "paused"."""
-
-    received: int
-    stages: dict[str, int]
-    sent: int
-    cohort: int
-    cohort_accepted: int
-    replies: int
-    median_reply: float | None
-    followed: int
-    no_next_step: int
-
-    @classmethod
-    def of(cls, found: Mapping[str, Figure], stages: Iterable[str]) -> "Figures":
-        """What is published, of all figures of a period; `stages` are those that a file may be active in."""
-        active, received, sent = found["active"], found["received"], found["sent"]
-        accepted, replies, no_step = found["accepted"], found["first_reply"], found["no_next_step"]
-        assert isinstance(active, Table) and isinstance(received, Count) and isinstance(sent, Count)  # noqa: S101, PT018
-        assert isinstance(accepted, Rate) and isinstance(replies, Median) and isinstance(no_step, Rate)  # noqa: S101, PT018
-        return cls(
-            received=received.value,
-            stages={stage: active.cells[stage].value if stage in active.cells else 0 for stage in stages},
-            sent=sent.value,
-            cohort=accepted.whole.value,
-            cohort_accepted=accepted.part.value,
-            replies=len(replies.values),
-            median_reply=replies.value,
-            followed=no_step.whole.value,
-            no_next_step=no_step.part.value,
-        )
+def is_small(value: int, k: int) -> bool:
+    """Whether a count is hidden by itself; zero is not."""
+    return 0 < value < k
 
 
-def count(value: int) -> Shown:
-    """A count by itself; zero is shown."""
-    return {"hidden": True} if 0 < value < K else {"value": value}
+def count(value: int, k: int) -> Cell:
+    """A count by itself."""
+    return dict(SMALL) if is_small(value, k) else {"value": value}
 
 
-def row(cells: dict[str, int]) -> dict[str, Shown]:
-    """Cells of a table whose total is shown as well.
-
-    A small cell is hidden; so are the next smallest ones until at least two are hidden and their sum, which the total
-    gives away, is no longer small.
-    """
-    hidden = {name for name, value in cells.items() if 0 < value < K}
-    others = sorted((name for name, value in cells.items() if value >= K), key=lambda name: (cells[name], name))
-    while hidden and others and (len(hidden) < 2 or sum(cells[name] for name in hidden) < K):
-        hidden.add(others.pop(0))
-    if hidden and sum(cells[name] for name in hidden) == len(hidden) and sum(cells.values()) >= K:
-        # The total would say that each hidden cell is 1: the zeros are hidden as well, so that nobody knows which.
-        hidden |= {name for name, value in cells.items() if value == 0}
-    return {name: {"hidden": True} if name in hidden else {"value": value} for name, value in cells.items()}
+def part(value: int, whole: int, k: int) -> Cell:
+    """A count of a whole that readers know: masked when it or the rest is small."""
+    return dict(MASKED) if is_small(value, k) or is_small(whole - value, k) or is_small(whole, k) else {"value": value}
 
 
-def rate(numerator: int, denominator: int) -> Shown:
-    """A percentage to the whole number; hidden when it rests on few, empty when it rests on none."""
+def rate(numerator: int, denominator: int, k: int) -> Cell:
+    """A percentage to the whole number; masked when it rests on few, empty when it rests on none."""
     if denominator == 0:
-        return {"empty": True}
-    rest = denominator - numerator
-    if denominator < SMALLEST_DENOMINATOR or 0 < numerator < K or 0 < rest < K:
-        return {"hidden": True}
+        return dict(EMPTY)
+    few = denominator < SMALLEST_DENOMINATOR
+    if few or is_small(numerator, k) or is_small(denominator - numerator, k):
+        return dict(MASKED)
     return {"value": (200 * numerator + denominator) // (2 * denominator)}  # half goes up
 
 
-def middle(value: float | None, of: int) -> Shown:
-    """A median; hidden with fewer than five values."""
+def middle(value: float | None, of: int) -> Cell:
+    """A median; masked with fewer than five values."""
     if value is None:
-        return {"empty": True}
-    return {"hidden": True} if of < FEWEST_VALUES else {"value": value}
+        return dict(EMPTY)
+    return dict(MASKED) if of < FEWEST_VALUES else {"value": value}
 
 
-def part(value: int, whole: int) -> Shown:
-    """A count of a whole that the same release shows: hidden when it or the rest is small."""
-    return {"hidden": True} if 0 < value < K or 0 < whole - value < K else {"value": value}
+def amount(by_file: Mapping[int, int], cents: int) -> Cell:
+    """A sum in cents, of files with what each holds of it: masked when few files hold it, or one holds most of it."""
+    if not by_file:
+        return {"value": 0}
+    few = len(by_file) < FEWEST_FILES
+    return dict(MASKED) if few or max(by_file.values()) > DOMINANT * sum(by_file.values()) else {"value": cents}
 
 
-def released(figures: Figures) -> dict[str, Any]:
-    """What the committee reads of a period's figures.
+def merged(cells: Mapping[str, int], k: int) -> dict[str, int] | None:
+    """Categories of which the total is known, the small ones merged into another (`OTHER`), the last.
 
-    The files with no next step are a part of the files not on hold: when those on hold are hidden, so is a part that
-    could give them away. When every stage is a single file and there is no zero to hide among, the total goes too.
+    The next smallest go with them, until two at least are merged and their sum is no longer small. None when nothing would be left but the total.
     """
-    stages = row(figures.stages)
-    total = sum(figures.stages.values())
-    given_away = total == len(stages) and all(cell.get("hidden") for cell in stages.values())
-    return {
-        "received": count(figures.received),
-        "stages": stages,
-        "active": {"hidden": True} if given_away else count(total),
-        "sent": count(figures.sent),
-        "acceptance": rate(figures.cohort_accepted, figures.cohort),
-        "median_reply": middle(figures.median_reply, figures.replies),
-        "no_next_step": {"hidden": True}
-        if figures.no_next_step and stages.get("paused", {}).get("hidden")
-        else part(figures.no_next_step, figures.followed),
-    }
+    sizes = {name: value for name, value in cells.items() if value}
+    away = {name for name, value in sizes.items() if value < k}
+    others = sorted((name for name in sizes if name not in away), key=lambda name: (sizes[name], name))
+    while away and others and not (len(away) > 1 and sum(sizes[name] for name in away) >= k):
+        away.add(others.pop(0))
+    if not away:
+        return sizes
+    if not others:
+        return None
+    return {name: sizes[name] for name in sizes if name not in away} | {OTHER: sum(sizes[name] for name in away)}
+
+
+def row(cells: Mapping[str, int], k: int) -> dict[str, Cell] | None:
+    """Cells that keep their names, of which the total is known. None when nothing of them can be shown.
+
+    A small cell is masked; so are the next smallest ones, until what the total gives away leaves each of them as wide a doubt as the
+    threshold does: with n masked cells of one at least, the least and the most that one can be are their sum less n apart.
+    """
+    hidden = {name for name, value in cells.items() if is_small(value, k)}
+    others = sorted((name for name, value in cells.items() if value >= k), key=lambda name: (cells[name], name))
+    while hidden and not _in_doubt([cells[name] for name in hidden], k):
+        if not others:
+            return None
+        hidden.add(others.pop(0))
+    return {name: dict(MASKED) if name in hidden else {"value": value} for name, value in cells.items()}
+
+
+def _in_doubt(hidden: Sequence[int], k: int) -> bool:
+    return len(hidden) > 1 and sum(hidden) - len(hidden) >= k - 2

@@ -1,147 +1,317 @@
-"""What the advisory committee reads, and what staff see before it is published."""
+"""What the advisory committee reads, and what staff see and do before it is published."""
 
 from typing import Any
 
-from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+import wtforms
+from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, url_for
 from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response as BaseResponse
 
-from crm import clock
-from crm.access import CASE_ROLES, anyone_signed_in, case_team, coordinators
+from crm import clock, forms
+from crm.access import CASE_ROLES, COORDINATING, anyone_signed_in, case_team, coordinators
 from crm.accounts.feature import me
+from crm.config import LANGUAGES
 from crm.db import db
 from crm.errors import RefusedError
-from crm.forms import whole
-from crm.i18n import format_number, gettext, language
+from crm.forms import clean, whole
+from crm.i18n import format_number, gettext, language, lazy
+from crm.search.words import fold
 from crm.summaries import figures as f
 from crm.summaries import queries, services
+from crm.summaries.content import WRITTEN, Report, category, measured, period_name, report
+from crm.summaries.formats import data
+from crm.summaries.models import Format, State, Summary
 from crm.summaries.periods import Period
-from crm.summaries.suppression import Shown, released
-from crm.texts import label, text
+from crm.texts import text
 
 bp = Blueprint("summaries", __name__, url_prefix="/staff/summaries")
+TYPES = {
+    Format.PDF: "application/pdf",
+    Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    Format.CSV: "text/csv; charset=utf-8",
+    Format.JSON: "application/json",
+    Format.SVG: "image/svg+xml",
+}
+CALENDAR_DAYS = frozenset({"to_launch"})  # the other medians are of business days
 
 
-def period_name(code: str) -> str:
-    """Juillet à septembre 2026."""
-    period = Period.read(code)
-    return text(f"summaries.quarter.q{period.quarter}", year=period.year) if period else code
+class TextsForm(forms.Form):
+    """What the team writes, in both languages."""
+
+    version = wtforms.HiddenField()
 
 
-def plain(cell: Shown) -> str:
-    """A count as people read it: a number, "< 5" when it is small."""
-    if "value" in cell:
-        return format_number(cell["value"])
-    return text("summaries.unit.small") if cell.get("hidden") else text("summaries.unit.empty")
+for _lang in LANGUAGES:
+    for _part in WRITTEN:
+        setattr(TextsForm, f"{_part}_{_lang}", wtforms.TextAreaField(lazy("Text"), filters=[clean]))
 
 
-def masked(cell: Shown) -> str:
-    """A cell of a table, where what is hidden is not always small."""
-    return format_number(cell["value"]) if "value" in cell else text("summaries.unit.hidden")
-
-
-def days(cell: Shown, *, calendar: bool = False) -> str:
-    if "value" not in cell:
-        return text("summaries.unit.hidden" if cell.get("hidden") else "summaries.unit.empty")
-    value = cell["value"]
-    one = value < 2 if language() == "fr" else value == 1
-    unit = f"{'calendar' if calendar else 'days'}_{'one' if one else 'many'}"
-    return text(f"summaries.unit.{unit}", value=format_number(value))
-
-
-def percent(cell: Shown) -> str:
-    if "value" not in cell:
-        return text("summaries.unit.hidden" if cell.get("hidden") else "summaries.unit.empty")
-    return text("summaries.unit.percent", value=format_number(cell["value"]))
+# --- reading ---------------------------------------------------------------------------------------------------------
 
 
 @bp.get("")
 @anyone_signed_in
 def published() -> str:
-    """Published summaries; staff also see the quarters that can be read before publication."""
-    drafts: list[str] = []
+    """Published summaries, those whose name or words hold what is looked for; staff also see those in work."""
+    wanted = request.args.get("q", "").strip()[:100]
+    found = [summary for summary in queries.all_published() if _holds(summary, wanted)]
+    is_team = me().role in CASE_ROLES
+    current = Period.of(clock.today())
+    begun = [period for period in (current, current.previous) if queries.of_period(period) is None] if is_team else []
+    return render_template(
+        "summaries/list.html",
+        summaries=found,
+        wanted=wanted,
+        in_work=queries.in_work() if is_team else [],
+        begun=[period.code for period in begun],
+        period_name=period_name,
+    )
+
+
+def _holds(summary: Summary, wanted: str) -> bool:
+    if not wanted:
+        return True
+    words = [period_name(summary.period), summary.period, *(w for one in summary.texts.values() for w in one.values())]
+    return all(part in fold(" ".join(words)) for part in fold(wanted).split())
+
+
+@bp.get("/compare")
+@anyone_signed_in
+def compare() -> str:
+    """Two published summaries side by side."""
     summaries = queries.all_published()
-    if me().role in CASE_ROLES:
-        known = {summary.period for summary in summaries}
-        current = Period.of(clock.today())
-        drafts = [period.code for period in (current, current.previous) if period.code not in known]
-    return render_template("summaries/list.html", summaries=summaries, drafts=drafts, period_name=period_name)
+    sides = [_published_or_none(request.args.get(side, "")) for side in ("a", "b")]
+    reports = [services.report_of(one) for one in sides if one is not None]
+    return render_template(
+        "summaries/compare.html",
+        summaries=summaries,
+        sides=sides,
+        reports=reports,
+        figures=_beside([{line.code: (line.name, line.said) for line in one.lines} for one in reports]),
+        tables=_tables_beside(reports),
+        same_definitions=len({one.definitions for one in sides if one}) < 2,
+        period_name=period_name,
+    )
+
+
+def _published_or_none(code: str) -> Summary | None:
+    period = Period.read(code)
+    return queries.published(period) if period else None
+
+
+def _beside(sides: list[dict[str, tuple[str, str]]]) -> list[tuple[str, list[str]]]:
+    """What each side says of each figure that one of them has."""
+    names = {code: name for side in reversed(sides) for code, (name, _said) in side.items()}
+    return [(name, [side.get(code, ("", "–"))[1] for side in sides]) for code, name in names.items()]
+
+
+def _tables_beside(reports: list[Report]) -> list[tuple[str, list[tuple[str, list[str]]]]]:
+    grids = [{grid.code: grid for grid in one.grids} for one in reports]
+    names = {code: grid.name for side in reversed(grids) for code, grid in side.items()}
+    shared = [code for code in names if all(code in side for side in grids)]
+    return [
+        (
+            names[code],
+            _beside([{row.code: (row.name, row.said) for row in side[code].rows} for side in grids]),
+        )
+        for code in shared
+    ]
+
+
+@bp.get("/schema")
+@anyone_signed_in
+def schema() -> Response:
+    """What the JSON of a summary holds."""
+    return Response(data.schema(), content_type="application/schema+json")
 
 
 @bp.get("/<code>")
 @anyone_signed_in
-def read(code: str) -> str | Response:
-    period = Period.read(code)
-    if period is None:
+def read(code: str) -> str:
+    """A published summary; for the team also one in work, or what one would say now."""
+    period = _period_or_404(code)
+    summary = queries.of_period(period)
+    is_team = me().role in CASE_ROLES
+    if (summary is None or summary.state is not State.PUBLISHED) and (not is_team or period.first > clock.today()):
         abort(404)
-    summary = queries.published(period)
-    if summary is None and (me().role not in CASE_ROLES or period.first > clock.today()):
-        abort(404)
-    shown: dict[str, Any] = summary.shown if summary else released(queries.figures(period))
+    offered = queries.files_offered(summary) if summary and summary.state is State.PUBLISHED else []
     return render_template(
         "summaries/read.html",
         summary=summary,
         period=period,
+        report=services.report_of(summary) if summary else _as_of_now(period),
+        year_of=_tables_elsewhere(summary),
+        files=[one for one in offered if one.format is not Format.SVG],
+        charts={one.table: one.id for one in offered if one.format is Format.SVG and one.language == language()},
+        kept=queries.kept_parts(summary) if summary and is_team else set(),
+        is_team=is_team,
+        may={
+            "coordinate": me().role in COORDINATING,
+            "make": summary is None and clock.today() >= period.cut_off,
+            "approve": summary is not None and summary.state is State.PROPOSED and summary.proposed_by_id != me().id,
+        },
+        names=services.names_in(summary) if summary and summary.state is State.DRAFT and is_team else [],
+        period_name=period_name,
         name=period_name(code),
-        shown=shown,
-        tools={"plain": plain, "masked": masked, "days": days, "percent": percent},
-        is_team=me().role in CASE_ROLES,
-        may_publish=summary is None and clock.today() >= period.cut_off and me().role in {"admin", "coordinator"},
     )
 
 
-@bp.post("/<code>/publish")
-@coordinators
-def publish(code: str) -> BaseResponse:
+def _as_of_now(period: Period) -> Report:
+    return report(period, services.release_of(period, queries.all_figures(period)), {})
+
+
+def _tables_elsewhere(summary: Summary | None) -> Summary | None:
+    """The published summary in which a reader finds the tables of twelve months that this one has not."""
+    if summary is None or summary.shown.get("year"):
+        return None
+    earlier = [one for one in queries.all_published() if one.shown.get("year") and one.last_day < summary.last_day]
+    return earlier[0] if earlier else None
+
+
+def _period_or_404(code: str) -> Period:
     period = Period.read(code)
     if period is None:
         abort(404)
+    return period
+
+
+@bp.get("/<code>/files/<int:number>")
+@anyone_signed_in
+def file(code: str, number: int) -> BaseResponse:
+    """A file of a published summary, as it was published."""
+    summary = queries.published(_period_or_404(code))
+    kept = queries.file_of(summary, number) if summary else None
+    if kept is None:
+        abort(404)
     try:
-        services.publish(period, me())
+        content = services.whole(kept)
+    except services.ChangedError:
+        raise RefusedError(text("summaries.refusal.changed")) from None
+    answer = Response(content, content_type=TYPES[kept.format])
+    if kept.format is not Format.SVG:
+        parts = [
+            part for part in (text("summaries.pdf.file"), code, kept.table.replace("_", "-"), kept.language) if part
+        ]
+        answer.headers["Content-Disposition"] = f'attachment; filename="{"-".join(parts)}.{kept.format}"'
+    return answer
+
+
+# --- the life of a summary -------------------------------------------------------------------------------------------
+
+
+@bp.post("/<code>/make")
+@coordinators
+def make(code: str) -> BaseResponse:
+    """Take the figures, where no draft made itself."""
+    try:
+        services.make(_period_or_404(code))
         db.session.commit()
     except IntegrityError:
         db.session.rollback()
         raise RefusedError(text("summaries.refusal.already")) from None
-    flash(gettext("The summary is published and will not change any more."))
+    flash(gettext("The figures are taken. It is a draft: the committee does not see it yet."))
     return redirect(url_for("summaries.read", code=code), 303)
+
+
+@bp.get("/<code>/write")
+@coordinators
+def write(code: str) -> str:
+    """The form of the texts."""
+    summary = _in_work_or_404(code)
+    form = TextsForm(data=_typed(summary) | {"version": str(summary.version)})
+    return _write_page(summary, form)
+
+
+def _typed(summary: Summary) -> dict[str, str]:
+    return {f"{part}_{lang}": summary.texts.get(lang, {}).get(part, "") for lang in LANGUAGES for part in WRITTEN}
+
+
+def _write_page(summary: Summary, form: Any, refused: RefusedError | None = None) -> str:
+    return render_template(
+        "summaries/write.html",
+        summary=summary,
+        form=form,
+        written=WRITTEN,
+        languages=LANGUAGES,
+        name=period_name(summary.period),
+        refused=refused.reasons if refused else (),
+        now=_typed(summary) if refused else {},
+    )
+
+
+@bp.post("/<code>/write")
+@coordinators
+def save(code: str) -> BaseResponse | Response:
+    """Keep what was typed; what cannot be kept is given back, with what stands there now."""
+    summary = _in_work_or_404(code)
+    form = TextsForm(request.form)
+    texts = {lang: {part: form[f"{part}_{lang}"].data or "" for part in WRITTEN} for lang in LANGUAGES}
+    try:
+        services.write(summary, texts, forms.seen_version(form.version.data), me())
+    except RefusedError as refused:
+        db.session.rollback()
+        form.version.data = str(summary.version)
+        return make_response(_write_page(summary, form, refused), 409)
+    db.session.commit()
+    flash(gettext("The text is saved."))
+    return redirect(url_for("summaries.read", code=code), 303)
+
+
+def _in_work_or_404(code: str) -> Summary:
+    summary = queries.of_period(_period_or_404(code))
+    if summary is None:
+        abort(404)
+    return summary
+
+
+@bp.post("/<code>/again")
+@coordinators
+def again(code: str) -> BaseResponse:
+    """The figures anew."""
+    services.take_again(_in_work_or_404(code), _seen(), me())
+    db.session.commit()
+    flash(gettext("The figures are taken again, as they stand now."))
+    return redirect(url_for("summaries.read", code=code), 303)
+
+
+@bp.post("/<code>/propose")
+@coordinators
+def propose(code: str) -> BaseResponse:
+    """Ready for a second person."""
+    services.propose(_in_work_or_404(code), _seen(), me(), names_may_stay=request.form.get("names_may_stay") == "y")
+    db.session.commit()
+    flash(gettext("A second person can now approve it."))
+    return redirect(url_for("summaries.read", code=code), 303)
+
+
+@bp.post("/<code>/approve")
+@coordinators
+def approve(code: str) -> BaseResponse:
+    """Approved by a second person: the worker makes the files and publishes."""
+    services.approve(_in_work_or_404(code), _seen(), me())
+    db.session.commit()
+    flash(gettext("Approved. The files are being made; the summary is published within a minute."))
+    return redirect(url_for("summaries.read", code=code), 303)
+
+
+def _seen() -> int:
+    return forms.seen_version(request.form.get("version", ""))
 
 
 # --- for the team ----------------------------------------------------------------------------------------------------
 
-# What the categories of a table are called.
-CATEGORIES = {
-    "by_region": "cases.region",
-    "by_language": "cases.language",
-    "by_field": "cases.sector",
-    "by_stage": "cases.project_stage",
-    "by_form": "cases.legal_form",
-    "heard": "cases.heard",
-    "active": "cases.stage",
-    "sent_by_kind": "partners.kind",
-    "unmet_by_need": "cases.need",
-    "granted_by_instrument": "partners.instrument",
-    "incorporated": "cases.legal_form",
-    "closed_by_reason": "cases.closing_reason",
-    "left_out": "cases.closing_reason",
-}
-CALENDAR_DAYS = frozenset({"to_launch"})  # the other medians are of business days
-
 
 def said(code: str, figure: f.Figure) -> str:
     """A figure as the team reads it; nothing is hidden from them."""
+    value: float | None
     match figure:
         case f.Rate():
-            return text("summaries.unit.empty") if figure.percent is None else percent({"value": figure.percent})
+            value, unit = figure.percent, "percent"
         case f.Median():
-            if figure.value is None:
-                return text("summaries.unit.empty")
-            return days({"value": figure.value}, calendar=code in CALENDAR_DAYS)
+            value, unit = figure.value, "calendar" if code in CALENDAR_DAYS else "days"
         case _:
             return format_number(figure.value)
-
-
-def category(code: str, name: str) -> str:
-    return label(CATEGORIES[code], name)
+    return text("summaries.unit.empty") if value is None else measured(value, unit)
 
 
 @bp.get("/<code>/indicators")
@@ -163,8 +333,8 @@ def indicators(code: str) -> str:
 
 
 def _begun_or_404(code: str) -> Period:
-    period = Period.read(code)
-    if period is None or period.first > clock.today():
+    period = _period_or_404(code)
+    if period.first > clock.today():
         abort(404)
     return period
 
@@ -172,21 +342,38 @@ def _begun_or_404(code: str) -> Period:
 @bp.get("/<code>/indicators/<name>")
 @case_team
 def files(code: str, name: str) -> str:
-    """The files that a number is made of: those that this person may see, and how many more there are."""
+    """The files that a number is made of now: those that this person may see, and how many more there are."""
     period = _begun_or_404(code)
-    figure = queries.all_figures(period).get(name)
-    which = request.args.get("of", "")
-    part = f.part_of(figure, which) if figure is not None else None
+    figure = queries.figure_of(period, name)
+    part = f.part_of(figure, request.args.get("of", "")) if figure is not None else None
     if part is None:
         abort(404)
-    found = queries.files_of(part.files, me(), after=whole(request.args.get("after", "")) or 0)
+    return _files_page(period, name, part.files, "summaries.files")
+
+
+@bp.get("/<code>/counted/<name>")
+@case_team
+def counted(code: str, name: str) -> str:
+    """The files that a frozen number counted when its figures were taken."""
+    period = _period_or_404(code)
+    summary = queries.of_period(period)
+    numbers = queries.counted(summary, name, request.args.get("of", "")) if summary else None
+    if numbers is None:
+        abort(404)
+    return _files_page(period, name, numbers, "summaries.counted")
+
+
+def _files_page(period: Period, name: str, numbers: Any, endpoint: str) -> str:
+    which = request.args.get("of", "")
+    is_category = which not in {"", "part", "whole", "without"}
     return render_template(
         "summaries/files.html",
         period=period,
         name=name,
-        period_said=period_name(code),
+        period_said=period_name(period.code),
         which=which,
-        category=category(name, which) if isinstance(figure, f.Table) and which != "without" else "",
-        in_all=len(part.files),
-        found=found,
+        category=category(name, which) if is_category else "",
+        in_all=len(numbers),
+        found=queries.files_of(numbers, me(), after=whole(request.args.get("after", "")) or 0),
+        endpoint=endpoint,
     )

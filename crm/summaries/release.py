@@ -1,0 +1,185 @@
+"""What the committee reads of a period: all figures that are released together, by the rules of suppression. Pure.
+
+What is released of a period is fixed, so that no two releases say the same thing of overlapping times: counts of the period's own days, states of
+its last day, and once in twelve months the tables of the twelve months that end with it. Tables of twelve months that overlap would say
+by their differences what each quarter holds (docs/adr/0023-what-a-summary-releases.md).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from crm.summaries.figures import BY_AWARENESS, Amount, Figure, Median, Number, Rate, Table
+from crm.summaries.periods import Period
+from crm.summaries.suppression import MASKED, SMALL, Cell, amount, count, is_small, merged, middle, part, rate, row
+
+FORM = 2  # of what is kept; summaries of the first form had six figures
+Released = dict[str, Any]
+# Tables that are released once in twelve months, and those of the period itself.
+YEARLY = ("by_region", "by_language", "by_field", "by_stage", "by_form", "heard", "closed_by_reason", "left_out")
+OF_REQUESTS = frozenset({"by_region", "by_language", "by_field", "by_stage", "by_form", "heard"})
+PART_OF = {"sent_files": "sent", "granted_files": "granted"}  # a count, and the one that it is a part of
+OWN = ("active", "sent_by_kind", "unmet_by_need", "granted_by_instrument", "incorporated")
+# Categories that are put together before anything is hidden. What is in none stays by itself.
+MONTREAL, ELSEWHERE = "06", ("canada", "abroad")
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "proximity": ("mobility", "delivery", "food", "commerce", "tourism"),
+    "home": ("housing", "care", "health"),
+    "culture": ("arts", "media", "education", "civic"),
+    "transition": ("sharing", "circular", "energy"),
+    "work": ("freelance", "finance"),
+    "digital": ("data", "tools"),
+}
+_FIELD_OF = {field: group for group, fields in FIELDS.items() for field in fields}
+
+
+@dataclass(frozen=True)
+class Before:
+    """A summary that was published: its days, what it released of requests, and whether it had the tables of twelve months."""
+
+    first: date
+    last: date
+    received: Cell
+    year: tuple[date, date] | None = None
+
+    @classmethod
+    def of(cls, first: date, last: date, shown: Released) -> "Before":
+        year = shown.get("year")
+        days = (date.fromisoformat(year["first"]), date.fromisoformat(year["last"])) if year else None
+        return cls(first, last, shown["figures"].get("received", SMALL), days)
+
+
+def released(
+    found: Mapping[str, Figure], period: Period, stages: Sequence[str], before: Sequence[Before], k: int
+) -> Released:
+    """The release of a period, of its figures and of what was released before. `stages` are those that a file may be active in."""
+    figures: dict[str, Cell] = {}
+    tables: dict[str, Released] = {}
+    for code, figure in found.items():
+        if code in OWN:
+            tables[code] = _own_table(code, figure, stages, k)
+        elif code not in YEARLY and code not in {"closed", "from_awareness"}:
+            figures[code] = _figure(code, figure, found, k)
+            if isinstance(figure, Amount):
+                figures[f"{code}_amount"] = _money(figure)
+    year = _year(found, period, before, figures["received"], k)
+    for code in YEARLY if year else ():
+        tables[code] = _table(_grouped(code, found[code]), k)
+    return {"form": FORM, "k": k, "figures": figures, "tables": tables, "year": year}
+
+
+def _figure(code: str, figure: Figure, found: Mapping[str, Figure], k: int) -> Cell:
+    match figure:
+        case Rate():
+            return rate(figure.part.value, figure.whole.value, k) | {"unit": "percent"}
+        case Median():
+            unit = "calendar" if code == "to_launch" else "days"
+            # How many had no answer is a part of a whole that was published, so it is told under the same rules.
+            whole = len(figure.values) + figure.without.value
+            return middle(figure.value, len(figure.values)) | {
+                "unit": unit,
+                "without": part(figure.without.value, whole, k),
+            }
+        case Number() if code == "activities":
+            return {"value": figure.value}  # of the team's own doing: nobody is counted
+        case _ if code in PART_OF:
+            return part(_size(figure), _size(found[PART_OF[code]]), k)
+        case _ if code == "not_reached":
+            reached = found["still_active"]
+            whole = _size(figure) + (reached.whole.value if isinstance(reached, Rate) else 0)
+            return part(_size(figure), whole, k)
+        case _:
+            return count(_size(figure), k)
+
+
+def _size(figure: Figure) -> int:
+    """How many there are of what a figure counts."""
+    assert not isinstance(figure, Rate | Median)  # noqa: S101
+    return figure.value
+
+
+def _money(figure: Amount) -> Cell:
+    by_file: dict[int, int] = {}
+    for file, cents in figure.parts:
+        by_file[file] = by_file.get(file, 0) + cents
+    return amount(by_file, figure.cents) | {"unit": "amount"}
+
+
+def _own_table(code: str, figure: Figure, stages: Sequence[str], k: int) -> Released:
+    assert isinstance(figure, Table)  # noqa: S101
+    sizes = {name: cell.value for name, cell in figure.cells.items()}
+    if code == "active":
+        total = sum(sizes.values())
+        cells = row({stage: sizes.get(stage, 0) for stage in stages}, k) if not is_small(total, k) else None
+        return {"total": count(total, k), "cells": cells}
+    table = _table(sizes | ({"without": figure.without.value} if figure.without.value else {}), k)
+    if code == "granted_by_instrument" and table["cells"]:
+        table["amounts"] = _amounts(figure, table["cells"])
+    return table
+
+
+def _table(sizes: Mapping[str, int], k: int) -> Released:
+    """A table with its total; its cells are none when the total is all that can be told."""
+    total = sum(sizes.values())
+    cells = None if is_small(total, k) else merged(sizes, k)
+    return {
+        "total": count(total, k),
+        "cells": None if cells is None else {name: {"value": n} for name, n in cells.items()},
+    }
+
+
+def _amounts(figure: Table, shown: Mapping[str, Cell]) -> dict[str, Cell]:
+    """The amount of each cell that is shown: all of them or none, since a single one that is missing is what the total has more."""
+    amounts: dict[str, Cell] = {}
+    for name in shown:
+        kept = [cell for code, cell in figure.cells.items() if code == name or (name == "merged" and code not in shown)]
+        parts = tuple(one for cell in kept if isinstance(cell, Amount) for one in cell.parts)
+        amounts[name] = _money(Amount(parts))
+    if any("value" not in cell for cell in amounts.values()):
+        return {name: dict(MASKED) | {"unit": "amount"} for name in shown}
+    return amounts
+
+
+def _grouped(code: str, figure: Figure) -> dict[str, int]:
+    """A table's categories put together, with those that gave no answer."""
+    assert isinstance(figure, Table)  # noqa: S101
+    sizes: dict[str, int] = {}
+    for name, cell in figure.cells.items():
+        group = _group(code, name)
+        sizes[group] = sizes.get(group, 0) + cell.value
+    return sizes | ({"without": figure.without.value} if figure.without.value else {})
+
+
+def _group(code: str, name: str) -> str:
+    if code == "by_region":
+        return name if name == MONTREAL else "elsewhere" if name in ELSEWHERE else "quebec"
+    if code == "by_field":
+        return _FIELD_OF.get(name, name)
+    if code == "heard":
+        return "awareness" if name in BY_AWARENESS else name
+    return name
+
+
+def _year(
+    found: Mapping[str, Figure], period: Period, before: Sequence[Before], received: Cell, k: int
+) -> dict[str, str] | None:
+    """The days of the twelve months of which this release has tables; none when some of them were in such tables before, or when the
+    total of the tables, less what the quarters said, would give a small count away.
+    """
+    first, last = period.rolling_days
+    if any(one.year is not None and one.year[0] <= last and one.year[1] >= first for one in before):
+        return None
+    in_it = [one for one in before if first <= one.first and one.last <= last]
+    told = [one.received for one in in_it] + [received]
+    if any("value" not in cell for cell in told):
+        return None
+    requests = found["by_language"]
+    assert isinstance(requests, Table)  # noqa: S101
+    total = requests.value + requests.without.value
+    covered = sum((one.last - one.first).days + 1 for one in in_it) + (period.last - period.first).days + 1
+    untold = total - sum(cell["value"] for cell in told)
+    if covered < (last - first).days + 1 and is_small(untold, k):
+        return None
+    return {"first": first.isoformat(), "last": last.isoformat()}
+
