@@ -30,8 +30,7 @@ from crm.referrals.queries import opened_by
 from crm.reminders import services as reminders
 from crm.reminders.models import FollowUp, State
 from crm.summaries.periods import Period
-from crm.summaries.queries import figures
-from crm.summaries.services import publish
+from crm.summaries.queries import figure_of
 from crm.talks.models import Mode, TalkState
 from crm.talks.services import book, settle
 from crm.timeline.models import Event, EventDetail
@@ -39,6 +38,7 @@ from crm.timeline.sentences import tell
 from tests.support import asking
 from tests.support.factories import ANSWERS
 from tests.support.pages import words
+from tests.support.summaries import published
 
 
 def test_1_no_file_is_forgotten(session, people, make):
@@ -67,7 +67,9 @@ def test_1_no_file_is_forgotten(session, people, make):
     session.execute(delete(FollowUp).where(FollowUp.case_id == victim.id))
     session.commit()
     assert [case.id for case in queries.forgotten()] == [victim.id]
-    assert figures(Period.of(clock.today())).no_next_step == 1, "indicator 9 counts exactly the files where this fails"
+    assert figure_of(Period.of(clock.today()), "no_next_step").part.value == 1, (
+        "indicator 9 counts exactly the files where this fails"
+    )
     assert reminders.repair_forgotten() == 1
     session.commit()
     assert queries.forgotten() == []
@@ -267,7 +269,7 @@ def test_9_the_committee_reads_frozen_aggregates_only(session, people, make, sig
             services.advance(case, Stage.CONTACT, people.adviser)
         session.commit()
     with time_machine.travel(datetime(2026, 7, 20, 14, tzinfo=UTC), tick=False):
-        publish(period, people.coordinator)
+        published(period, people.coordinator, people.admin)
         session.commit()
         committee = signed_in(people.observer)
         page = committee.get("/staff/summaries/2026-q2").text

@@ -182,4 +182,3 @@ def _year(
     if covered < (last - first).days + 1 and is_small(untold, k):
         return None
     return {"first": first.isoformat(), "last": last.isoformat()}
-

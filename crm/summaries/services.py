@@ -253,6 +253,7 @@ def publish(summary: Summary, *, at: datetime | None = None) -> None:
         case_id=None,
         actor=(ActorKind.STAFF, summary.approved_by_id) if summary.approved_by_id else (ActorKind.SYSTEM, None),
         codes={"period": summary.period},
+        at=now,
     )
 
 
@@ -298,7 +299,7 @@ def files_of(summary: Summary) -> Iterator[SummaryFile]:
             )
             by_whom = settings.programme.organisation.get(lang, "") or settings.programme.short_name
             yield _file(Format.PDF, lang, "", document.document(one, drawn, made_at, by_whom, closing))
-            yield _file(Format.XLSX, lang, "", workbook.workbook(one))
+            yield _file(Format.XLSX, lang, "", workbook.workbook(one, made_at))
             for name, content in tables.tables(one):
                 yield _file(Format.CSV, lang, name, content)
             for name, svg in drawn.items():

@@ -24,7 +24,7 @@ from crm.outbox.models import Message, Status
 from crm.reminders.services import queue_due
 from crm.robots import TRAP, Suspicion, suspicions
 from crm.summaries.periods import Period
-from crm.summaries.queries import figures
+from crm.summaries.queries import figure_of
 from crm.texts import pair
 from tests.conftest import settings_for
 from tests.support.asking import CHECK, address, ask, begin, fill, own
@@ -155,11 +155,11 @@ def test_it_is_left_out_of_the_summary_until_it_is_released(pages, people, sessi
     suspect(pages)
     today = clock.today()
     period = Period(today.year, (today.month - 1) // 3 + 1)
-    assert figures(period).received == 1
+    assert figure_of(period, "received").value == 1
     case = session.scalars(select(Case).where(Case.quarantined)).one()
     desk.services.release(case, people.adviser)
     session.flush()
-    assert figures(period).received == 2
+    assert figure_of(period, "received").value == 2
 
 
 def test_nobody_is_written_to_about_each_but_the_duty_person_is_told_of_all_once_a_day(pages, people, session):
@@ -243,7 +243,7 @@ def test_nothing_but_closing_moves_it_and_a_closed_one_is_counted_by_its_reason(
     )
     session.commit()
     today = clock.today()
-    assert figures(Period(today.year, (today.month - 1) // 3 + 1)).received == 1
+    assert figure_of(Period(today.year, (today.month - 1) // 3 + 1), "received").value == 1
     advance(case, Stage.DISCOVERY, people.coordinator, reason="x")
     assert case.quarantined is False
 

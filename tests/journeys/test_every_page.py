@@ -17,6 +17,7 @@ from crm.cases.addresses import link_of
 from crm.cases.models import Founder
 from crm.cases.vocabulary import Stage
 from crm.content.views import SLUGS as WRITTEN
+from crm.db import db
 from crm.files.kinds import Checked, FileKind
 from crm.financing import services as money
 from crm.financing.by_body import Said
@@ -42,7 +43,6 @@ from crm.referrals.answers import Next, accept
 from crm.referrals.answers import ask as body_asks
 from crm.referrals.outcomes import DeclineReason
 from crm.referrals.services import FIELDS, ask_permission, link_of_person
-from crm.summaries import services as summaries
 from crm.summaries.periods import Period
 from crm.surveys.models import Survey
 from crm.tags import services as tags
@@ -56,6 +56,7 @@ from tests.journeys.test_entrepreneur import answers, begin, fill, fill_all
 from tests.journeys.test_referral import LINK
 from tests.support import papers
 from tests.support.asking import CHECK, START, address
+from tests.support.summaries import published
 from tests.support.talking import open_hours
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -189,7 +190,8 @@ def full(migrated, post, tmp_path_factory):
         site.refs["received"] = session.scalar(select(ReceivedMail.id))
         session.commit()
     with site.inside():
-        summaries.publish(Period.read("2026-q2"), by_email(coordinator))
+        published(Period.read("2026-q2"), by_email(coordinator), by_email(site.person(Role.ADMIN, "fr")))
+        db.session.commit()
     site.sql("UPDATE follow_up SET due_on = '2026-10-01' WHERE rule = 'reach'")
     site.send_due()
     site.links = {

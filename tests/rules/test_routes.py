@@ -36,14 +36,15 @@ from crm.outbox.models import Message
 from crm.partners.vocabulary import Instrument
 from crm.portal.models import Correction, MessageTemplate
 from crm.reminders.models import FollowUp
+from crm.summaries.models import SummaryFile
 from crm.summaries.periods import Period
-from crm.summaries.services import publish
 from crm.tags.services import named
 from crm.talks import services as talks
 from crm.talks.models import Mode
 from tests.rules.sources import functions, modules, name_of, where
 from tests.support.pages import HOST, words
 from tests.support.printed import kept
+from tests.support.summaries import published
 
 LIST = Path(__file__).with_name("routes.txt")
 DECORATORS = {"public", "by_link", "case_team", "coordinators", "anyone_signed_in"}
@@ -189,12 +190,13 @@ def arguments(make, session, people):
         actor=people.adviser,
     )
     quarter = Period(clock.today().year - 1, 3)
-    publish(quarter, people.admin)
+    make.case(received_at=clock.at_local(quarter.last, 10))
+    summary = published(quarter, people.admin, people.coordinator)
     session.commit()
     values = {
         "reference": case.reference,
         "other": make.case(email="autre@exemple.ca").reference,
-        "message_id": session.scalars(select(Message.id)).first(),
+        "message_id": session.scalar(select(Message.id).where(Message.case_id == case.id).limit(1)),
         "token": "1-forged",
         "key": "intake.home.title",
     }
@@ -287,6 +289,7 @@ def arguments(make, session, people):
         "mailbox": mail.id,
         "financing": applied.id,
         "people": ready.body.main_id,
+        "summaries": session.scalar(select(SummaryFile.id).where(SummaryFile.summary_id == summary.id)),
         "documents": keep(Checked("plan.pdf", FileKind.PDF, b"%PDF-"), case.id).id,
     }
     body = ready.body.code

@@ -362,6 +362,8 @@ def test_every_refusal_has_its_words():
 
 # Every enum that the database repeats, and where its words are. None: people never read its codes.
 VOCABULARIES = {
+    "crm.summaries.models.Format": None,  # files are named where they are offered
+    "crm.summaries.models.State": "summaries.state",
     "crm.access.Role": None,  # accounts are made on the command line
     "crm.activities.models.Kind": "activities.kind",
     "crm.activities.models.Audience": "activities.audience",

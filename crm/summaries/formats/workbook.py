@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from crm.sheets import plain
@@ -23,15 +24,15 @@ _FORMATS = {
 }
 
 
-def workbook(report: Report) -> bytes:
-    """The bytes of an XLSX file, the same each time for the same report."""
+def workbook(report: Report, made_at: datetime) -> bytes:
+    """The bytes of an XLSX file, the same each time for the same report and instant."""
     import xlsxwriter  # noqa: PLC0415 - read only when a summary is published
 
     out = io.BytesIO()
     book = xlsxwriter.Workbook(
         out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     )
-    book.set_properties({"title": report.title})
+    book.set_properties({"title": report.title, "created": made_at.astimezone(UTC).replace(tzinfo=None)})
     styles = {name: book.add_format(how) for name, how in _FORMATS.items()}
     names: set[str] = set()
     _figures(book.add_worksheet(_sheet_name(text("summaries.sheet.figures"), names)), report, styles)
