@@ -91,6 +91,7 @@ class Grid:
     total_said: str
     total: int | None
     has_amounts: bool = False
+    unit: str = "count"
 
 
 @dataclass(frozen=True)
@@ -236,7 +237,7 @@ def _grid(code: str, table: Released, k: int) -> Grid:
             cell.get("value"),
             plain(amounts[name]) if name in amounts else "",
             amounts.get(name, {}).get("value"),
-            cell["value"] / total if total and "value" in cell else 0.0,
+            _share(cell, total),
         )
         for name, cell in cells.items()
     ]
@@ -250,18 +251,29 @@ def _grid(code: str, table: Released, k: int) -> Grid:
         plain(table["total"], k),
         total,
         bool(amounts),
+        "percent" if any(cell.get("unit") == "percent" for cell in cells.values()) else "count",
     )
+
+
+def _share(cell: Cell, total: int | None) -> float:
+    if "value" not in cell:
+        return 0.0
+    if cell.get("unit") == "percent":
+        return float(cell["value"]) / 100
+    return cell["value"] / total if total else 0.0
 
 
 def _sentence(rows: Sequence[Row], table: Released) -> str:
     if table["cells"] is None:
         return text("summaries.sentence.withheld")
     told = [row for row in rows if row.value and row.code not in {OTHER, "without"}]
-    if not table["total"].get("value"):
+    if table["total"].get("value") == 0:
         return text("summaries.sentence.none")
     if not told:
         return text("summaries.sentence.hidden")
     first = max(told, key=lambda row: row.value or 0)
+    if "value" not in table["total"]:
+        return text("summaries.sentence.most_share", name=first.name, percent=first.said)
     return text(
         "summaries.sentence.most",
         name=first.name,

@@ -12,12 +12,27 @@ from typing import Any
 
 from crm.summaries.figures import BY_AWARENESS, Amount, Figure, Median, Number, Rate, Table
 from crm.summaries.periods import Period
-from crm.summaries.suppression import MASKED, SMALL, Cell, amount, count, is_small, merged, middle, part, rate, row
+from crm.summaries.suppression import (
+    MASKED,
+    SMALL,
+    SMALLEST_DENOMINATOR,
+    Cell,
+    amount,
+    count,
+    is_small,
+    merged,
+    middle,
+    part,
+    rate,
+    row,
+)
 
 FORM = 2  # of what is kept; summaries of the first form had six figures
 Released = dict[str, Any]
 # Tables that are released once in twelve months, and those of the period itself.
 YEARLY = ("by_region", "by_language", "by_field", "by_stage", "by_form", "heard", "closed_by_reason", "left_out")
+# Told as shares: their numbers, with files received and files active, would say how many were closed each quarter.
+SHARES = frozenset({"closed_by_reason"})
 OF_REQUESTS = frozenset({"by_region", "by_language", "by_field", "by_stage", "by_form", "heard"})
 PART_OF = {"sent_files": "sent", "granted_files": "granted"}  # a count, and the one that it is a part of
 OWN = ("active", "sent_by_kind", "unmet_by_need", "granted_by_instrument", "incorporated")
@@ -65,7 +80,7 @@ def released(
                 figures[f"{code}_amount"] = _money(figure)
     year = _year(found, period, before, figures["received"], k)
     for code in YEARLY if year else ():
-        tables[code] = _table(_grouped(code, found[code]), k)
+        tables[code] = (_shares if code in SHARES else _table)(_grouped(code, found[code]), k)
     return {"form": FORM, "k": k, "figures": figures, "tables": tables, "year": year}
 
 
@@ -127,6 +142,15 @@ def _table(sizes: Mapping[str, int], k: int) -> Released:
         "total": count(total, k),
         "cells": None if cells is None else {name: {"value": n} for name, n in cells.items()},
     }
+
+
+def _shares(sizes: Mapping[str, int], k: int) -> Released:
+    """A table of shares of a total that is not told."""
+    total = sum(sizes.values())
+    cells = merged(sizes, k) if total >= SMALLEST_DENOMINATOR else None
+    untold = {"value": 0} if total == 0 else dict(MASKED)
+    shown = None if cells is None else {name: rate(n, total, k) | {"unit": "percent"} for name, n in cells.items()}
+    return {"total": untold, "cells": shown}
 
 
 def _amounts(figure: Table, shown: Mapping[str, Cell]) -> dict[str, Cell]:

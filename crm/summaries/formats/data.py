@@ -72,6 +72,7 @@ def _table(grids: Mapping[str, Grid]) -> dict[str, Any]:
         "indicator": grid.number,
         "name": {lang: one.name for lang, one in grids.items()},
         "definition": {lang: one.how for lang, one in grids.items()},
+        "unit": grid.unit,
         "total": grid.total,
         "rows": rows,
     }

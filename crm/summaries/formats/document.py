@@ -43,7 +43,7 @@ def document(report: Report, charts: Mapping[str, str], made_at: datetime, by: s
         "notes": [*report.notes, closing],
         "heads": {
             name: text(f"summaries.head.{name}")
-            for name in ("indicator", "result", "year_ago", "rolling", "category", "value", "amount", "total")
+            for name in ("indicator", "result", "year_ago", "rolling", "category", "amount", "total")
         },
         "year": made_at.astimezone(UTC).year,
         "month": made_at.astimezone(UTC).month,
@@ -81,7 +81,8 @@ def _grid(grid: Any, svg: str | None) -> dict[str, Any]:
         "name": grid.name,
         "sentence": grid.sentence,
         "rows": [{"name": row.name, "said": row.said, "amount": row.amount_said} for row in grid.rows],
-        "total": grid.total_said,
+        "total": grid.total_said if grid.unit == "count" else "",
+        "value": text("summaries.head.value" if grid.unit == "count" else "summaries.head.share"),
         "amounts": grid.has_amounts,
         "svg": svg or "",
     }

@@ -48,11 +48,13 @@ def figure_rows(report: Report) -> Iterable[tuple[Value, ...]]:
 
 def grid_rows(grid: Grid) -> Iterable[tuple[Value, ...]]:
     amounts = ("amount",) if grid.has_amounts else ()
-    yield tuple(head(name) for name in ("category", "value", "said", *amounts))
+    value = "value" if grid.unit == "count" else "share"
+    yield tuple(head(name) for name in ("category", value, "said", *amounts))
     for row in grid.rows:
         said: tuple[Value, ...] = (row.name, row.value, row.said)
         yield (*said, dollars(row.amount)) if grid.has_amounts else said
-    yield (head("total"), grid.total, grid.total_said, *((None,) if grid.has_amounts else ()))
+    if grid.unit == "count":
+        yield (head("total"), grid.total, grid.total_said, *((None,) if grid.has_amounts else ()))
 
 
 def number(value: float | None) -> Value:

@@ -91,23 +91,25 @@ def _put(sheet: Any, cell: tuple[int, int], value: float | None, unit: str, styl
 def _grid(book: Any, sheet: Any, grid: Grid, styles: dict[str, Any]) -> None:
     sheet.write_string(0, 0, plain(grid.name), styles["title"])
     sheet.write_string(1, 0, plain(grid.sentence))
-    heads: Sequence[str] = ("category", "value", "said", *(("amount",) if grid.has_amounts else ()))
+    of = "value" if grid.unit == "count" else "share"
+    heads: Sequence[str] = ("category", of, "said", *(("amount",) if grid.has_amounts else ()))
     for place, name in enumerate(heads):
         sheet.write_string(3, place, head(name), styles["head"])
     last = 3
     for last, row in enumerate(grid.rows, 4):
         sheet.write_string(last, 0, plain(row.name), styles["wrap"])
         if row.value is not None:
-            sheet.write_number(last, 1, row.value, styles["count"])
+            _put(sheet, (last, 1), row.value, grid.unit, styles)
         sheet.write_string(last, 2, plain(row.said), styles["wrap"])
         if row.amount is not None:
             sheet.write_number(last, 3, dollars(row.amount), styles["amount"])
         elif row.amount_said:
             sheet.write_string(last, 3, plain(row.amount_said), styles["wrap"])
-    sheet.write_string(last + 1, 0, head("total"), styles["bold"])
-    if grid.total is not None:
-        sheet.write_number(last + 1, 1, grid.total, styles["bold_count"])
-    sheet.write_string(last + 1, 2, plain(grid.total_said), styles["bold"])
+    if grid.unit == "count":
+        sheet.write_string(last + 1, 0, head("total"), styles["bold"])
+        if grid.total is not None:
+            sheet.write_number(last + 1, 1, grid.total, styles["bold_count"])
+        sheet.write_string(last + 1, 2, plain(grid.total_said), styles["bold"])
     for column, width in enumerate((44, 12, 14, 16)):
         sheet.set_column(column, column, width)
     sheet.freeze_panes(4, 1)
