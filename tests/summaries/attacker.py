@@ -339,7 +339,11 @@ def _reads(known: Attack, place: int, shown: dict, received: dict[tuple, float])
             _reads_table(known, shown["tables"][name], sums, GROUPS.get(name, str))
     if "closed_by_reason" in shown["tables"]:
         sums = {one: {("closed", at, one): 1.0 for at in year} for one in REASONS}
-        _reads_shares(known, shown["tables"]["closed_by_reason"]["cells"] or {}, sums)
+        closed = shown["tables"]["closed_by_reason"]
+        if "value" in closed["total"]:
+            _reads_table(known, closed, sums, str)
+        else:
+            _reads_shares(known, closed["cells"] or {}, sums)
 
 
 def _reads_table(known: Attack, said: dict, sums: dict[str, dict[tuple, float]], group) -> None:
@@ -371,7 +375,7 @@ def found_out(known: Attack) -> list[tuple[tuple, int, int, int | None]]:
     for name, number in known.truth.items():
         if 0 < number < known.k:
             low, high = known.solved(name)
-            assert low <= number and (high is None or number <= high), f"{name} is {number}, not from {low} to {high}"
+            assert low <= number <= (math.inf if high is None else high), f"{name} is {number}, not {low} to {high}"
             if high is not None and high - low < known.k - 2:
                 betrayed.append((name, number, low, high))
     return betrayed
