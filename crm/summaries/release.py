@@ -14,6 +14,7 @@ from crm.summaries.figures import BY_AWARENESS, Amount, Figure, Median, Number, 
 from crm.summaries.periods import Period
 from crm.summaries.suppression import (
     MASKED,
+    OTHER,
     SMALL,
     SMALLEST_DENOMINATOR,
     Cell,
@@ -157,7 +158,7 @@ def _amounts(figure: Table, shown: Mapping[str, Cell]) -> dict[str, Cell]:
     """The amount of each cell that is shown: all of them or none, since a single one that is missing is what the total has more."""
     amounts: dict[str, Cell] = {}
     for name in shown:
-        kept = [cell for code, cell in figure.cells.items() if code == name or (name == "merged" and code not in shown)]
+        kept = [cell for code, cell in figure.cells.items() if code == name or (name == OTHER and code not in shown)]
         parts = tuple(one for cell in kept if isinstance(cell, Amount) for one in cell.parts)
         amounts[name] = _money(Amount(parts))
     if any("value" not in cell for cell in amounts.values()):
@@ -173,6 +174,22 @@ def _grouped(code: str, figure: Figure) -> dict[str, int]:
         group = _group(code, name)
         sizes[group] = sizes.get(group, 0) + cell.value
     return sizes | ({"without": figure.without.value} if figure.without.value else {})
+
+
+def put_together(code: str, figure: Figure, cells: Mapping[str, Cell]) -> dict[str, tuple[int, ...]]:
+    """The files of those shown cells of a table that hold several categories."""
+    if not isinstance(figure, Table):
+        return {}
+    found: dict[str, tuple[int, ...]] = {}
+    categories = dict(figure.cells) | ({"without": figure.without} if figure.without.files else {})
+    for name, cell in categories.items():
+        group = _group(code, name)
+        shown = group if group in cells else OTHER
+        if shown in cells and shown != name:
+            found[shown] = (*found.get(shown, ()), *cell.files)
+    for name in found.keys() & categories.keys():  # a group called like one of its categories
+        found[name] = (*found[name], *categories[name].files)
+    return found
 
 
 def _group(code: str, name: str) -> str:

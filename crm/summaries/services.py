@@ -30,7 +30,7 @@ from crm.summaries.formats import charts, data, document, tables, workbook
 from crm.summaries.models import CountedFiles, Format, State, Summary, SummaryFile
 from crm.summaries.names import named
 from crm.summaries.periods import Period
-from crm.summaries.release import FORM, Before, Released, released
+from crm.summaries.release import FORM, Before, Released, put_together, released
 from crm.texts import text
 from crm.timeline.models import ActorKind
 from crm.timeline.services import record
@@ -119,7 +119,9 @@ def _take(summary: Summary, period: Period, found: Mapping[str, Figure], at: dat
 def _keep_files(summary: Summary, found: Mapping[str, Figure]) -> None:
     db.session.execute(delete(CountedFiles).where(CountedFiles.summary_id == summary.id))
     for code, figure in found.items():
-        for part, files in parts_of(figure).items():
+        table = summary.shown["tables"].get(code, {})
+        parts = parts_of(figure) | put_together(code, figure, table.get("cells") or {})
+        for part, files in parts.items():
             db.session.add(CountedFiles(summary_id=summary.id, figure=code, part=part, files=sorted(files)))
 
 
