@@ -12,7 +12,7 @@ feature = Feature(
     blueprints=(bp,),
     event_sentences=tuple(
         Sentence(f"summary.{what}", f"summaries.event.{what}", "internal", frozenset({"period"}))
-        for what in ("drafted", "written", "taken_again", "proposed", "approved", "published")
+        for what in ("drafted", "written", "taken_again", "proposed", "approved", "stale", "published")
     ),
     jobs=(
         Job("summaries", services.publish_approved, every=15),

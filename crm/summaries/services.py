@@ -190,6 +190,8 @@ def propose(summary: Summary, seen_version: int, actor: Staff, *, names_may_stay
         said = [bool(summary.texts.get(lang, {}).get(part)) for lang in settings.languages]
         if any(said) and not all(said):
             raise RefusedError(text("summaries.refusal.one_language", part=text(f"summaries.written.{part}")))
+    if not _holds(summary):
+        raise RefusedError(text("summaries.refusal.stale"))
     if not names_may_stay and (names := names_in(summary)):
         raise RefusedError(text("summaries.refusal.names", names=", ".join(names[:10])))
     _save(summary, seen_version, state=State.PROPOSED, proposed_by_id=actor.id, proposed_at=clock.now())
@@ -201,8 +203,16 @@ def approve(summary: Summary, seen_version: int, actor: Staff) -> None:
     _still(summary, State.PROPOSED)
     if summary.proposed_by_id == actor.id:
         raise RefusedError(text("summaries.refusal.same_person"))
+    if not _holds(summary):
+        raise RefusedError(text("summaries.refusal.stale"))
     _save(summary, seen_version, state=State.APPROVED, approved_by_id=actor.id, approved_at=clock.now())
     record("summary.approved", case_id=None, actor=by(actor), codes={"period": summary.period})
+
+
+def _holds(summary: Summary) -> bool:
+    """Whether what is released was worked out under the threshold of today, and knowing all that was published since."""
+    newer = [one for one in queries.all_published() if one.published_at and one.published_at > summary.made_at]
+    return not newer and summary.shown["k"] == threshold()
 
 
 def _still(summary: Summary, *states: State) -> None:
@@ -230,11 +240,16 @@ def publish_approved() -> int:
     done = 0
     for number in list(waiting):
         summary = db.session.get(Summary, number)
-        if summary is not None and summary.state is State.APPROVED:
+        if summary is None or summary.state is not State.APPROVED:
+            continue
+        if _holds(summary):
             publish(summary)
             tell(summary)
-            db.session.commit()
             done += 1
+        else:  # another one was published first: its figures must be taken again, and approved again
+            _save(summary, summary.version, state=State.DRAFT, proposed_by_id=None, approved_by_id=None)
+            record("summary.stale", case_id=None, actor=(ActorKind.SYSTEM, None), codes={"period": summary.period})
+        db.session.commit()
     return done
 
 

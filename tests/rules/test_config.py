@@ -112,6 +112,8 @@ def test_settings_cannot_be_changed_while_the_product_runs(read):
         ("CRM_TRUSTED_PROXIES", "\u0661"),
         ("CRM_PROOF_OF_WORK", "7"),
         ("CRM_PROOF_OF_WORK", "beaucoup"),
+        ("CRM_SUMMARY_THRESHOLD", "4"),
+        ("CRM_SUMMARY_THRESHOLD", "11"),
         ("CRM_LANGUAGES", "en"),
         ("CRM_LANGUAGES", "en,fr"),
         ("CRM_LANGUAGES", "fr,de"),

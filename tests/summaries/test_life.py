@@ -1,6 +1,7 @@
 """A summary from the draft that makes itself to its publication, which two people decide and nothing changes afterwards."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -381,3 +382,37 @@ def test_summaries_are_searched_by_period_and_words(two, people, signed_in):
     assert listed("july") == ["2026-q3"]
     assert listed("call early") == ["2026-q3", "2026-q2"]
     assert listed("xyz") == []
+
+
+def test_figures_taken_before_another_summary_was_published_are_taken_again(session, moment, two, make, people):
+    """Both would have tables of twelve months that overlap."""
+    earlier, _later = two
+    session.execute(delete(CountedFiles))
+    session.execute(delete(SummaryFile))
+    session.execute(delete(Summary))
+    first, second = (drafted(session, period) for period in (Q2, Q3))
+    assert first.shown["year"]
+    assert second.shown["year"]
+    for one in (first, second):
+        services.propose(one, one.version, people.coordinator, names_may_stay=False)
+    services.approve(first, first.version, people.admin)
+    services.approve(second, second.version, people.admin)
+    session.commit()
+    moment.shift(timedelta(minutes=1))
+    assert services.publish_approved() == 1
+    assert (first.state, second.state) == (State.PUBLISHED, State.DRAFT)
+    with pytest.raises(RefusedError):
+        services.propose(second, second.version, people.coordinator, names_may_stay=False)
+    services.take_again(second, second.version, people.coordinator)
+    assert second.shown["year"] is None
+    services.propose(second, second.version, people.coordinator, names_may_stay=False)
+
+
+def test_a_threshold_that_changed_is_applied_before_anything_is_published(session, quarter, people, app, monkeypatch):
+    summary = drafted(session)
+    monkeypatch.setitem(app.extensions, "settings", replace(app.extensions["settings"], summary_threshold=10))
+    with pytest.raises(RefusedError):
+        services.propose(summary, summary.version, people.coordinator, names_may_stay=False)
+    services.take_again(summary, summary.version, people.coordinator)
+    assert summary.shown["k"] == 10
+    services.propose(summary, summary.version, people.coordinator, names_may_stay=False)
