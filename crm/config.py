@@ -92,6 +92,8 @@ class Settings:
     metrics_token: str  # who knows it reads /metrics; without one the address does not exist
     proof_of_work: int  # bits a sender's browser works out; 0 asks for none
     summary_threshold: int  # counts below it are hidden from the committee
+    summary_period: str  # how often there is a summary: quarter, half or year
+    fiscal_start: int  # the month with which years and halves begin
     programme: Programme
 
     @cached_property
@@ -129,6 +131,8 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         metrics_token=_metrics_token(env, problems),
         proof_of_work=_proof_of_work(env, problems),
         summary_threshold=_summary_threshold(env, problems),
+        summary_period=_summary_period(env, problems),
+        fiscal_start=_fiscal_start(env, problems),
         programme=_programme(data_dir, problems),
     )
     if problems:
@@ -339,6 +343,22 @@ def _summary_threshold(env: Mapping[str, str], problems: list[str]) -> int:
     if value not in {"5", "6", "7", "8", "9", "10"}:
         problems.append("CRM_SUMMARY_THRESHOLD: 5 to 10. Example: CRM_SUMMARY_THRESHOLD=5")
         return 5
+    return int(value)
+
+
+def _summary_period(env: Mapping[str, str], problems: list[str]) -> str:
+    value = env.get("CRM_SUMMARY_PERIOD") or "quarter"
+    if value not in {"quarter", "half", "year"}:
+        problems.append("CRM_SUMMARY_PERIOD: quarter, half or year. Example: CRM_SUMMARY_PERIOD=quarter")
+        return "quarter"
+    return value
+
+
+def _fiscal_start(env: Mapping[str, str], problems: list[str]) -> int:
+    value = env.get("CRM_FISCAL_START") or "1"
+    if value not in {"1", "4", "7", "10"}:
+        problems.append("CRM_FISCAL_START: the month 1, 4, 7 or 10. Example: CRM_FISCAL_START=4")
+        return 1
     return int(value)
 
 

@@ -261,7 +261,7 @@ def test_8_history_is_append_only_and_its_detail_can_be_destroyed(session, peopl
 
 
 def test_9_the_committee_reads_frozen_aggregates_only(session, people, make, signed_in):
-    period = Period(2026, 2)
+    period = Period.quarter(2026, 2)
     with time_machine.travel(datetime(2026, 5, 4, 14, tzinfo=UTC), tick=False):
         for n in range(7):
             make.case(owner=people.adviser, name=f"Projet {n}")

@@ -81,13 +81,13 @@ CROWD = Mix(
 # What the team wrote of the last quarter: names nobody.
 WRITTEN = {
     "fr": {
-        "text": "Le trimestre a été marqué par des projets de livraison de proximité et de partage d’équipements, souvent portés par des équipes de deux ou trois personnes qui ne connaissaient pas encore le modèle coopératif.\n\nLes premières conversations ont surtout porté sur la gouvernance : qui est membre, et de quoi. L’équipe a répondu par des rencontres plutôt que par des documents.",
-        "learned": "Une rencontre dans les premiers jours change la suite : les projets dont la personne a parlé à quelqu’un avancent plus vite que ceux qui ont reçu de la documentation.",
+        "text": "Le trimestre a été marqué par des projets de livraison de proximité et de partage d’équipements, souvent menés par des équipes de deux ou trois personnes qui ne connaissaient pas encore le modèle coopératif.\n\nLes premiers échanges ont surtout porté sur la gouvernance : qui est membre, et de quoi. L’équipe a répondu par des rencontres plutôt que par des documents.",
+        "learned": "Une rencontre dès les premiers jours change la suite : un projet avance plus vite quand la personne qui le porte a parlé à quelqu’un que quand elle a seulement reçu de la documentation.",
         "missing": "Il manque du financement de prédémarrage pour le développement technologique, avant la constitution de la coopérative, et de l’accompagnement juridique sur les données des membres.",
     },
     "en": {
         "text": "The quarter was marked by projects in local delivery and in sharing equipment, often led by teams of two or three people who did not know the co-operative model yet.\n\nFirst conversations were mostly about governance: who is a member, and of what. The team answered with meetings rather than documents.",
-        "learned": "A meeting in the first days changes what follows: projects whose lead spoke with somebody move faster than those that received documentation.",
+        "learned": "A meeting in the first days changes what follows: projects whose lead spoke with somebody move faster than those whose lead only received documentation.",
         "missing": "Pre-start-up financing is missing for technological development before a co-operative is incorporated, as is legal support about members’ data.",
     },
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from crm.i18n import format_amount, format_date, format_number, language
 from crm.summaries.figures import NUMBERS
-from crm.summaries.periods import Period
+from crm.summaries.periods import Kind, Period
 from crm.summaries.release import FIELDS, Released
 from crm.summaries.suppression import OTHER, Cell
 from crm.texts import label, text
@@ -168,7 +168,13 @@ def paragraphs(words: str) -> list[str]:
 def period_name(code: str) -> str:
     """Juillet à septembre 2026."""
     period = Period.read(code)
-    return text(f"summaries.quarter.q{period.quarter}", year=period.year) if period else code
+    if period is None:
+        return code
+    if period.kind is Kind.QUARTER:
+        return text(f"summaries.quarter.{code[5:]}", year=period.first.year)
+    if period.kind is Kind.YEAR and period.first.month == 1:
+        return text("summaries.whole_year", year=period.first.year)
+    return text("summaries.days", first=format_date(period.first), last=format_date(period.last))
 
 
 def category(code: str, name: str) -> str:
@@ -311,7 +317,9 @@ def _came_in(shown: Released) -> str:
         said += text("summaries.first.a_year_ago", number=format_number(before["value"]))
     said += "."
     if "value" in reply:
-        said += " " + text("summaries.first.reply", days=plain(reply))
+        said += " " + text(
+            "summaries.first.reply" if reply["value"] else "summaries.first.reply_at_once", days=plain(reply)
+        )
     return said
 
 
@@ -320,7 +328,11 @@ def _stands(shown: Released) -> str:
     if "value" not in active["total"]:
         return ""
     said = _counted("summaries.first.active", active["total"]["value"])
-    told = {stage: cell["value"] for stage, cell in (active["cells"] or {}).items() if cell.get("value")}
+    told = {
+        stage: cell["value"]
+        for stage, cell in (active["cells"] or {}).items()
+        if cell.get("value") and stage != "paused"
+    }
     if told:
         most = max(told, key=lambda stage: told[stage])
         said += text("summaries.first.stage", stage=label("cases.stage", most), number=format_number(told[most]))
@@ -343,5 +355,5 @@ def _came_of_it(shown: Released) -> str:
 
 
 def _counted(key: str, number: int) -> str:
-    one = number < 2 if language() == "fr" else number == 1
-    return text(f"{key}_{'one' if one else 'many'}", number=format_number(number))
+    """A number of things in a sentence: none, or many; from one to four nothing is told."""
+    return text(f"{key}_{'many' if number else 'none'}", number=format_number(number))

@@ -39,7 +39,7 @@ class Summary(Base):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    period: Mapped[str] = mapped_column(String(7), unique=True)
+    period: Mapped[str] = mapped_column(String(10), unique=True)
     first_day: Mapped[date]
     last_day: Mapped[date]
     definitions: Mapped[str] = mapped_column(String(20))

@@ -72,6 +72,12 @@ def published(period: Period) -> Summary | None:
     return found
 
 
+def overlapping(period: Period) -> Summary | None:
+    """A summary, whatever its state, of which some days are the period's too."""
+    shared = Summary.first_day <= period.last, Summary.last_day >= period.first
+    return db.session.scalar(select(Summary).where(*shared).order_by(Summary.first_day).limit(1))
+
+
 def all_published() -> list[Summary]:
     """Newest first."""
     return list(db.session.scalars(_published().order_by(Summary.first_day.desc())))

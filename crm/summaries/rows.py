@@ -44,6 +44,12 @@ def rows_of(period: Period, *kinds: str) -> f.Rows:
     return f.Rows(**{kind: list(_READ[kind](period)) for kind in kinds or _READ})
 
 
+def _as_far_as(period: Period) -> tuple[datetime, datetime]:
+    """The twelve months that end with a period, and all of it and of the one before when they are longer."""
+    start, end = period.rolling
+    return min(start, period.previous.bounds[0]), end
+
+
 def _requests(period: Period) -> Iterator[f.Request]:
     before = between(Case.received_at, period.previous.bounds)
     spoke = select(Exchange.case_id, func.min(Exchange.happened_at)).join(Case, Case.id == Exchange.case_id)
@@ -62,7 +68,7 @@ def _requests(period: Period) -> Iterator[f.Request]:
             Case.heard,
         )
         .join(Project, Project.id == Case.project_id)
-        .where(between(Case.received_at, period.rolling), counted())
+        .where(between(Case.received_at, _as_far_as(period)), counted())
         .order_by(Case.id)
     )
     for number, received_at, replied_at, region, language, sector, stage, form, heard in db.session.execute(read):
@@ -248,7 +254,7 @@ def _built(period: Period) -> Iterator[f.Built]:
 def _closed(period: Period) -> Iterator[f.Closed]:
     read = select(Case.id, Case.closed_at, Case.closing_reason).where(
         Case.stage == Stage.CLOSED,
-        between(Case.closed_at, period.rolling),
+        between(Case.closed_at, _as_far_as(period)),
         Case.quarantined.is_(False),
     )
     for number, closed_at, reason in db.session.execute(read.order_by(Case.id)):

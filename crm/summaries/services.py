@@ -29,7 +29,7 @@ from crm.summaries.figures import DEFINITIONS, Figure, numbers_of, parts_of
 from crm.summaries.formats import charts, data, document, tables, workbook
 from crm.summaries.models import CountedFiles, Format, State, Summary, SummaryFile
 from crm.summaries.names import named
-from crm.summaries.periods import Period
+from crm.summaries.periods import MONTHS, Kind, Period
 from crm.summaries.release import FORM, Before, Released, put_together, released
 from crm.texts import text
 from crm.timeline.models import ActorKind
@@ -37,13 +37,19 @@ from crm.timeline.services import record
 
 log = logging.getLogger(__name__)
 LONGEST_TEXT = 6000  # signs of each part that the team writes
-MOST_MADE = 4  # quarters that are made up for after the worker was away
+MOST_MADE = 4  # periods that are made up for after the worker was away
 Texts = Mapping[str, Mapping[str, str]]
 
 
 def threshold() -> int:
     settings: Settings = current_app.extensions["settings"]
     return settings.summary_threshold
+
+
+def current() -> Period:
+    """The period that runs now, of the kind that this programme publishes."""
+    settings: Settings = current_app.extensions["settings"]
+    return Period.of(clock.today(), Kind(settings.summary_period), settings.fiscal_start)
 
 
 # --- the draft -------------------------------------------------------------------------------------------------------
@@ -53,8 +59,12 @@ def make(period: Period, *, at: datetime | None = None) -> Summary:
     """Take the figures of a period and keep them as a draft, with the files of each. Refused before the cut-off day and when there is one already."""
     if at is None and clock.today() < period.cut_off:
         raise RefusedError(text("summaries.refusal.too_early", date=format_date(period.cut_off)))
+    if period.kind is Kind.CHOSEN:
+        raise RefusedError(text("summaries.refusal.by_hand"))
     if queries.of_period(period) is not None:
         raise RefusedError(text("summaries.refusal.already"))
+    if (other := queries.overlapping(period)) is not None:
+        raise RefusedError(text("summaries.refusal.overlaps", period=period_name(other.period)))
     summary = Summary(
         period=period.code,
         first_day=period.first,
@@ -74,8 +84,8 @@ def make(period: Period, *, at: datetime | None = None) -> Summary:
 
 
 def make_due() -> int:
-    """The drafts that are due: of each quarter that ended since the last summary and of which the cut-off day has come. Returns how many were made."""
-    period = Period.of(clock.today()).previous
+    """The drafts that are due: of each period that ended since the last summary and of which the cut-off day has come. Returns how many were made."""
+    period = current().previous
     latest = queries.latest()
     due: list[Period] = []
     while len(due) < MOST_MADE and (latest is None or period.first > latest.last_day):
@@ -139,14 +149,16 @@ def _compared(period: Period, shown: Released, earlier: Mapping[str, Summary]) -
         code: one.shown for code, one in earlier.items() if one.definitions == DEFINITIONS and one.shown["form"] == FORM
     }
     year_ago = alike.get(period.year_before.code)
-    quarters = [
-        alike.get(one.code) for one in (period.previous, period.previous.previous, period.previous.previous.previous)
-    ]
+    others: list[Released | None] = []
+    one = period
+    for _ in range(12 // MONTHS[period.kind] - 1 if period.kind in MONTHS else 0):
+        one = one.previous
+        others.append(alike.get(one.code))
     rolling = {}
     for code, cell in shown["figures"].items():
-        cells = [cell, *((one or {}).get("figures", {}).get(code, {}) for one in quarters)]
-        if "unit" not in cell and all("value" in one for one in cells):
-            rolling[code] = {"value": sum(one["value"] for one in cells)}
+        cells = [cell, *((one or {}).get("figures", {}).get(code, {}) for one in others)]
+        if others and "unit" not in cell and all("value" in told for told in cells):
+            rolling[code] = {"value": sum(told["value"] for told in cells)}
     return {"before": dict(year_ago["figures"]) if year_ago else {}, "rolling": rolling}
 
 

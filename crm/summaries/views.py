@@ -1,5 +1,6 @@
 """What the advisory committee reads, and what staff see and do before it is published."""
 
+from datetime import date
 from typing import Any
 
 import wtforms
@@ -21,7 +22,7 @@ from crm.summaries import queries, services
 from crm.summaries.content import WRITTEN, Report, category, measured, period_name, report
 from crm.summaries.formats import data
 from crm.summaries.models import Format, State, Summary
-from crm.summaries.periods import Period
+from crm.summaries.periods import Kind, Period
 from crm.texts import text
 
 bp = Blueprint("summaries", __name__, url_prefix="/staff/summaries")
@@ -53,11 +54,15 @@ for _lang in LANGUAGES:
 @anyone_signed_in
 def published() -> str:
     """Published summaries, those whose name or words hold what is looked for; staff also see those in work."""
+    return _list()
+
+
+def _list(refused: str = "") -> str:
     wanted = request.args.get("q", "").strip()[:100]
     found = [summary for summary in queries.all_published() if _holds(summary, wanted)]
     is_team = me().role in CASE_ROLES
-    current = Period.of(clock.today())
-    begun = [period for period in (current, current.previous) if queries.of_period(period) is None] if is_team else []
+    current = services.current()
+    begun = [one for one in (current, current.previous) if queries.overlapping(one) is None] if is_team else []
     return render_template(
         "summaries/list.html",
         summaries=found,
@@ -65,7 +70,30 @@ def published() -> str:
         in_work=queries.in_work() if is_team else [],
         begun=[period.code for period in begun],
         period_name=period_name,
+        is_team=is_team,
+        refused=refused,
+        first=request.args.get("first", ""),
+        last=request.args.get("last", ""),
     )
+
+
+@bp.get("/chosen")
+@case_team
+def chosen() -> BaseResponse:
+    """The indicators of days chosen by hand, which stay with the team."""
+    try:
+        first, last = (date.fromisoformat(request.args.get(end, "")) for end in ("first", "last"))
+    except ValueError:
+        return make_response(_list(text("summaries.refusal.no_days")), 422)
+    try:
+        period = Period.chosen(first, last)
+    except ValueError:
+        return make_response(
+            _list(text("summaries.refusal.reversed" if last < first else "summaries.refusal.too_many")), 422
+        )
+    if Period.read(period.code) is None or first > clock.today():
+        return make_response(_list(text("summaries.refusal.no_days_yet")), 422)
+    return redirect(url_for("summaries.indicators", code=period.code))
 
 
 def _holds(summary: Summary, wanted: str) -> bool:
@@ -130,6 +158,8 @@ def schema() -> Response:
 def read(code: str) -> str:
     """A published summary; for the team also one in work, or what one would say now."""
     period = _period_or_404(code)
+    if period.kind is Kind.CHOSEN:
+        abort(404)
     summary = queries.of_period(period)
     is_team = me().role in CASE_ROLES
     if (summary is None or summary.state is not State.PUBLISHED) and (not is_team or period.first > clock.today()):

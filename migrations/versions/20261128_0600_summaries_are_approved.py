@@ -35,7 +35,7 @@ def upgrade() -> None:
     op.create_table(
         'summary',
         sa.Column('id', sa.Integer(), nullable=False),
-        sa.Column('period', sa.String(length=7), nullable=False),
+        sa.Column('period', sa.String(length=10), nullable=False),
         sa.Column('first_day', sa.Date(), nullable=False),
         sa.Column('last_day', sa.Date(), nullable=False),
         sa.Column('definitions', sa.String(length=20), nullable=False),
@@ -110,7 +110,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table('summary_file')
     op.drop_table('summary_counted')
-    published = sa.select(*(NEW.c[name] for name in KEPT)).where(NEW.c.state == 'published')
+    published = sa.select(*(NEW.c[name] for name in KEPT)).where(NEW.c.state == 'published', sa.func.length(NEW.c.period) <= 7)
     rows = [row._asdict() for row in op.get_bind().execute(published.order_by(NEW.c.id))]
     op.drop_table('summary')
     op.create_table(

@@ -154,7 +154,7 @@ def test_it_is_left_out_of_the_summary_until_it_is_released(pages, people, sessi
     ask(pages, ANSWERS)
     suspect(pages)
     today = clock.today()
-    period = Period(today.year, (today.month - 1) // 3 + 1)
+    period = Period.of(today)
     assert figure_of(period, "received").value == 1
     case = session.scalars(select(Case).where(Case.quarantined)).one()
     desk.services.release(case, people.adviser)
@@ -243,7 +243,7 @@ def test_nothing_but_closing_moves_it_and_a_closed_one_is_counted_by_its_reason(
     )
     session.commit()
     today = clock.today()
-    assert figure_of(Period(today.year, (today.month - 1) // 3 + 1), "received").value == 1
+    assert figure_of(Period.of(today), "received").value == 1
     advance(case, Stage.DISCOVERY, people.coordinator, reason="x")
     assert case.quarantined is False
 

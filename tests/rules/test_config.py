@@ -114,6 +114,8 @@ def test_settings_cannot_be_changed_while_the_product_runs(read):
         ("CRM_PROOF_OF_WORK", "beaucoup"),
         ("CRM_SUMMARY_THRESHOLD", "4"),
         ("CRM_SUMMARY_THRESHOLD", "11"),
+        ("CRM_SUMMARY_PERIOD", "month"),
+        ("CRM_FISCAL_START", "3"),
         ("CRM_LANGUAGES", "en"),
         ("CRM_LANGUAGES", "en,fr"),
         ("CRM_LANGUAGES", "fr,de"),

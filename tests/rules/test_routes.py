@@ -189,7 +189,7 @@ def arguments(make, session, people):
         mode=Mode.PHONE,
         actor=people.adviser,
     )
-    quarter = Period(clock.today().year - 1, 3)
+    quarter = Period.quarter(clock.today().year - 1, 3)
     make.case(received_at=clock.at_local(quarter.last, 10))
     summary = published(quarter, people.admin, people.coordinator)
     session.commit()

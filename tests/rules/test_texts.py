@@ -364,6 +364,7 @@ def test_every_refusal_has_its_words():
 VOCABULARIES = {
     "crm.summaries.models.Format": None,  # files are named where they are offered
     "crm.summaries.models.State": "summaries.state",
+    "crm.summaries.periods.Kind": None,  # a period is named by its months or its days
     "crm.access.Role": None,  # accounts are made on the command line
     "crm.activities.models.Kind": "activities.kind",
     "crm.activities.models.Audience": "activities.audience",

@@ -159,7 +159,7 @@ def releases(history: list[Quarter], k: int, *, since: int) -> dict[int, dict]:
     """What is published, quarter after quarter, from one on; nothing was published of those before."""
     before: list[Before] = []
     shown: dict[int, dict] = {}
-    period = Period(2024, 1)
+    period = Period.quarter(2024, 1)
     for place in range(len(history)):
         if place >= since:
             shown[place] = released(figures(history, place), period, STAGES, before, k)

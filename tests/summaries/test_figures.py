@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from crm.summaries import figures as f
 from crm.summaries.figures import Amount, Count, Number, Rate, Rows, figures_of, to_half
-from crm.summaries.periods import Period
+from crm.summaries.periods import Kind, Period
 
 
 @pytest.mark.parametrize(
@@ -80,10 +80,60 @@ def test_every_day_belongs_to_exactly_one_quarter(day):
         "0000-q1",
         "²026-q1",
         "2026-q1 ",
+        "2026-h02",
+        "2026-h1",
+        "2026-y4",
     ],
 )
 def test_an_address_that_names_no_quarter_is_none(code):
     assert Period.read(code) is None
+
+
+@pytest.mark.parametrize(
+    ("day", "kind", "start", "code", "first", "last"),
+    [
+        (date(2026, 5, 1), Kind.HALF, 1, "2026-h01", "2026-01-01", "2026-06-30"),
+        (date(2026, 7, 1), Kind.HALF, 1, "2026-h07", "2026-07-01", "2026-12-31"),
+        (date(2026, 3, 31), Kind.HALF, 4, "2025-h10", "2025-10-01", "2026-03-31"),
+        (date(2026, 4, 1), Kind.YEAR, 4, "2026-y04", "2026-04-01", "2027-03-31"),
+        (date(2026, 3, 31), Kind.YEAR, 4, "2025-y04", "2025-04-01", "2026-03-31"),
+        (date(2026, 12, 31), Kind.YEAR, 1, "2026-y01", "2026-01-01", "2026-12-31"),
+        (date(2026, 9, 30), Kind.QUARTER, 10, "2026-q3", "2026-07-01", "2026-09-30"),
+    ],
+)
+def test_halves_and_years_begin_where_the_fiscal_year_does(day, kind, start, code, first, last):
+    period = Period.of(day, kind, start)
+    assert (period.code, period.first.isoformat(), period.last.isoformat()) == (code, first, last)
+    assert Period.read(code) == period
+    assert period.next.previous == period
+    assert period.next.first == period.last + timedelta(days=1)
+    assert period.year_before.first == period.first.replace(year=period.first.year - 1)
+
+
+@given(st.dates(date(2001, 1, 1), date(2090, 1, 1)), st.integers(0, 1000))
+def test_days_chosen_by_hand_are_a_period(first, more):
+    period = Period.chosen(first, first + timedelta(days=more))
+    assert Period.read(period.code) == period
+    assert period.previous.last == first - timedelta(days=1)
+    assert period.previous.next == period
+    assert (period.bounds[1] - period.bounds[0]).days in {more, more + 1}
+    assert period.rolling_days[1] == period.last
+
+
+@pytest.mark.parametrize(
+    "code", ["2026-02-10-2026-01-05", "2020-01-01-2026-01-01", "2026-02-30-2026-03-01", "20260101  -2026-01-01"]
+)
+def test_days_that_are_reversed_too_many_or_none_are_no_period(code):
+    assert Period.read(code) is None
+
+
+def test_twelve_months_are_those_that_end_with_the_period():
+    days = [one.isoformat() for one in Period.read("2026-q3").rolling_days]
+    assert days == ["2025-10-01", "2026-09-30"]
+    assert [one.isoformat() for one in Period.chosen(date(2028, 2, 29), date(2028, 2, 29)).rolling_days] == [
+        "2027-03-01",
+        "2028-02-29",
+    ]
 
 
 @pytest.mark.parametrize("code", ["0001-q1", "9999-q4"])

@@ -310,7 +310,7 @@ def test_what_was_changed_behind_its_back_is_noticed(session, quarter, people, s
     with pytest.raises(services.ChangedError, match="2026-q3"):
         services.verify_all()
     answer = committee.get(f"{READ}/files/{kept.id}", status=409)
-    assert "is not handed out" in words(answer.text)
+    assert "cannot be downloaded" in words(answer.text)
     kept.content = kept.content.replace(b"13", b"12")
     summary.shown = summary.shown | {"figures": summary.shown["figures"] | {"received": {"value": 99}}}
     session.commit()
@@ -366,7 +366,7 @@ def test_tables_of_twelve_months_come_once_in_twelve_months(two):
 def test_a_reader_finds_the_tables_of_the_earlier_summary(two, people, signed_in):
     page = words(signed_in(people.observer).get(READ).text)
     assert "appear once a year" in page
-    assert "Those of the summary of April to June 2026" in page
+    assert "The latest are in this summary: April to June 2026" in page
 
 
 def test_two_summaries_are_read_side_by_side(two, people, signed_in):
@@ -416,3 +416,61 @@ def test_a_threshold_that_changed_is_applied_before_anything_is_published(sessio
     services.take_again(summary, summary.version, people.coordinator)
     assert summary.shown["k"] == 10
     services.propose(summary, summary.version, people.coordinator, names_may_stay=False)
+
+
+# --- other periods ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        ("first=&last=2026-08-01", "Choisissez le premier et le dernier jour"),
+        ("first=2026-08-32&last=2026-09-01", "Choisissez le premier et le dernier jour"),
+        ("first=2026-08-02&last=2026-08-01", "Le premier jour vient après le dernier"),
+        ("first=2020-08-02&last=2026-08-01", "trois ans au plus"),
+        ("first=2027-08-02&last=2027-08-03", "ne sont pas encore venus"),
+        ("first=0001-01-01&last=0001-01-02", "ne sont pas encore venus"),
+    ],
+)
+def test_days_that_make_no_period_are_told_so(moment, people, signed_in, days, said):
+    assert said in words(signed_in(people.adviser).get(f"/staff/summaries/chosen?{days}", status=422).text)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "received"),
+    [("2026-08-03", "2026-08-03", 12), ("2026-08-04", "2026-08-10", 0), ("2024-01-01", "2026-12-31", 12)],
+)
+def test_the_team_reads_the_indicators_of_any_days(quarter, people, signed_in, first, last, received):
+    page = signed_in(people.adviser)
+    answer = page.get(f"/staff/summaries/chosen?first={first}&last={last}", status=302)
+    shown = page.get(answer.headers["Location"])
+    assert re.search(rf"1\. Demandes reçues.*?>{received}<", shown.text, re.DOTALL)
+    if received:
+        listed = words(page.get(f"/staff/summaries/{first}-{last}/indicators/received").text)
+        assert "12 en tout, dans 12 dossiers" in listed
+
+
+def test_days_chosen_by_hand_stay_with_the_team(quarter, people, signed_in):
+    code = "2026-08-01-2026-08-31"
+    signed_in(people.coordinator).get(f"/staff/summaries/{code}", status=404)
+    signed_in(people.coordinator).post(f"/staff/summaries/{code}/make", {}, status=409)
+    signed_in(people.observer).get("/staff/summaries/chosen?first=2026-08-01&last=2026-08-31", status=404)
+    signed_in(people.observer).get(f"/staff/summaries/{code}/indicators", status=404)
+
+
+def test_a_programme_that_publishes_by_fiscal_year(session, quarter, moment, app, monkeypatch, people, signed_in):
+    settings = replace(app.extensions["settings"], summary_period="year", fiscal_start=4)
+    monkeypatch.setitem(app.extensions, "settings", settings)
+    assert services.make_due() == 1, "the year that ended in March"
+    moment.move_to(datetime(2027, 4, 20, 14, tzinfo=UTC))
+    assert services.make_due() == 1
+    _earlier, summary = session.scalars(select(Summary).order_by(Summary.first_day))
+    assert (summary.period, summary.figures["received"]) == ("2026-y04", {"value": 12})
+    assert "Du 1er avril 2026 au 31 mars 2027" in words(signed_in(people.coordinator).get("/staff/summaries").text)
+
+
+def test_periods_of_which_days_are_in_a_summary_already_have_none(session, quarter):
+    drafted(session)
+    with pytest.raises(RefusedError, match="2026"):
+        services.make(Period.read("2025-y10"))
+    assert session.scalars(select(Summary.period)).all() == ["2026-q3"]

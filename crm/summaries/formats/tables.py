@@ -30,7 +30,7 @@ def head(name: str) -> str:
 
 def figure_rows(report: Report) -> Iterable[tuple[Value, ...]]:
     """The single figures. A value is a number in its own unit, or nothing where it is not told; how it is said stands beside it. Amounts are in dollars."""
-    names = ("number", "indicator", "value", "unit", "said", "amount", "year_ago", "rolling", "how")
+    names = ("number", "indicator", "figure", "unit", "said", "amount", "year_ago", "rolling", "how")
     yield tuple(head(name) for name in names)
     for line in report.lines:
         yield (

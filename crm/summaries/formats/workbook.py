@@ -37,7 +37,7 @@ def workbook(report: Report, made_at: datetime) -> bytes:
     names: set[str] = set()
     _figures(book.add_worksheet(_sheet_name(text("summaries.sheet.figures"), names)), report, styles)
     for grid in report.grids:
-        _grid(book, book.add_worksheet(_sheet_name(grid.name, names)), grid, styles)
+        _grid(book, book.add_worksheet(_sheet_name(text(f"summaries.tab.{grid.code}"), names)), grid, styles)
     if report.written:
         _words(book.add_worksheet(_sheet_name(text("summaries.sheet.written"), names)), report, styles)
     _definitions(book.add_worksheet(_sheet_name(text("summaries.sheet.definitions"), names)), report, styles)
@@ -60,7 +60,7 @@ def _figures(sheet: Any, report: Report, styles: dict[str, Any]) -> None:
     for place, sentence in enumerate(report.three):
         sheet.write_string(2 + place, 0, plain(sentence))
     top = 4 + len(report.three)
-    for place, name in enumerate(("number", "indicator", "value", "unit", "said", "amount", "year_ago", "rolling")):
+    for place, name in enumerate(("number", "indicator", "figure", "unit", "said", "amount", "year_ago", "rolling")):
         sheet.write_string(top, place, head(name), styles["head"])
     for row, line in enumerate(report.lines, top + 1):
         sheet.write_number(row, 0, line.number, styles["count"])
