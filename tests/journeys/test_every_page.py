@@ -43,6 +43,7 @@ from crm.referrals.answers import Next, accept
 from crm.referrals.answers import ask as body_asks
 from crm.referrals.outcomes import DeclineReason
 from crm.referrals.services import FIELDS, ask_permission, link_of_person
+from crm.summaries import services as summaries
 from crm.summaries.periods import Period
 from crm.surveys.models import Survey
 from crm.tags import services as tags
@@ -189,8 +190,13 @@ def full(migrated, post, tmp_path_factory):
         )
         site.refs["received"] = session.scalar(select(ReceivedMail.id))
         session.commit()
+    other_coordinator = site.person(Role.COORDINATOR, "fr", "-two")
     with site.inside():
-        published(Period.read("2026-q2"), by_email(coordinator), by_email(site.person(Role.ADMIN, "fr")))
+        first, second = by_email(coordinator), by_email(other_coordinator)
+        published(Period.read("2026-q2"), first, second, {lang: {"text": WORDS} for lang in ("fr", "en")})
+        draft = summaries.make(Period.read("2026-q3"))
+        texts = {lang: {"text": "Nadia Benali", "learned": LONG, "missing": WORDS} for lang in ("fr", "en")}
+        summaries.write(draft, texts, draft.version, first)
         db.session.commit()
     site.sql("UPDATE follow_up SET due_on = '2026-10-01' WHERE rule = 'reach'")
     site.send_due()
@@ -957,6 +963,12 @@ PAGES = {
     "indicators": (Role.ADVISER, at("/staff/summaries/2026-q4/indicators")),
     "indicator-files": (Role.ADVISER, at("/staff/summaries/2026-q4/indicators/received")),
     "summary-draft": (Role.COORDINATOR, at("/staff/summaries/2026-q3")),
+    "summary-write": (Role.COORDINATOR, at("/staff/summaries/2026-q3/write")),
+    "summary-now": (Role.COORDINATOR, at("/staff/summaries/2026-q4")),
+    "summary-counted": (Role.ADVISER, at("/staff/summaries/2026-q2/counted/received")),
+    "summaries-compared": (Role.ADVISER, at("/staff/summaries/compare?a=2026-q2&b=2026-q2")),
+    "summaries-days-wrong": (Role.ADVISER, at("/staff/summaries/chosen?first=2026-09-01&last=2026-08-01")),
+    "summaries-days": (Role.ADVISER, at("/staff/summaries/2026-09-01-2026-09-10/indicators")),
     "mail": (Role.COORDINATOR, at("/staff/mail")),
     "mail-sent": (Role.ADVISER, at("/staff/mail?show=sent")),
     "mailbox": (Role.ADVISER, at("/staff/mailbox")),

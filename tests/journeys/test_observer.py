@@ -1,5 +1,8 @@
 """A member of the advisory committee reads a published quarter, and never a file."""
 
+import re
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
@@ -7,8 +10,9 @@ from crm import clock
 from crm.access import Role
 from crm.accounts.queries import by_email
 from crm.db import db
-from crm.summaries import queries
+from crm.summaries import queries, services
 from crm.summaries.periods import Period
+from tests.journeys.site import body_of, plain
 from tests.support.summaries import published
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -19,7 +23,7 @@ QUARTER = Period.read("2026-q2")
 @pytest.fixture
 def quarter(site):
     """An old quarter, with a dozen requests, published."""
-    coordinator = site.person(Role.COORDINATOR, "fr")
+    coordinator, second = site.person(Role.COORDINATOR, "fr"), site.person(Role.COORDINATOR, "fr", "-two")
     with site.inside():
         done = queries.published(QUARTER) is not None
     if not done:
@@ -27,7 +31,7 @@ def quarter(site):
             for day in range(12):
                 make.case(received_at=clock.at_local(QUARTER.first.replace(day=day + 2), 10), name=f"Printemps {day}")
         with site.inside():
-            published(QUARTER, by_email(coordinator), by_email(site.person(Role.ADMIN, "fr")))
+            published(QUARTER, by_email(coordinator), by_email(second))
             db.session.commit()
     return QUARTER.code
 
@@ -71,3 +75,65 @@ def test_reads_a_summary_in_both_languages_and_no_file(window, setting, site, qu
 def sign_in_from_french(visit, person):
     visit.button("English").click()
     visit.sign_in(person)
+
+
+def test_a_summary_goes_from_two_people_of_the_team_to_a_member_of_the_committee(window, setting, site, post):
+    """Taken, written in both languages, proposed by one, approved by another, published by the worker, read and downloaded."""
+    period = Period.read({"fr": "2025-q1", "en": "2025-q2"}[setting.lang])
+    coordinator = site.person(Role.COORDINATOR, setting.lang)
+    second = site.person(Role.COORDINATOR, setting.lang, "-two")
+    observer = site.person(Role.OBSERVER, setting.lang)
+    with site.making("fr") as make:
+        for day in range(12):
+            make.case(received_at=clock.at_local(period.first.replace(day=day + 2), 10), name=f"Hiver {day}")
+    name = {
+        "fr": {1: "Janvier à mars 2025", 4: "Avril à juin 2025"},
+        "en": {1: "January to March 2025", 4: "April to June 2025"},
+    }
+    title = name[setting.lang][period.first.month]
+
+    visit = window(site, setting.lang, setting.width, person=coordinator)
+    w, page = visit.w, visit.page
+    visit.go(f"/staff/summaries/{period.code}")
+    visit.button(w("Take the figures")).click()
+    visit.says(w("The figures are taken. It is a draft: the committee does not see it yet."))
+    visit.check("summary-draft")
+    visit.go("/staff/today")
+    visit.link(title).click()
+    visit.link(w("Write the text")).click()
+    for lang, said in (("fr", "Un trimestre calme."), ("en", "A quiet quarter.")):
+        page.locator(f"#text_{lang}").fill(said)
+    page.locator("#learned_fr").fill("Merci à Nadia Benali.")
+    visit.check("summary-write")
+    visit.button(w("Save")).click()
+    visit.says("Nadia Benali")
+    visit.button(w("Ready: ask a second person to approve")).click()
+    visit.says(w.text("summaries.refusal.one_language", part=w.text("summaries.written.learned")))
+    visit.go(f"/staff/summaries/{period.code}/write")
+    page.locator("#learned_fr").fill("")
+    visit.button(w("Save")).click()
+    visit.button(w("Ready: ask a second person to approve")).click()
+    visit.says(w("A second person can now approve it."))
+    expect(visit.button(w("Approve and publish to the committee"))).to_have_count(0)
+
+    other = window(site, setting.lang, setting.width, person=second)
+    other.go(f"/staff/summaries/{period.code}")
+    other.check("summary-proposed")
+    other.button(w("Approve and publish to the committee")).click()
+    other.says(w.text("summaries.state.approved"))
+    with site.inside():
+        assert services.publish_approved() == 1
+
+    site.send_due()
+    (mail,) = [one for one in post.to(observer) if title in plain(one["Subject"])]
+    address = re.search(r"http\S+", body_of(mail))[0]
+    reader = window(site, setting.lang, setting.width, person=observer)
+    reader.go(address.removeprefix(site.base))
+    reader.says({"fr": "Un trimestre calme.", "en": "A quiet quarter."}[setting.lang])
+    expect(reader.page.locator("img.chart").first).to_be_visible()
+    assert reader.page.evaluate("() => [...document.images].every(one => one.complete && one.naturalWidth > 100)")
+    reader.check("summary-published")
+    with reader.page.expect_download() as downloaded:
+        reader.page.locator(".downloads a").first.click()
+    assert Path(downloaded.value.path()).read_bytes().startswith(b"%PDF-")
+    assert downloaded.value.suggested_filename.endswith(f"-{period.code}-fr.pdf")
