@@ -8,7 +8,7 @@ from typing import Any
 from crm.i18n import format_amount, format_date, format_number, language
 from crm.summaries.figures import NUMBERS
 from crm.summaries.periods import Kind, Period
-from crm.summaries.release import FIELDS, Released
+from crm.summaries.release import FIELDS, YEARLY, Released
 from crm.summaries.suppression import OTHER, Cell
 from crm.texts import label, text
 
@@ -16,7 +16,7 @@ from crm.texts import label, text
 PARTS: Mapping[str, tuple[str, ...]] = {
     "requests": ("received", "first_reply", "on_time", "reached"),
     "answers": ("by_region", "by_language", "by_field", "by_stage", "by_form", "heard"),
-    "follow_up": ("exchanges", "no_next_step", "steps_on_time", "active"),
+    "follow_up": ("exchanges", "no_next_step_count", "no_next_step", "steps_on_time", "active"),
     "referrals": ("sent", "sent_files", "accepted", "body_reply", "assistance", "sent_by_kind"),
     "needs": ("unmet", "unmet_by_need"),
     "money": ("filed", "granted", "granted_files", "approval", "granted_by_instrument"),
@@ -59,6 +59,7 @@ class Line:
     amount_said: str = ""
     amount: int | None = None
     without_said: str = ""
+    without: int | None = None
     before_said: str = ""
     before: float | None = None
     rolling_said: str = ""
@@ -92,6 +93,7 @@ class Grid:
     total: int | None
     has_amounts: bool = False
     unit: str = "count"
+    days: tuple[str, str] | None = None  # the first and the last, ISO, of a table of twelve months
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def report(period: Period, shown: Released, texts: Mapping[str, Mapping[str, str
             code,
             label("summaries.part_title", code),
             [_line(name, shown) for name in codes if name in shown["figures"]],
-            [_grid(name, shown["tables"][name], shown["k"]) for name in codes if name in shown["tables"]],
+            [_grid(name, shown["tables"][name], shown) for name in codes if name in shown["tables"]],
         )
         for code, codes in PARTS.items()
     ]
@@ -216,7 +218,7 @@ def _line(code: str, shown: Released) -> Line:
     without = cell.get("without")
     return Line(
         code,
-        NUMBERS[code],
+        NUMBERS[code.removesuffix("_count")],
         label("summaries.indicator", code),
         label("summaries.counted_as", code),
         plain(cell, k),
@@ -225,14 +227,16 @@ def _line(code: str, shown: Released) -> Line:
         plain(money) if money and "empty" not in money else "",
         money.get("value") if money else None,
         text("summaries.without", number=plain(without)) if without and without.get("value") else "",
-        plain(before, k) if before else "",
+        without.get("value") if without else None,
+        plain(before, compared.get("k", k)) if before else "",
         before.get("value") if before else None,
         plain(rolling, k) if rolling else "",
         rolling.get("value") if rolling else None,
     )
 
 
-def _grid(code: str, table: Released, k: int) -> Grid:
+def _grid(code: str, table: Released, shown: Released) -> Grid:
+    k, year = shown["k"], shown["year"]
     cells, amounts = table["cells"] or {}, table.get("amounts") or {}
     total = table["total"].get("value")
     rows = [
@@ -258,6 +262,7 @@ def _grid(code: str, table: Released, k: int) -> Grid:
         total,
         bool(amounts),
         "percent" if any(cell.get("unit") == "percent" for cell in cells.values()) else "count",
+        (year["first"], year["last"]) if year and code in YEARLY else None,
     )
 
 

@@ -12,7 +12,17 @@ feature = Feature(
     blueprints=(bp,),
     event_sentences=tuple(
         Sentence(f"summary.{what}", f"summaries.event.{what}", "internal", frozenset({"period"}))
-        for what in ("drafted", "written", "taken_again", "proposed", "approved", "stale", "published")
+        for what in (
+            "drafted",
+            "written",
+            "taken_again",
+            "proposed",
+            "approved",
+            "stale",
+            "failed",
+            "discarded",
+            "published",
+        )
     ),
     jobs=(
         Job("summaries", services.publish_approved, every=15),

@@ -47,6 +47,7 @@ class Summary(Base):
     figures: Mapped[dict[str, Any]]
     shown: Mapped[dict[str, Any]]
     texts: Mapped[dict[str, Any]]
+    names: Mapped[list[str]]  # of people and projects, that the texts held when they were written
     made_at: Mapped[datetime]  # when the figures were taken
     proposed_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     proposed_at: Mapped[datetime | None]

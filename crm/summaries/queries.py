@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -76,6 +77,12 @@ def overlapping(period: Period) -> Summary | None:
     """A summary, whatever its state, of which some days are the period's too."""
     shared = Summary.first_day <= period.last, Summary.last_day >= period.first
     return db.session.scalar(select(Summary).where(*shared).order_by(Summary.first_day).limit(1))
+
+
+def published_after(day: date) -> bool:
+    """Whether a summary of later days is published: numbers of earlier ones would tell its tables apart."""
+    read = _published().where(Summary.last_day > day).limit(1)
+    return db.session.scalar(read) is not None
 
 
 def all_published() -> list[Summary]:

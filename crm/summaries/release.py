@@ -13,6 +13,7 @@ from typing import Any
 from crm.summaries.figures import BY_AWARENESS, Amount, Figure, Median, Number, Rate, Table
 from crm.summaries.periods import Period
 from crm.summaries.suppression import (
+    FEWEST,
     MASKED,
     OTHER,
     SMALL,
@@ -56,14 +57,14 @@ class Before:
 
     first: date
     last: date
-    received: Cell
+    figures: Mapping[str, Cell]
     year: tuple[date, date] | None = None
 
     @classmethod
     def of(cls, first: date, last: date, shown: Released) -> "Before":
         year = shown.get("year")
         days = (date.fromisoformat(year["first"]), date.fromisoformat(year["last"])) if year else None
-        return cls(first, last, shown["figures"].get("received", SMALL), days)
+        return cls(first, last, shown["figures"], days)
 
 
 def released(
@@ -78,8 +79,13 @@ def released(
         elif code not in YEARLY and code not in {"closed", "from_awareness"}:
             figures[code] = _figure(code, figure, found, k)
             if isinstance(figure, Amount):
-                figures[f"{code}_amount"] = _money(figure)
+                amount_ = _money(figure, k) if "value" in figures[code] else dict(MASKED)
+                figures[f"{code}_amount"] = amount_ | {"unit": "amount"}
     year = _year(found, period, before, figures["received"], k)
+    last = next((one.figures for one in before if one.last == period.previous.last), {})
+    _hide_what_betrays({"figures": figures, "tables": tables}, found, last, k)
+    if not year or not _known_to_be_enough(figures, period, before, k):
+        figures.pop("to_launch")
     for code in YEARLY if year else ():
         tables[code] = (_shares if code in SHARES else _table)(_grouped(code, found[code]), k)
     return {"form": FORM, "k": k, "figures": figures, "tables": tables, "year": year}
@@ -93,7 +99,7 @@ def _figure(code: str, figure: Figure, found: Mapping[str, Figure], k: int) -> C
             unit = "calendar" if code == "to_launch" else "days"
             # How many had no answer is a part of a whole that was published, so it is told under the same rules.
             whole = len(figure.values) + figure.without.value
-            return middle(figure.value, len(figure.values)) | {
+            return middle(figure.value, len(figure.values), k) | {
                 "unit": unit,
                 "without": part(figure.without.value, whole, k),
             }
@@ -115,11 +121,52 @@ def _size(figure: Figure) -> int:
     return figure.value
 
 
-def _money(figure: Amount) -> Cell:
+def _hide_what_betrays(shown: Released, found: Mapping[str, Figure], last: Mapping[str, Cell], k: int) -> None:
+    """Mask what would tell another number by what readers know beside it. A percentage of a small whole often has one solution in whole
+    numbers, so a rate counts as telling its part and its whole. `last` are the figures that were released of the period before.
+    """
+    figures, hold = shown["figures"], {"unit": "percent"} | MASKED
+    stages = shown["tables"]["active"]["cells"]
+    if stages is None or "value" not in stages.get("paused", {"value": 0}):
+        figures["no_next_step"] = dict(hold)  # of active files less those on hold
+    if "value" not in figures["not_reached"]:
+        figures["still_active"] = dict(hold)  # of those launched a year earlier less those not reached
+    replied, in_time = found["first_reply"], found["on_time"]
+    assert isinstance(replied, Median) and isinstance(in_time, Rate)  # noqa: S101, PT018
+    if is_small(len(replied.values) - in_time.part.value, k):
+        figures["first_reply"]["without"] = dict(
+            MASKED
+        )  # late replies are what is neither in time nor without an answer
+    accepted = found["accepted"]
+    assert isinstance(accepted, Rate)  # noqa: S101
+    if is_small(abs(last.get("sent", {}).get("value", 0) - accepted.whole.value), k):
+        figures["accepted"] = dict(hold)  # withdrawn ones are those sent less those it is a share of
+    if "value" in last.get("accepted", {}):
+        figures["body_reply"]["without"] = dict(MASKED)  # the same referrals: refused ones are what is neither
+    for code in ("first_reply", "body_reply"):
+        median = found[code]
+        assert isinstance(median, Median)  # noqa: S101
+        whole = len(median.values) + median.without.value
+        if "value" not in figures[code]["without"] and whole - max(FEWEST, k) < k - 2:
+            figures[code] |= MASKED  # a median that is told says that enough answered, so that few are left
+            figures[code].pop("value", None)
+
+
+def _known_to_be_enough(figures: Mapping[str, Cell], period: Period, before: Sequence[Before], k: int) -> bool:
+    """Whether readers know from what is published that enough projects were launched in twelve months for a median: that there is none then
+    tells nothing.
+    """
+    first, last = period.rolling_days
+    launched = [one.figures.get("launched", {}) for one in before if first <= one.first and one.last <= last]
+    known: int = sum(cell.get("value", 1 if "hidden" in cell else 0) for cell in [*launched, figures["launched"]])
+    return known >= max(FEWEST, k)
+
+
+def _money(figure: Amount, k: int) -> Cell:
     by_file: dict[int, int] = {}
     for file, cents in figure.parts:
         by_file[file] = by_file.get(file, 0) + cents
-    return amount(by_file, figure.cents) | {"unit": "amount"}
+    return amount(by_file, figure.cents, k) | {"unit": "amount"}
 
 
 def _own_table(code: str, figure: Figure, stages: Sequence[str], k: int) -> Released:
@@ -131,7 +178,7 @@ def _own_table(code: str, figure: Figure, stages: Sequence[str], k: int) -> Rele
         return {"total": count(total, k), "cells": cells}
     table = _table(sizes | ({"without": figure.without.value} if figure.without.value else {}), k)
     if code == "granted_by_instrument" and table["cells"]:
-        table["amounts"] = _amounts(figure, table["cells"])
+        table["amounts"] = _amounts(figure, table["cells"], k)
     return table
 
 
@@ -154,13 +201,13 @@ def _shares(sizes: Mapping[str, int], k: int) -> Released:
     return {"total": untold, "cells": shown}
 
 
-def _amounts(figure: Table, shown: Mapping[str, Cell]) -> dict[str, Cell]:
+def _amounts(figure: Table, shown: Mapping[str, Cell], k: int) -> dict[str, Cell]:
     """The amount of each cell that is shown: all of them or none, since a single one that is missing is what the total has more."""
     amounts: dict[str, Cell] = {}
     for name in shown:
         kept = [cell for code, cell in figure.cells.items() if code == name or (name == OTHER and code not in shown)]
         parts = tuple(one for cell in kept if isinstance(cell, Amount) for one in cell.parts)
-        amounts[name] = _money(Amount(parts))
+        amounts[name] = _money(Amount(parts), k)
     if any("value" not in cell for cell in amounts.values()):
         return {name: dict(MASKED) | {"unit": "amount"} for name in shown}
     return amounts
@@ -212,14 +259,13 @@ def _year(
     if any(one.year is not None and one.year[0] <= last and one.year[1] >= first for one in before):
         return None
     in_it = [one for one in before if first <= one.first and one.last <= last]
-    told = [one.received for one in in_it] + [received]
+    told = [one.figures.get("received", SMALL) for one in in_it] + [received]
     if any("value" not in cell for cell in told):
         return None
     requests = found["by_language"]
     assert isinstance(requests, Table)  # noqa: S101
     total = requests.value + requests.without.value
-    covered = sum((one.last - one.first).days + 1 for one in in_it) + (period.last - period.first).days + 1
-    untold = total - sum(cell["value"] for cell in told)
-    if covered < (last - first).days + 1 and is_small(untold, k):
+    # Requests of quarters that were not published, or that were entered late, or taken away since.
+    if is_small(abs(total - sum(cell["value"] for cell in told)), k):
         return None
     return {"first": first.isoformat(), "last": last.isoformat()}

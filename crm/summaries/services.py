@@ -28,9 +28,9 @@ from crm.summaries.content import MOST_PARAGRAPHS, WRITTEN, Report, paragraphs, 
 from crm.summaries.figures import DEFINITIONS, Figure, numbers_of, parts_of
 from crm.summaries.formats import charts, data, document, tables, workbook
 from crm.summaries.models import CountedFiles, Format, State, Summary, SummaryFile
-from crm.summaries.names import named
+from crm.summaries.names import cannot_be_set, named
 from crm.summaries.periods import MONTHS, Kind, Period
-from crm.summaries.release import FORM, Before, Released, put_together, released
+from crm.summaries.release import FORM, PART_OF, Before, Released, put_together, released
 from crm.texts import text
 from crm.timeline.models import ActorKind
 from crm.timeline.services import record
@@ -63,6 +63,8 @@ def make(period: Period, *, at: datetime | None = None) -> Summary:
         raise RefusedError(text("summaries.refusal.by_hand"))
     if queries.of_period(period) is not None:
         raise RefusedError(text("summaries.refusal.already"))
+    if queries.published_after(period.last):
+        raise RefusedError(text("summaries.refusal.too_old"))
     if (other := queries.overlapping(period)) is not None:
         raise RefusedError(text("summaries.refusal.overlaps", period=period_name(other.period)))
     summary = Summary(
@@ -72,6 +74,7 @@ def make(period: Period, *, at: datetime | None = None) -> Summary:
         definitions=DEFINITIONS,
         state=State.DRAFT,
         texts={},
+        names=[],
         digest="",
         version=1,
     )
@@ -97,9 +100,9 @@ def make_due() -> int:
     for one in reversed(due):
         if clock.today() < one.cut_off:
             continue
-        make(one)
-        record("summary.drafted", case_id=None, actor=(ActorKind.SYSTEM, None), codes={"period": one.code})
         try:
+            make(one)
+            record("summary.drafted", case_id=None, actor=(ActorKind.SYSTEM, None), codes={"period": one.code})
             db.session.commit()
         except IntegrityError:  # another worker was faster
             db.session.rollback()
@@ -157,9 +160,10 @@ def _compared(period: Period, shown: Released, earlier: Mapping[str, Summary]) -
     rolling = {}
     for code, cell in shown["figures"].items():
         cells = [cell, *((one or {}).get("figures", {}).get(code, {}) for one in others)]
-        if others and "unit" not in cell and all("value" in told for told in cells):
+        if others and code not in PART_OF and "unit" not in cell and all("value" in told for told in cells):
             rolling[code] = {"value": sum(told["value"] for told in cells)}
-    return {"before": dict(year_ago["figures"]) if year_ago else {}, "rolling": rolling}
+    before = {"before": dict(year_ago["figures"]), "k": year_ago["k"]} if year_ago else {"before": {}}
+    return before | {"rolling": rolling}
 
 
 def of_today(staff: Staff) -> dict[str, Any]:
@@ -181,13 +185,21 @@ def write(summary: Summary, texts: Texts, seen_version: int, actor: Staff) -> No
             raise RefusedError(text("summaries.refusal.paragraphs", number=MOST_PARAGRAPHS))
         if any(len(words) > LONGEST_TEXT for words in kept[lang].values()):
             raise RefusedError(text("summaries.refusal.long", number=LONGEST_TEXT))
-    _save(summary, seen_version, texts=kept, state=State.DRAFT, proposed_by_id=None, proposed_at=None)
+        if unset := cannot_be_set("".join(kept[lang].values())):
+            raise RefusedError(text("summaries.refusal.signs", signs=" ".join(unset[:10])))
+    names = _names_in(kept)
+    _save(summary, seen_version, texts=kept, names=names, state=State.DRAFT, proposed_by_id=None, proposed_at=None)
     record("summary.written", case_id=None, actor=by(actor), codes={"period": summary.period})
 
 
-def names_in(summary: Summary) -> list[str]:
+def may_be_written(summary: Summary) -> None:
+    """Raises RefusedError once it is approved."""
+    _still(summary, State.DRAFT, State.PROPOSED)
+
+
+def _names_in(texts: Texts) -> list[str]:
     """The people and projects of the database that the texts name."""
-    said = "\n".join(words for one in summary.texts.values() for words in one.values())
+    said = "\n".join(words for one in texts.values() for words in one.values())
     if not said.strip():
         return []
     people, projects = queries.names()
@@ -204,7 +216,7 @@ def propose(summary: Summary, seen_version: int, actor: Staff, *, names_may_stay
             raise RefusedError(text("summaries.refusal.one_language", part=text(f"summaries.written.{part}")))
     if not _holds(summary):
         raise RefusedError(text("summaries.refusal.stale"))
-    if not names_may_stay and (names := names_in(summary)):
+    if not names_may_stay and (names := _names_in(summary.texts)):
         raise RefusedError(text("summaries.refusal.names", names=", ".join(names[:10])))
     _save(summary, seen_version, state=State.PROPOSED, proposed_by_id=actor.id, proposed_at=clock.now())
     record("summary.proposed", case_id=None, actor=by(actor), codes={"period": summary.period})
@@ -223,8 +235,19 @@ def approve(summary: Summary, seen_version: int, actor: Staff) -> None:
 
 def _holds(summary: Summary) -> bool:
     """Whether what is released was worked out under the threshold of today, and knowing all that was published since."""
-    newer = [one for one in queries.all_published() if one.published_at and one.published_at > summary.made_at]
-    return not newer and summary.shown["k"] == threshold()
+    others = queries.all_published()
+    newer = [one for one in others if one.published_at and one.published_at >= summary.made_at]
+    later = [one for one in others if one.last_day > summary.last_day]
+    return not newer and not later and summary.shown["k"] == threshold()
+
+
+def discard(summary: Summary, seen_version: int, actor: Staff) -> None:
+    """Take a draft away, with its figures. What was approved stays."""
+    _still(summary, State.DRAFT, State.PROPOSED)
+    _save(summary, seen_version, state=State.DRAFT)
+    db.session.execute(delete(CountedFiles).where(CountedFiles.summary_id == summary.id))
+    record("summary.discarded", case_id=None, actor=by(actor), codes={"period": summary.period})
+    db.session.delete(summary)
 
 
 def _still(summary: Summary, *states: State) -> None:
@@ -254,13 +277,20 @@ def publish_approved() -> int:
         summary = db.session.get(Summary, number)
         if summary is None or summary.state is not State.APPROVED:
             continue
-        if _holds(summary):
-            publish(summary)
-            tell(summary)
-            done += 1
-        else:  # another one was published first: its figures must be taken again, and approved again
-            _save(summary, summary.version, state=State.DRAFT, proposed_by_id=None, approved_by_id=None)
-            record("summary.stale", case_id=None, actor=(ActorKind.SYSTEM, None), codes={"period": summary.period})
+        why = "stale"  # another one was published first: its figures must be taken again, and approved again
+        try:
+            if _holds(summary):
+                publish(summary)
+                tell(summary)
+                db.session.commit()
+                done += 1
+                continue
+        except CannotBeMadeError:
+            db.session.rollback()
+            log.exception("the files of the summary %s cannot be made", summary.period)
+            why = "failed"
+        _save(summary, summary.version, state=State.DRAFT, proposed_by_id=None, approved_by_id=None)
+        record(f"summary.{why}", case_id=None, actor=(ActorKind.SYSTEM, None), codes={"period": summary.period})
         db.session.commit()
     return done
 
@@ -327,7 +357,11 @@ def files_of(summary: Summary) -> Iterator[SummaryFile]:
                 taken=format_date(clock.local_date(summary.made_at)),
             )
             by_whom = settings.programme.organisation.get(lang, "") or settings.programme.short_name
-            yield _file(Format.PDF, lang, "", document.document(one, drawn, made_at, by_whom, closing))
+            try:
+                printed = document.document(one, drawn, made_at, by_whom, closing)
+            except document.TypstError as error:
+                raise CannotBeMadeError(str(error)) from error
+            yield _file(Format.PDF, lang, "", printed)
             yield _file(Format.XLSX, lang, "", workbook.workbook(one, made_at))
             for name, content in tables.tables(one):
                 yield _file(Format.CSV, lang, name, content)
@@ -363,6 +397,10 @@ def digest_of(summary: Summary) -> str:
         summary.period, summary.definitions, summary.figures, summary.shown, summary.texts, sorted(files),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(frozen, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+class CannotBeMadeError(Exception):
+    """A text holds what a file of the summary cannot show."""
 
 
 class ChangedError(Exception):

@@ -10,8 +10,7 @@ from typing import Any
 K = 5  # the lowest threshold, and the one without a setting
 HIGHEST_K = 10
 SMALLEST_DENOMINATOR = 10
-FEWEST_VALUES = 5
-FEWEST_FILES = 5  # behind an amount
+FEWEST = 5  # values of a median and files behind an amount, or the threshold when it is higher
 DOMINANT = 0.75  # of an amount, held by one file: more than this betrays it
 OTHER = "merged"  # what categories too small to be shown are merged into
 Cell = dict[str, Any]
@@ -45,19 +44,22 @@ def rate(numerator: int, denominator: int, k: int) -> Cell:
     return {"value": (200 * numerator + denominator) // (2 * denominator)}  # half goes up
 
 
-def middle(value: float | None, of: int) -> Cell:
-    """A median; masked with fewer than five values."""
+def middle(value: float | None, of: int, k: int) -> Cell:
+    """A median; masked with few values."""
     if value is None:
         return dict(EMPTY)
-    return dict(MASKED) if of < FEWEST_VALUES else {"value": value}
+    return dict(MASKED) if of < max(FEWEST, k) else {"value": value}
 
 
-def amount(by_file: Mapping[int, int], cents: int) -> Cell:
-    """A sum in cents, of files with what each holds of it: masked when few files hold it, or one holds most of it."""
+def amount(by_file: Mapping[int, int], cents: int, k: int) -> Cell:
+    """A sum in cents, of files with what each holds of it: masked when few files hold it, or one holds most of it. Files of which it is
+    not known hold nothing; none at all is zero.
+    """
     if not by_file:
         return {"value": 0}
-    few = len(by_file) < FEWEST_FILES
-    return dict(MASKED) if few or max(by_file.values()) > DOMINANT * sum(by_file.values()) else {"value": cents}
+    held = [one for one in by_file.values() if one]
+    few = len(held) < max(FEWEST, k)
+    return dict(MASKED) if few or max(held) > DOMINANT * sum(held) else {"value": cents}
 
 
 def merged(cells: Mapping[str, int], k: int) -> dict[str, int] | None:

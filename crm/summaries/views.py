@@ -117,7 +117,7 @@ def compare() -> str:
         reports=reports,
         figures=_beside([{line.code: (line.name, line.said) for line in one.lines} for one in reports]),
         tables=_tables_beside(reports),
-        same_definitions=len({one.definitions for one in sides if one}) < 2,
+        same_definitions=len({(one.definitions, one.shown["form"]) for one in sides if one}) < 2,
         period_name=period_name,
     )
 
@@ -180,7 +180,7 @@ def read(code: str) -> str:
             "make": summary is None and clock.today() >= period.cut_off,
             "approve": summary is not None and summary.state is State.PROPOSED and summary.proposed_by_id != me().id,
         },
-        names=services.names_in(summary) if summary and summary.state is State.DRAFT and is_team else [],
+        names=summary.names if summary and summary.state is State.DRAFT and is_team else [],
         period_name=period_name,
         name=period_name(code),
     )
@@ -248,6 +248,7 @@ def make(code: str) -> BaseResponse:
 def write(code: str) -> str:
     """The form of the texts."""
     summary = _in_work_or_404(code)
+    services.may_be_written(summary)
     form = TextsForm(data=_typed(summary) | {"version": str(summary.version)})
     return _write_page(summary, form)
 
@@ -312,6 +313,16 @@ def propose(code: str) -> BaseResponse:
     db.session.commit()
     flash(gettext("A second person can now approve it."))
     return redirect(url_for("summaries.read", code=code), 303)
+
+
+@bp.post("/<code>/discard")
+@coordinators
+def discard(code: str) -> BaseResponse:
+    """Take a draft away."""
+    services.discard(_in_work_or_404(code), _seen(), me())
+    db.session.commit()
+    flash(gettext("The draft is deleted."))
+    return redirect(url_for("summaries.published"), 303)
 
 
 @bp.post("/<code>/approve")

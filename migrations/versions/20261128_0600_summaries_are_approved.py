@@ -14,6 +14,7 @@ TYPES = {
     'figures': sa.JSON(),
     'shown': sa.JSON(),
     'texts': sa.JSON(),
+    'names': sa.JSON(),
     'published_at': sa.DateTime(timezone=True),
     'made_at': sa.DateTime(timezone=True),
 }
@@ -24,7 +25,7 @@ def table(*names: str) -> sa.TableClause:
 
 
 OLD = table(*KEPT)
-NEW = table(*KEPT, 'state', 'digest', 'version', 'texts', 'made_at')
+NEW = table(*KEPT, 'state', 'digest', 'version', 'texts', 'names', 'made_at')
 DAYS = {'unit': 'days'}
 PERCENT = {'unit': 'percent'}
 
@@ -43,6 +44,7 @@ def upgrade() -> None:
         sa.Column('figures', sa.JSON(none_as_null=True), nullable=False),
         sa.Column('shown', sa.JSON(none_as_null=True), nullable=False),
         sa.Column('texts', sa.JSON(none_as_null=True), nullable=False),
+        sa.Column('names', sa.JSON(none_as_null=True), nullable=False),
         sa.Column('made_at', sa.DateTime(timezone=True), nullable=False),
         sa.Column('proposed_by_id', sa.Integer(), nullable=True),
         sa.Column('proposed_at', sa.DateTime(timezone=True), nullable=True),
@@ -75,7 +77,7 @@ def upgrade() -> None:
     )
     for row in rows:
         row['shown'] = in_the_new_shape(row['shown'])
-        row |= {'state': 'published', 'texts': {}, 'made_at': row['published_at'], 'digest': '', 'version': 1}
+        row |= {'state': 'published', 'texts': {}, 'names': [], 'made_at': row['published_at'], 'digest': '', 'version': 1}
     write(NEW, rows)
     op.create_table(
         'summary_counted',
@@ -110,7 +112,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table('summary_file')
     op.drop_table('summary_counted')
-    published = sa.select(*(NEW.c[name] for name in KEPT)).where(NEW.c.state == 'published', sa.func.length(NEW.c.period) <= 7)
+    published = sa.select(*(NEW.c[name] for name in KEPT)).where(NEW.c.state == 'published', sa.func.length(NEW.c.period) <= 7, NEW.c.published_by_id.isnot(None))
     rows = [row._asdict() for row in op.get_bind().execute(published.order_by(NEW.c.id))]
     op.drop_table('summary')
     op.create_table(
@@ -151,7 +153,7 @@ def in_the_new_shape(shown: dict) -> dict:
     figures = {
         'received': small['received'],
         'first_reply': as_masked(shown['median_reply']) | DAYS,
-        'no_next_step': as_masked(shown['no_next_step']),
+        'no_next_step_count': as_masked(shown['no_next_step']),
         'sent': small['sent'],
         'accepted': as_masked(shown['acceptance']) | PERCENT,
     }
@@ -177,7 +179,7 @@ def in_the_old_shape(shown: dict) -> dict:
         'sent': as_before(figures['sent']),
         'acceptance': as_before(figures['accepted']),
         'median_reply': as_before(figures['first_reply']),
-        'no_next_step': as_before(figures['no_next_step']),
+        'no_next_step': as_before(figures.get('no_next_step_count', {'hidden': True})),
     }
 
 

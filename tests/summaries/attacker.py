@@ -1,4 +1,4 @@
-"""An attacker who kept everything that was ever published, and a linear programme. What can be bounded of what was hidden?
+"""An attacker who kept everything that was ever published, and solves for whole numbers. What can be bounded of what was hidden?
 
 Nothing of the product's reasoning is used: only what a release says, what every reader knows of the numbers (they are whole and not negative, tables
 have totals, twelve months are four quarters, files that are active today were active before or came in) and what is hidden stands for.
@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linprog
+from scipy.optimize import LinearConstraint, milp
 from scipy.sparse import csr_matrix
 
 from crm.summaries.figures import NUMBERS, Amount, Count, Median, Number, Rate, Table
@@ -27,7 +27,7 @@ SECTORS = ("mobility", "delivery", "care", "food", "arts", "media", "housing", "
 REGIONS = ("06", "13", "16", "03", "canada", "abroad")
 REASONS = ("done", "silent", "refused", "stopped")
 KINDS = ("assistance", "financing", "network", "city")
-QUARTERS = 9
+QUARTERS = 6
 WHOLE = 1e-6
 
 
@@ -47,6 +47,11 @@ class Quarter:
     refused: int
     launched: int
     not_reached: int
+    forgotten: int  # of files active and not on hold
+    withdrawn: int  # of those sent
+    accepted: int  # within sixty days
+    answered_otherwise: int  # refused, or late
+    stopped: int  # of launched ones that were reached a year later
 
     @property
     def received(self) -> int:
@@ -67,10 +72,15 @@ def invented(seed: int) -> list[Quarter]:
         }
         closed = _spread(chance, min(chance.randrange(0, 6), sum(active.values())), REASONS)
         active = _spread(chance, sum(active.values()) + received - sum(closed.values()), STAGES)
-        sent = _spread(chance, chance.randrange(0, 16), KINDS)
+        sent = _spread(chance, chance.choice((0, 2, 7, 12, 18)), KINDS)
         answered = chance.randint(max(0, received - 6), received)
         granted = _spread(chance, chance.choice((0, 0, 2, 6, 12)), ("loan", "grant", "guarantee"))
         due = quarters[place - 4].launched if place > 3 else 0
+        not_reached = chance.choice((0, 0, min(due, chance.randint(1, 6))))
+        followed = sum(active.values()) - active["paused"]
+        asked = sum(sent.values())
+        withdrawn = min(asked, chance.choice((0, 0, 1, 2, 6)))
+        accepted = chance.randint(0, asked - withdrawn)
         quarters.append(
             Quarter(
                 requests,
@@ -83,8 +93,13 @@ def invented(seed: int) -> list[Quarter]:
                 granted,
                 max(0, sum(granted.values()) - chance.choice((0, 1, 5))),
                 chance.choice((0, 1, 5, 9)),
-                chance.choice((0, 1, 5, 12)),
-                chance.randint(0, due),
+                chance.choice((0, 1, 5, 14, 16)),
+                not_reached,
+                chance.randint(0, followed),
+                withdrawn,
+                accepted,
+                chance.randint(0, asked - withdrawn - accepted),
+                min(due - not_reached, chance.choice((0, 1, 5))),
             )
         )
     return quarters
@@ -119,7 +134,11 @@ def figures(history: list[Quarter], place: int) -> dict[str, object]:
     found["closed_by_reason"] = table(_summed([one.closed for one in year]))
     found["left_out"] = found["unmet_by_need"] = found["incorporated"] = Table()
     due = history[place - 4].launched if place > 3 else 0
-    silent = Median()
+    followed = sum(now.active.values()) - now.active["paused"]
+    last = history[place - 1] if place else None
+    two_back = history[place - 2] if place > 1 else None
+    answered = two_back.accepted + two_back.answered_otherwise if two_back else 0
+    launched = sum(one.launched for one in year)
     found |= {
         "received": count(now.received),
         "first_reply": Median(tuple((n, 2.0) for n in range(now.answered)), count(now.received - now.answered)),
@@ -136,13 +155,19 @@ def figures(history: list[Quarter], place: int) -> dict[str, object]:
         "approval": Rate(count(sum(now.granted.values())), count(sum(now.granted.values()) + now.refused)),
         "launched": count(now.launched),
         "not_reached": count(now.not_reached),
-        "still_active": Rate(count(due - now.not_reached), count(due - now.not_reached)),
-        "body_reply": silent,
-        "to_launch": silent,
+        "still_active": Rate(count(due - now.not_reached - now.stopped), count(due - now.not_reached)),
+        "body_reply": Median(
+            tuple((n, 2.0) for n in range(answered)), count(sum(two_back.sent.values()) - answered if two_back else 0)
+        ),
+        "to_launch": Median(tuple((n, 90.0) for n in range(launched))),
+        "no_next_step": Rate(count(now.forgotten), count(followed)),
+        "accepted": Rate(
+            count(last.accepted if last else 0), count(sum(last.sent.values()) - last.withdrawn if last else 0)
+        ),
         "activities": Number(1),
         "participants": Number(0),
     }
-    for name in ("reached", "no_next_step", "steps_on_time", "accepted", "unmet"):
+    for name in ("reached", "steps_on_time", "unmet"):
         found[name] = Rate(Count(), Count())
     return found
 
@@ -173,7 +198,7 @@ def releases(history: list[Quarter], k: int, *, since: int) -> dict[int, dict]:
 
 @dataclass
 class Attack:
-    """Unknown numbers, and what is known of them: `equal` and `most` are rows of a linear programme."""
+    """Unknown whole numbers, and what is known of them: `equal` and `most` are rows of a programme."""
 
     k: int
     names: dict[tuple, int] = field(default_factory=dict)
@@ -217,18 +242,23 @@ class Attack:
         objective[self.names[wanted]] = 1
         found: list[float | None] = []
         for sign in (1, -1):
-            answer = linprog(
-                sign * objective, A_ub=self._rows(self.most), b_ub=[one for _terms, one in self.most] or None,
-                A_eq=self._rows(self.equal), b_eq=[one for _terms, one in self.equal], bounds=(0, None), method="highs",
-            )  # fmt: skip
-            assert answer.status in {0, 3}, f"what was published contradicts itself: {answer.message}"
+            answer = milp(sign * objective, constraints=self._constraints(), integrality=np.ones(size))
+            # Without a bound (3), or too large for whole numbers to be told so (4).
+            assert answer.status in {0, 3, 4}, f"what was published contradicts itself: {answer.message}"
             found.append(sign * answer.fun if answer.status == 0 else None)
         low, high = found
         return math.ceil((low or 0) - WHOLE), None if high is None else math.floor(high + WHOLE)
 
-    def _rows(self, rows: list[tuple[dict[tuple, float], float]]) -> csr_matrix | None:
-        if not rows:
-            return None
+    def _constraints(self) -> list[LinearConstraint]:
+        known = [(self.equal, True), (self.most, False)]
+        found = []
+        for rows, exact in known:
+            if rows:
+                most = np.array([one for _terms, one in rows])
+                found.append(LinearConstraint(self._rows(rows), most if exact else -np.inf, most))
+        return found
+
+    def _rows(self, rows: list[tuple[dict[tuple, float], float]]) -> csr_matrix:
         at = [
             (line, self.names[name], factor) for line, (terms, _n) in enumerate(rows) for name, factor in terms.items()
         ]
@@ -264,6 +294,14 @@ def attack(history: list[Quarter], shown: dict[int, dict], k: int) -> Attack:
         known.is_({("closed", place, one): 1.0 for one in REASONS} | {("closed", place): -1.0}, 0)
         known.is_({("answered", place): 1.0, ("silent", place): 1.0, ("received", place): -1.0}, 0)
         known.is_({("on time", place): 1.0, ("late", place): 1.0, ("received", place): -1.0}, 0)
+        known.is_({("on time", place): 1.0, ("replied late", place): 1.0, ("answered", place): -1.0}, 0)
+        known.is_({("followed", place): 1.0, ("active", place, "paused"): 1.0, ("stock", place): -1.0}, 0)
+        known.is_({("forgotten", place): 1.0, ("held", place): 1.0, ("followed", place): -1.0}, 0)
+        known.is_({("cohort", place): 1.0, ("withdrawn", place): 1.0, ("sent", place): -1.0}, 0)
+        known.is_({("accepted", place): 1.0, ("not accepted", place): 1.0, ("cohort", place): -1.0}, 0)
+        known.is_({("accepted", place): 1.0, ("otherwise", place): 1.0, ("heard back", place): -1.0}, 0)
+        known.is_({("heard back", place): 1.0, ("no answer", place): 1.0, ("sent", place): -1.0}, 0)
+        known.at_most({("heard back", place): 1.0, ("cohort", place): -1.0}, 0)
         known.is_({("sent files", place): 1.0, ("sent again", place): 1.0, ("sent", place): -1.0}, 0)
         known.is_({("granted files", place): 1.0, ("granted again", place): 1.0, ("granted", place): -1.0}, 0)
         known.is_({("granted", place): 1.0, ("refused", place): 1.0, ("decided", place): -1.0}, 0)
@@ -277,6 +315,7 @@ def attack(history: list[Quarter], shown: dict[int, dict], k: int) -> Attack:
             )  # fmt: skip
         if place > 3:
             known.is_({("reached", place): 1.0, ("not reached", place): 1.0, ("launched", place - 4): -1.0}, 0)
+            known.is_({("still active", place): 1.0, ("stopped", place): 1.0, ("reached", place): -1.0}, 0)
         if place in shown:
             _reads(known, place, shown[place], received)
     return known
@@ -297,11 +336,21 @@ def _truths(known: Attack, place: int, quarter: Quarter, history: list[Quarter])
         ("launched", place): quarter.launched,
         ("closed", place): sum(quarter.closed.values()),
         ("stock", place): sum(quarter.active.values()),
+        ("replied late", place): quarter.answered - quarter.on_time,
+        ("forgotten", place): quarter.forgotten,
+        ("held", place): sum(quarter.active.values()) - quarter.active["paused"] - quarter.forgotten,
+        ("withdrawn", place): quarter.withdrawn,
+        ("accepted", place): quarter.accepted,
+        ("not accepted", place): sum(quarter.sent.values()) - quarter.withdrawn - quarter.accepted,
+        ("otherwise", place): quarter.answered_otherwise,
+        ("no answer", place): sum(quarter.sent.values()) - quarter.accepted - quarter.answered_otherwise,
     }
     if place > 3:
         truths |= {
             ("not reached", place): quarter.not_reached,
             ("reached", place): history[place - 4].launched - quarter.not_reached,
+            ("stopped", place): quarter.stopped,
+            ("still active", place): history[place - 4].launched - quarter.not_reached - quarter.stopped,
         }
     for name in TABLES:
         truths |= {("request", name, place, one): number for one, number in quarter.requests[name].items()}
@@ -323,8 +372,15 @@ def _reads(known: Attack, place: int, shown: dict, received: dict[tuple, float])
     known.hears(says["first_reply"]["without"], {("silent", place): 1.0})
     known.hears_rate(says["on_time"], {("on time", place): 1.0}, received)
     known.hears_rate(says["approval"], {("granted", place): 1.0}, {("decided", place): 1.0})
+    known.hears_rate(says["no_next_step"], {("forgotten", place): 1.0}, {("followed", place): 1.0})
+    if place:
+        known.hears_rate(says["accepted"], {("accepted", place - 1): 1.0}, {("cohort", place - 1): 1.0})
+    if place > 1:
+        known.hears(says["body_reply"]["without"], {("no answer", place - 2): 1.0})
     if place > 3:
         known.hears(says["not_reached"], {("not reached", place): 1.0})
+        known.hears_rate(says["still_active"], {("still active", place): 1.0}, {("reached", place): 1.0})
+    _reads_medians(known, place, says)
     stages = shown["tables"]["active"]
     known.hears(stages["total"], {("stock", place): 1.0})
     for stage, cell in (stages["cells"] or {}).items():
@@ -344,6 +400,20 @@ def _reads(known: Attack, place: int, shown: dict, received: dict[tuple, float])
             _reads_table(known, closed, sums, str)
         else:
             _reads_shares(known, closed["cells"] or {}, sums)
+
+
+def _reads_medians(known: Attack, place: int, says: dict) -> None:
+    """A median that is told rests on enough, one that is empty on none. One that is masked may be so for several reasons."""
+    year = {("launched", at): 1.0 for at in range(max(0, place - 3), place + 1)}
+    enough = max(5, known.k)
+    medians = [("first_reply", {("answered", place): 1.0})]
+    medians += [("body_reply", {("heard back", place - 2): 1.0})] if place > 1 else []
+    medians += [("to_launch", year)] if "to_launch" in says else []
+    for code, terms in medians:
+        if "value" in says[code]:
+            known.at_most({name: -1.0 for name in terms}, -enough)
+        elif "empty" in says[code]:
+            known.is_(terms, 0)
 
 
 def _reads_table(known: Attack, said: dict, sums: dict[str, dict[tuple, float]], group) -> None:

@@ -17,6 +17,7 @@ from crm.outbox.models import Message
 from crm.summaries import queries, services
 from crm.summaries.models import CountedFiles, State, Summary, SummaryFile
 from crm.summaries.periods import Period
+from crm.summaries.suppression import SMALL
 from crm.timeline.models import Event
 from tests.conftest import PASSWORD
 from tests.support.pages import words
@@ -148,6 +149,7 @@ def test_a_text_in_one_language_only_is_not_proposed(session, quarter, people):
     [
         ("Grâce à nadia BÉNALI, tout va.", ["Nadia Benali"]),
         ("Mme Benali l’a dit.", ["Nadia Benali"]),
+        ("Trem\u00adblay, non; Be\u00adnali, oui.", ["Nadia Benali"]),
         ("Les benali du monde.", []),
         ("Le Projet 11 avance.", ["Projet 11"]),
         ("Ce projet avance, onze fois.", []),
@@ -156,7 +158,7 @@ def test_a_text_in_one_language_only_is_not_proposed(session, quarter, people):
 def test_names_of_the_files_are_found_in_the_text(session, quarter, people, said, found):
     summary = drafted(session)
     services.write(summary, {"fr": {"text": said}, "en": {"text": said}}, summary.version, people.admin)
-    assert services.names_in(summary) == found
+    assert summary.names == found
 
 
 def test_a_text_that_names_somebody_is_proposed_only_when_somebody_says_that_it_may(
@@ -403,6 +405,7 @@ def test_figures_taken_before_another_summary_was_published_are_taken_again(sess
     assert (first.state, second.state) == (State.PUBLISHED, State.DRAFT)
     with pytest.raises(RefusedError):
         services.propose(second, second.version, people.coordinator, names_may_stay=False)
+    moment.shift(timedelta(minutes=1))
     services.take_again(second, second.version, people.coordinator)
     assert second.shown["year"] is None
     services.propose(second, second.version, people.coordinator, names_may_stay=False)
@@ -474,3 +477,71 @@ def test_periods_of_which_days_are_in_a_summary_already_have_none(session, quart
     with pytest.raises(RefusedError, match="2026"):
         services.make(Period.read("2025-y10"))
     assert session.scalars(select(Summary.period)).all() == ["2026-q3"]
+
+
+# --- what an enemy found ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sign", ["🎉", "❌", "\x02", "\ufffe", "ᐃ", "中", "\u202e"])
+def test_signs_that_the_pdf_cannot_show_are_refused_by_name_and_nothing_is_lost(
+    session, quarter, people, signed_in, sign
+):
+    summary = drafted(session)
+    typed = {"version": str(summary.version), "text_fr": f"Bravo {sign}!", "text_en": "Well done!"}
+    answer = signed_in(people.coordinator).post(f"{READ}/write", typed, status=409)
+    assert "ne peut pas montrer ces signes" in words(answer.text)
+    assert "Well done!" in answer.text
+
+
+def test_files_that_cannot_be_made_give_the_draft_back_and_hold_up_nobody(session, moment, quarter, people):
+    summary = approved(session, people)
+    summary.texts = summary.texts | {"fr": {"text": "🎉"}}
+    session.commit()
+    assert services.publish_approved() == 0
+    assert (summary.state, summary.approved_by_id) == (State.DRAFT, None)
+    assert "summary.failed" in session.scalars(select(Event.kind)).all()
+    assert session.scalar(select(func.count()).select_from(SummaryFile)) == 0
+    services.write(summary, WRITTEN, summary.version, people.coordinator)
+    services.propose(summary, summary.version, people.coordinator, names_may_stay=False)
+    services.approve(summary, summary.version, people.admin)
+    session.commit()
+    assert services.publish_approved() == 1
+
+
+def test_a_draft_is_deleted_and_may_be_made_again(session, quarter, people, signed_in):
+    summary = drafted(session)
+    signed_in(people.coordinator).post(f"{READ}/discard", {"version": str(summary.version)})
+    session.expire_all()
+    assert session.scalar(select(func.count()).select_from(Summary)) == 0
+    assert session.scalar(select(func.count()).select_from(CountedFiles)) == 0
+    drafted(session)
+
+
+def test_no_summary_is_made_of_days_before_one_that_is_published(session, two):
+    """Its numbers would tell the tables of the later one apart."""
+    with pytest.raises(RefusedError):
+        services.make(Period.read("2026-q1"))
+
+
+def test_files_that_come_again_each_quarter_are_not_added_up(session, two):
+    rolling = two[1].shown["compared"]["rolling"]
+    assert "received" not in rolling, "four quarters, and two are published"
+    assert not {"sent_files", "granted_files"} & set(rolling)
+
+
+def test_what_was_hidden_under_another_threshold_is_told_as_it_was(session, quarter, people):
+    summary = drafted(session)
+    summary.shown = summary.shown | {"compared": {"before": {"received": dict(SMALL)}, "k": 10, "rolling": {}}}
+    assert services.report_of(summary).lines[0].before_said == "< 10"
+
+
+def test_an_empty_quarter_is_published_too(session, moment, people):
+    moment.move_to(clock.at_local(Q3.cut_off, 10))
+    approved(session, people)
+    assert services.publish_approved() == 1
+
+
+def test_what_is_published_is_not_offered_for_writing(session, quarter, people, signed_in):
+    approved(session, people)
+    services.publish_approved()
+    signed_in(people.coordinator).get(f"{READ}/write", status=409)

@@ -65,7 +65,7 @@ def test_a_rate_that_rests_on_few_is_hidden(accepted, of, shown):
     [(None, 0, EMPTY), (2.5, 1, MASKED), (2.5, 4, MASKED), (2.5, 5, value(2.5)), (0, 5, value(0))],
 )
 def test_a_median_of_fewer_than_five_is_hidden(median, of, shown):
-    assert middle(median, of) == shown
+    assert middle(median, of, K) == shown
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,12 @@ def test_a_part_is_hidden_with_a_small_rest(number, of, shown):
         ({1: 100, 2: 100, 3: 100, 4: 100, 5: 100}, value(500)),
         ({1: 75, 2: 10, 3: 5, 4: 5, 5: 5}, value(100)),  # three quarters, no more
         ({1: 76, 2: 10, 3: 5, 4: 5, 5: 4}, MASKED),
+        ({1: 60, 2: 40, 3: 0, 4: 0, 5: 0}, MASKED),  # of three the amount is not known: two hold all of it
+        ({1: 0, 2: 0, 3: 0, 4: 0, 5: 0}, MASKED),
     ],
 )
 def test_an_amount_that_few_share_is_hidden(by_file, shown):
-    assert amount(by_file, sum(by_file.values())) == shown
+    assert amount(by_file, sum(by_file.values()), K) == shown
 
 
 # Cells that keep their names, and the names of those that are hidden; none when nothing can be shown.

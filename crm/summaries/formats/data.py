@@ -51,6 +51,7 @@ def _figure(lines: Mapping[str, Line]) -> dict[str, Any]:
         "value": line.value,
         "said": {lang: one.said for lang, one in lines.items()},
         "amount_cents": line.amount,
+        "without": line.without,
         "year_ago": line.before,
         "rolling": line.rolling,
     }
@@ -73,6 +74,8 @@ def _table(grids: Mapping[str, Grid]) -> dict[str, Any]:
         "name": {lang: one.name for lang, one in grids.items()},
         "definition": {lang: one.how for lang, one in grids.items()},
         "unit": grid.unit,
+        "first": grid.days[0] if grid.days else None,
+        "last": grid.days[1] if grid.days else None,
         "total": grid.total,
         "rows": rows,
     }

@@ -15,8 +15,12 @@ from crm.texts import text
 _TEMPLATE = Path(__file__).parent / "summary.typ"
 
 
+class TypstError(Exception):
+    """The document cannot be made: a sign that no font holds, for one."""
+
+
 def document(report: Report, charts: Mapping[str, str], made_at: datetime, by: str, closing: str) -> bytes:
-    """The bytes of a PDF/UA-1. `charts` are SVG by table; `by` is who publishes, `closing` what the last page says."""
+    """The bytes of a PDF/UA-1. `charts` are SVG by table; `by` is who publishes, `closing` what the last page says. Raises TypstError."""
     import typst  # noqa: PLC0415 - read only when a summary is published
 
     given: dict[str, Any] = {
@@ -54,14 +58,17 @@ def document(report: Report, charts: Mapping[str, str], made_at: datetime, by: s
     ):  # the only folder that the template could read: it is empty but for itself
         main = Path(folder) / "summary.typ"
         main.write_bytes(_TEMPLATE.read_bytes())
-        made = typst.compile(
-            str(main),
-            root=folder,
-            sys_inputs={"data": json.dumps(given, ensure_ascii=False)},
-            ignore_system_fonts=True,
-            pdf_standards=["ua-1"],
-            timestamp=int(made_at.timestamp()),
-        )
+        try:
+            made = typst.compile(
+                str(main),
+                root=folder,
+                sys_inputs={"data": json.dumps(given, ensure_ascii=False)},
+                ignore_system_fonts=True,
+                pdf_standards=["ua-1"],
+                timestamp=int(made_at.timestamp()),
+            )
+        except typst.TypstError as error:
+            raise TypstError(str(error)) from error
     return bytes(made)
 
 

@@ -30,7 +30,7 @@ def head(name: str) -> str:
 
 def figure_rows(report: Report) -> Iterable[tuple[Value, ...]]:
     """The single figures. A value is a number in its own unit, or nothing where it is not told; how it is said stands beside it. Amounts are in dollars."""
-    names = ("number", "indicator", "figure", "unit", "said", "amount", "year_ago", "rolling", "how")
+    names = ("number", "indicator", "figure", "unit", "said", "amount", "without", "year_ago", "rolling", "how")
     yield tuple(head(name) for name in names)
     for line in report.lines:
         yield (
@@ -40,6 +40,7 @@ def figure_rows(report: Report) -> Iterable[tuple[Value, ...]]:
             text(f"summaries.measure.{line.unit}"),
             line.said,
             dollars(line.amount) if line.amount is not None else line.amount_said or None,
+            line.without,
             number(line.before),
             number(line.rolling),
             line.how,

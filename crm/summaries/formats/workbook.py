@@ -24,6 +24,9 @@ _FORMATS = {
 }
 
 
+_HEADS = ("number", "indicator", "figure", "unit", "said", "amount", "without", "year_ago", "rolling")
+
+
 def workbook(report: Report, made_at: datetime) -> bytes:
     """The bytes of an XLSX file, the same each time for the same report and instant."""
     import xlsxwriter  # noqa: PLC0415 - read only when a summary is published
@@ -60,7 +63,7 @@ def _figures(sheet: Any, report: Report, styles: dict[str, Any]) -> None:
     for place, sentence in enumerate(report.three):
         sheet.write_string(2 + place, 0, plain(sentence))
     top = 4 + len(report.three)
-    for place, name in enumerate(("number", "indicator", "figure", "unit", "said", "amount", "year_ago", "rolling")):
+    for place, name in enumerate(_HEADS):
         sheet.write_string(top, place, head(name), styles["head"])
     for row, line in enumerate(report.lines, top + 1):
         sheet.write_number(row, 0, line.number, styles["count"])
@@ -72,9 +75,10 @@ def _figures(sheet: Any, report: Report, styles: dict[str, Any]) -> None:
             sheet.write_number(row, 5, dollars(line.amount), styles["amount"])
         elif line.amount_said:
             sheet.write_string(row, 5, plain(line.amount_said), styles["wrap"])
-        _put(sheet, (row, 6), line.before, line.unit, styles)
-        _put(sheet, (row, 7), line.rolling, line.unit, styles)
-    for column, width in enumerate((5, 44, 12, 16, 22, 16, 16, 16)):
+        _put(sheet, (row, 6), line.without, "count", styles)
+        _put(sheet, (row, 7), line.before, line.unit, styles)
+        _put(sheet, (row, 8), line.rolling, line.unit, styles)
+    for column, width in enumerate((5, 44, 12, 16, 22, 16, 16, 16, 16)):
         sheet.set_column(column, column, width)
     sheet.freeze_panes(top + 1, 2)
     sheet.set_landscape()
@@ -90,7 +94,8 @@ def _put(sheet: Any, cell: tuple[int, int], value: float | None, unit: str, styl
 
 def _grid(book: Any, sheet: Any, grid: Grid, styles: dict[str, Any]) -> None:
     sheet.write_string(0, 0, plain(grid.name), styles["title"])
-    sheet.write_string(1, 0, plain(grid.sentence))
+    days = text("summaries.days_iso", first=grid.days[0], last=grid.days[1]) if grid.days else ""
+    sheet.write_string(1, 0, plain(" ".join(part for part in (grid.sentence, days) if part)))
     of = "value" if grid.unit == "count" else "share"
     heads: Sequence[str] = ("category", of, "said", *(("amount",) if grid.has_amounts else ()))
     for place, name in enumerate(heads):
