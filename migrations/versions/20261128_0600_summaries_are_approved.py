@@ -88,7 +88,7 @@ def upgrade() -> None:
         sa.Column('files', sa.JSON(none_as_null=True), nullable=False),
         sa.ForeignKeyConstraint(['summary_id'], ['summary.id'], name=op.f('fk_summary_counted_summary_id_summary')),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_summary_counted')),
-        sa.UniqueConstraint('summary_id', 'figure', 'part', name=op.f('uq_summary_counted_summary_id')),
+        sa.UniqueConstraint('summary_id', 'figure', 'part', name=op.f('uq_summary_counted_summary_id_figure_part')),
     )
     op.create_index(op.f('ix_summary_counted_summary_id'), 'summary_counted', ['summary_id'])
     op.create_table(
@@ -104,7 +104,7 @@ def upgrade() -> None:
         sa.CheckConstraint(one_of('format', ('pdf', 'xlsx', 'csv', 'json', 'svg')), name=op.f('ck_summary_file_format')),
         sa.ForeignKeyConstraint(['summary_id'], ['summary.id'], name=op.f('fk_summary_file_summary_id_summary')),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_summary_file')),
-        sa.UniqueConstraint('summary_id', 'format', 'language', 'table', name=op.f('uq_summary_file_summary_id')),
+        sa.UniqueConstraint('summary_id', 'format', 'language', 'table', name=op.f('uq_summary_file_summary_id_format_language_table')),
     )
     op.create_index(op.f('ix_summary_file_summary_id'), 'summary_file', ['summary_id'])
 

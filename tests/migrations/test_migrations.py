@@ -1,12 +1,15 @@
 """Migrations make the database of the models, go up and down, and guard history, on SQLite and PostgreSQL."""
 
+import json
+from datetime import date
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
-from crm import schema
+from crm import clock, i18n, schema
 from crm.accounts.models import Staff
 from crm.app import create_app
 from crm.cases.models import Case, TurnSpell
@@ -19,6 +22,8 @@ from crm.links.services import issue
 from crm.outbox.models import Message
 from crm.partners.models import Body
 from crm.search.words import read_question
+from crm.summaries import services
+from crm.summaries.models import Summary
 from crm.talks.models import TalkCell
 from crm.timeline.models import Event, EventDetail
 from tests.conftest import settings_for
@@ -300,3 +305,71 @@ def test_files_that_were_there_are_in_the_right_hands_and_are_found(empty):
         assert len(find(staff, read_question("menuiserie"))) == len(STOOD)
         assert [one.row.reference for one in find(staff, read_question("nadia n3"))] == ["PCC-2B3C-4D53"]
         db.session.commit()
+
+
+def test_summaries_that_were_published_keep_their_figures_both_ways(empty):
+    """Six figures of the first form become figures of the second: the same numbers, and what was hidden stays so."""
+    shown = {
+        "received": {"value": 41},
+        "stages": {"new": {"value": 9}, "paused": {"hidden": True}},
+        "active": {"value": 20},
+        "sent": {"hidden": True},
+        "acceptance": {"value": 60},
+        "median_reply": {"value": 1.5},
+        "no_next_step": {"value": 7},
+    }
+    schema.upgrade(empty, "20261128_0500")
+    with empty.app_context(), writing():
+        db.session.execute(
+            text(
+                "INSERT INTO staff (id, email, name, role, language, password_hash, active, on_duty, created_at)"
+                " VALUES (1, 'a@exemple.ca', 'A', 'coordinator', 'fr', 'x', true, false, '2026-01-01 14:00:00')"
+            )
+        )
+        db.session.execute(
+            text(
+                "INSERT INTO summary (id, period, first_day, last_day, definitions, figures, shown, published_at, published_by_id)"
+                " VALUES (5, '2026-q2', '2026-04-01', '2026-06-30', '2026-11', '{}', :shown, '2026-07-20 14:00:00', 1)"
+            ),
+            {"shown": json.dumps(shown)},
+        )
+        db.session.commit()
+    schema.upgrade(empty)
+    with empty.app_context():
+        (summary,) = db.session.scalars(select(Summary))
+        assert (summary.id, summary.state, summary.digest, f"{summary.published_at:%F %H:%M}") == (
+            5,
+            "published",
+            "",
+            "2026-07-20 14:00",
+        )
+        with i18n.speaking("fr"):
+            said = {line.code: line.said for line in services.report_of(summary).lines}
+        assert {code: words.replace("\u00a0", " ") for code, words in said.items()} == {
+            "received": "41",
+            "first_reply": "1,5 jour ouvrable",
+            "no_next_step_count": "7",
+            "sent": "< 5",
+            "accepted": "60 %",
+        }
+        stages = summary.shown["tables"]["active"]
+        assert stages == {
+            "total": {"value": 20},
+            "cells": {"new": {"value": 9}, "paused": {"hidden": "masked"}},
+        }
+        db.session.commit()
+    with empty.app_context(), writing():
+        again = Summary(
+            period="2026-q3", first_day=date(2026, 7, 1), last_day=date(2026, 9, 30), definitions="2026-11",
+            state="draft", figures={}, shown={}, texts={}, names=[], made_at=clock.now(), digest="", version=1,
+        )  # fmt: skip
+        db.session.add(again)
+        db.session.commit()
+        assert again.id == 6, "the next number, on both databases"
+        db.session.remove()
+    downgrade(empty, "20261128_0500")
+    with empty.app_context():
+        rows = db.session.execute(text("SELECT id, period, shown FROM summary")).all()
+        assert [(row.id, row.period) for row in rows] == [(5, "2026-q2")]
+        back = rows[0].shown if isinstance(rows[0].shown, dict) else json.loads(rows[0].shown)
+        assert back == shown
