@@ -64,7 +64,7 @@ def test_reads_a_summary_in_both_languages_and_no_file(window, setting, site, qu
         "/staff/cases",
         "/staff/partners",
         "/staff/mail",
-        "/staff/summaries/2026-q3",
+        "/staff/summaries/2026-q1",
     ):
         assert visit.go(address) == 404, address
         visit.says(w("This page cannot be found"))
@@ -77,20 +77,27 @@ def sign_in_from_french(visit, person):
     visit.sign_in(person)
 
 
+def unpublished(site) -> Period:
+    """The quarter after the one that is published, without what an earlier journey on this site made of it."""
+    period = QUARTER.next
+    mine = f"(SELECT id FROM summary WHERE period = '{period.code}')"
+    for table in ("summary_file", "summary_counted"):
+        site.sql(f"DELETE FROM {table} WHERE summary_id IN {mine}")  # noqa: S608
+    site.sql(f"DELETE FROM summary WHERE period = '{period.code}'")  # noqa: S608
+    site.sql("DELETE FROM message WHERE kind = 'summaries.published'")
+    return period
+
+
 def test_a_summary_goes_from_two_people_of_the_team_to_a_member_of_the_committee(window, setting, site, post):
     """Taken, written in both languages, proposed by one, approved by another, published by the worker, read and downloaded."""
-    period = Period.read({"fr": "2025-q1", "en": "2025-q2"}[setting.lang])
+    period = unpublished(site)
     coordinator = site.person(Role.COORDINATOR, setting.lang)
     second = site.person(Role.COORDINATOR, setting.lang, "-two")
     observer = site.person(Role.OBSERVER, setting.lang)
     with site.making("fr") as make:
         for day in range(12):
-            make.case(received_at=clock.at_local(period.first.replace(day=day + 2), 10), name=f"Hiver {day}")
-    name = {
-        "fr": {1: "Janvier à mars 2025", 4: "Avril à juin 2025"},
-        "en": {1: "January to March 2025", 4: "April to June 2025"},
-    }
-    title = name[setting.lang][period.first.month]
+            make.case(received_at=clock.at_local(period.first.replace(day=day + 2), 10), name=f"Été {day}")
+    title = {"fr": "Juillet à septembre 2026", "en": "July to September 2026"}[setting.lang]
 
     visit = window(site, setting.lang, setting.width, person=coordinator)
     w, page = visit.w, visit.page
@@ -125,8 +132,8 @@ def test_a_summary_goes_from_two_people_of_the_team_to_a_member_of_the_committee
         assert services.publish_approved() == 1
 
     site.send_due()
-    (mail,) = [one for one in post.to(observer) if title in plain(one["Subject"])]
-    address = re.search(r"http\S+", body_of(mail))[0]
+    mails = [one for one in post.to(observer) if title in plain(one["Subject"]) and site.base in body_of(one)]
+    address = re.search(r"http\S+", body_of(mails[-1]))[0]
     reader = window(site, setting.lang, setting.width, person=observer)
     reader.go(address.removeprefix(site.base))
     reader.says({"fr": "Un trimestre calme.", "en": "A quiet quarter."}[setting.lang])
