@@ -220,7 +220,8 @@ def _grouped(code: str, figure: Figure) -> dict[str, int]:
     for name, cell in figure.cells.items():
         group = _group(code, name)
         sizes[group] = sizes.get(group, 0) + cell.value
-    return sizes | ({"without": figure.without.value} if figure.without.value else {})
+    most_first = dict(sorted(sizes.items(), key=lambda one: (-one[1], one[0])))
+    return most_first | ({"without": figure.without.value} if figure.without.value else {})
 
 
 def put_together(code: str, figure: Figure, cells: Mapping[str, Cell]) -> dict[str, tuple[int, ...]]:
