@@ -35,7 +35,6 @@ Released = dict[str, Any]
 YEARLY = ("by_region", "by_language", "by_field", "by_stage", "by_form", "heard", "closed_by_reason", "left_out")
 # Told as shares: their numbers, with files received and files active, would say how many were closed each quarter.
 SHARES = frozenset({"closed_by_reason"})
-OF_REQUESTS = frozenset({"by_region", "by_language", "by_field", "by_stage", "by_form", "heard"})
 PART_OF = {"sent_files": "sent", "granted_files": "granted"}  # a count, and the one that it is a part of
 OWN = ("active", "sent_by_kind", "unmet_by_need", "granted_by_instrument", "incorporated")
 # Categories that are put together before anything is hidden. What is in none stays by itself.
@@ -53,7 +52,7 @@ _FIELD_OF = {field: group for group, fields in FIELDS.items() for field in field
 
 @dataclass(frozen=True)
 class Before:
-    """A summary that was published: its days, what it released of requests, and whether it had the tables of twelve months."""
+    """A summary that was published: its days, its figures, and the days of its tables of twelve months, if it had them."""
 
     first: date
     last: date

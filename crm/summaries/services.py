@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from flask import current_app
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
@@ -18,11 +17,11 @@ from crm import clock
 from crm.access import COORDINATING
 from crm.accounts.models import Staff
 from crm.accounts.services import by
-from crm.config import LANGUAGES, Settings
+from crm.config import LANGUAGES
 from crm.db import db, save_over
 from crm.errors import RefusedError
 from crm.i18n import format_date, speaking
-from crm.outbox.services import queue
+from crm.outbox.services import queue, settings
 from crm.summaries import queries
 from crm.summaries.content import MOST_PARAGRAPHS, WRITTEN, Report, paragraphs, period_name, report
 from crm.summaries.figures import DEFINITIONS, Figure, numbers_of, parts_of
@@ -42,14 +41,12 @@ Texts = Mapping[str, Mapping[str, str]]
 
 
 def threshold() -> int:
-    settings: Settings = current_app.extensions["settings"]
-    return settings.summary_threshold
+    return settings().summary_threshold
 
 
 def current() -> Period:
     """The period that runs now, of the kind that this programme publishes."""
-    settings: Settings = current_app.extensions["settings"]
-    return Period.of(clock.today(), Kind(settings.summary_period), settings.fiscal_start)
+    return Period.of(clock.today(), Kind(settings().summary_period), settings().fiscal_start)
 
 
 # --- the draft -------------------------------------------------------------------------------------------------------
@@ -209,9 +206,8 @@ def _names_in(texts: Texts) -> list[str]:
 def propose(summary: Summary, seen_version: int, actor: Staff, *, names_may_stay: bool) -> None:
     """Say that it is ready for a second person. Refused while a text is in one language only, or names somebody and nobody said that it may."""
     _still(summary, State.DRAFT)
-    settings: Settings = current_app.extensions["settings"]
     for part in WRITTEN:
-        said = [bool(summary.texts.get(lang, {}).get(part)) for lang in settings.languages]
+        said = [bool(summary.texts.get(lang, {}).get(part)) for lang in settings().languages]
         if any(said) and not all(said):
             raise RefusedError(text("summaries.refusal.one_language", part=text(f"summaries.written.{part}")))
     if not _holds(summary):
@@ -318,7 +314,6 @@ def publish(summary: Summary, *, at: datetime | None = None) -> None:
 
 def tell(summary: Summary) -> None:
     """A mail to each observer."""
-    settings: Settings = current_app.extensions["settings"]
     for observer in queries.observers():
         with speaking(observer.language):
             name = period_name(summary.period)
@@ -330,7 +325,7 @@ def tell(summary: Summary) -> None:
             values={
                 "name": observer.name,
                 "period": name,
-                "address": f"{settings.base_url}/staff/summaries/{summary.period}",
+                "address": f"{settings().base_url}/staff/summaries/{summary.period}",
             },
             staff_id=observer.id,
         )
@@ -343,7 +338,6 @@ def report_of(summary: Summary) -> Report:
 
 def files_of(summary: Summary) -> Iterator[SummaryFile]:
     """All files of a summary, in both languages, made now."""
-    settings: Settings = current_app.extensions["settings"]
     reports: dict[str, Report] = {}
     made_at = summary.published_at or summary.made_at
     for lang in LANGUAGES:
@@ -356,7 +350,7 @@ def files_of(summary: Summary) -> Iterator[SummaryFile]:
                 definitions=summary.definitions,
                 taken=format_date(clock.local_date(summary.made_at)),
             )
-            by_whom = settings.programme.organisation.get(lang, "") or settings.programme.short_name
+            by_whom = settings().programme.organisation.get(lang, "") or settings().programme.short_name
             try:
                 printed = document.document(one, drawn, made_at, by_whom, closing)
             except document.TypstError as error:
@@ -380,7 +374,7 @@ def _file(form: Format, lang: str, table: str, content: bytes) -> SummaryFile:
         format=form,
         language=lang,
         table=table,
-        digest=hashlib.sha256(content).hexdigest(),
+        digest=_sha256(content),
         size=len(content),
         content=content,
     )
@@ -396,7 +390,15 @@ def digest_of(summary: Summary) -> str:
     frozen = [
         summary.period, summary.definitions, summary.figures, summary.shown, summary.texts, sorted(files),
     ]  # fmt: skip
-    return hashlib.sha256(json.dumps(frozen, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return _sha256(json.dumps(frozen, sort_keys=True, ensure_ascii=False).encode())
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _is_sound(kept: SummaryFile) -> bool:
+    return _sha256(kept.content) == kept.digest
 
 
 class CannotBeMadeError(Exception):
@@ -409,7 +411,7 @@ class ChangedError(Exception):
 
 def whole(kept: SummaryFile) -> bytes:
     """The content of a file as it was published. Raises ChangedError when it was changed since."""
-    if hashlib.sha256(kept.content).hexdigest() != kept.digest:
+    if not _is_sound(kept):
         log.error("file %s of summary %s was changed since it was published", kept.id, kept.summary_id)
         raise ChangedError(str(kept.id))
     return kept.content
@@ -421,7 +423,7 @@ def verify_all() -> int:
     for summary in queries.all_published():
         looked += 1
         files = db.session.scalars(select(SummaryFile).where(SummaryFile.summary_id == summary.id))
-        sound = all(hashlib.sha256(one.content).hexdigest() == one.digest for one in files)
+        sound = all(_is_sound(one) for one in files)
         if summary.digest and not (sound and digest_of(summary) == summary.digest):
             changed.append(summary.period)
     if changed:

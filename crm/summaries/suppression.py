@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 K = 5  # the lowest threshold, and the one without a setting
-HIGHEST_K = 10
 SMALLEST_DENOMINATOR = 10
 FEWEST = 5  # values of a median and files behind an amount, or the threshold when it is higher
 DOMINANT = 0.75  # of an amount, held by one file: more than this betrays it

@@ -283,9 +283,7 @@ def save(code: str) -> BaseResponse | Response:
         db.session.rollback()
         form.version.data = str(summary.version)
         return make_response(_write_page(summary, form, refused), 409)
-    db.session.commit()
-    flash(gettext("The text is saved."))
-    return redirect(url_for("summaries.read", code=code), 303)
+    return _done(code, gettext("The text is saved."))
 
 
 def _in_work_or_404(code: str) -> Summary:
@@ -300,9 +298,7 @@ def _in_work_or_404(code: str) -> Summary:
 def again(code: str) -> BaseResponse:
     """The figures anew."""
     services.take_again(_in_work_or_404(code), _seen(), me())
-    db.session.commit()
-    flash(gettext("The figures are taken again, as they stand now."))
-    return redirect(url_for("summaries.read", code=code), 303)
+    return _done(code, gettext("The figures are taken again, as they stand now."))
 
 
 @bp.post("/<code>/propose")
@@ -310,9 +306,7 @@ def again(code: str) -> BaseResponse:
 def propose(code: str) -> BaseResponse:
     """Ready for a second person."""
     services.propose(_in_work_or_404(code), _seen(), me(), names_may_stay=request.form.get("names_may_stay") == "y")
-    db.session.commit()
-    flash(gettext("A second person can now approve it."))
-    return redirect(url_for("summaries.read", code=code), 303)
+    return _done(code, gettext("A second person can now approve it."))
 
 
 @bp.post("/<code>/discard")
@@ -330,8 +324,13 @@ def discard(code: str) -> BaseResponse:
 def approve(code: str) -> BaseResponse:
     """Approved by a second person: the worker makes the files and publishes."""
     services.approve(_in_work_or_404(code), _seen(), me())
+    return _done(code, gettext("Approved. The files are being made; the summary is published within a minute."))
+
+
+def _done(code: str, said: str) -> BaseResponse:
+    """What was done is kept, and its summary is shown."""
     db.session.commit()
-    flash(gettext("Approved. The files are being made; the summary is published within a minute."))
+    flash(said)
     return redirect(url_for("summaries.read", code=code), 303)
 
 
