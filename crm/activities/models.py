@@ -8,16 +8,25 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from crm.accounts.models import Staff
 from crm.db import Base, code, one_of
+from crm.partners.models import Body
 
 _ASKED = text("state = 'asked'")
 
 
 class Kind(StrEnum):
+    """What is asked for in awareness, and the working groups that the team holds: domain reference, section 1."""
+
     PRESENTATION = "presentation"
     WORKSHOP = "workshop"
     COURSE = "course"
     PANEL = "panel"
     OTHER = "other"
+    GROUP_FINANCING = "wg_financing"
+    GROUP_BODIES = "wg_bodies"
+    GROUP_PROJECTS = "wg_projects"
+
+
+GROUPS = frozenset({Kind.GROUP_FINANCING, Kind.GROUP_BODIES, Kind.GROUP_PROJECTS})
 
 
 class Audience(StrEnum):
@@ -40,8 +49,19 @@ class State(StrEnum):
     DECLINED = "declined"
 
 
+class ActivityBody(Base):
+    """A body that was present."""
+
+    __tablename__ = "activity_body"
+
+    activity_id: Mapped[int] = mapped_column(ForeignKey("activity.id"), primary_key=True)
+    body_id: Mapped[int] = mapped_column(ForeignKey("body.id"), primary_key=True, index=True)
+
+
 class Activity(Base):
-    """An activity somebody asked for (form C: domain reference, section 13.4). Work contact details only."""
+    """An activity somebody asked for (form C: domain reference, section 13.4), or that the team wrote down itself: then nobody is to be
+    answered. Work contact details only.
+    """
 
     __tablename__ = "activity"
     __table_args__ = (
@@ -81,3 +101,9 @@ class Activity(Base):
     version: Mapped[int]
 
     owner: Mapped[Staff | None] = relationship()
+    bodies: Mapped[list[Body]] = relationship(secondary="activity_body", order_by=Body.short_fr)
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether somebody outside asked for it."""
+        return bool(self.email)

@@ -3,22 +3,23 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import joinedload
 
 from crm import clock
 from crm.accounts.models import Staff
 from crm.accounts.queries import duty_person
 from crm.accounts.services import by
-from crm.activities.models import Activity, Kind, Spoken, State
+from crm.activities.models import Activity, ActivityBody, Kind, Spoken, State
 from crm.business_days import add_business_days
 from crm.db import db, save_over
 from crm.errors import RefusedError
 from crm.i18n import format_date
 from crm.outbox.models import Message
 from crm.outbox.services import queue, settings
+from crm.partners.models import Body
 from crm.texts import pair, text
 from crm.timeline.services import record
 
@@ -40,6 +41,21 @@ class Asked:
     month: str
     place: str
     message: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the team writes down of an activity that nobody asked for. `participants` is none of one that is still to come."""
+
+    day: date
+    kind: Kind
+    spoken: Spoken
+    audiences: Sequence[str]
+    participants: int | None
+    bodies: Sequence[Body]
+    organization: str
+    place: str
+    note: str
 
 
 class StaleError(Exception):
@@ -88,6 +104,57 @@ def ask_for(asked: Asked, *, key: str, language: str, why_suspect: Sequence[str]
     if not activity.suspicions:
         _acknowledge(activity)
     return activity
+
+
+def write_down(written: Written, *, key: str, actor: Staff, at: datetime | None = None) -> Activity:
+    """Write down an activity of the team, now or `at` an instant: held when its day has come and planned before. The same form sent twice is one activity.
+
+    Raises RefusedError for one that was held and of which nobody counted who came.
+    """
+    if (before := received_as(key)) is not None:
+        return before
+    today = clock.today()
+    held = written.day <= today
+    if held and written.participants is None:
+        raise RefusedError(text("activities.refusal.uncounted"))
+    now = at or clock.now()
+    activity = Activity(
+        form_key=key_of(key),
+        received_at=now,
+        reply_due_on=clock.local_date(now),
+        language=actor.language,
+        organization=written.organization,
+        contact_name="",
+        email="",
+        spoken=written.spoken,
+        kind=written.kind,
+        audiences=list(written.audiences),
+        expected=None if held else written.participants,
+        month="",
+        place=written.place,
+        message="",
+        state=State.HELD if held else State.PLANNED,
+        owner_id=actor.id,
+        planned_on=None if held else written.day,
+        held_on=written.day if held else None,
+        participants=written.participants if held else None,
+        note=written.note,
+        bodies=list(written.bodies),
+        version=1,
+    )
+    db.session.add(activity)
+    db.session.flush()
+    codes = {"activity": activity.id}
+    record(f"activity.{activity.state}", case_id=None, actor=by(actor), codes=codes, at=now)
+    return activity
+
+
+def move_to_body(gone: Body, kept: Body) -> None:
+    """Where a body was present that another entry of the directory replaces, that one was."""
+    both = select(ActivityBody.activity_id).where(ActivityBody.body_id == kept.id)
+    there = ActivityBody.body_id == gone.id
+    db.session.execute(delete(ActivityBody).where(there, ActivityBody.activity_id.in_(both)))
+    db.session.execute(update(ActivityBody).where(there).values(body_id=kept.id))
 
 
 def lately() -> int:
@@ -158,8 +225,9 @@ def settle(
     day: date | None = None,
     participants: int | None = None,
     note: str = "",
+    bodies: Sequence[Body] = (),
 ) -> None:
-    """Say what becomes of an activity: planned for a day, held with so many people, or declined.
+    """Say what becomes of an activity: planned for a day, held with so many people and these bodies, or declined.
 
     Raises StaleError when somebody said otherwise after `seen_version` was shown.
     """
@@ -177,6 +245,7 @@ def settle(
     )
     if not saved:
         raise StaleError
+    activity.bodies = list(bodies) if state is State.HELD else []
     record(f"activity.{state}", case_id=None, actor=by(actor), codes={"activity": activity.id})
 
 

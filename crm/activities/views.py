@@ -1,6 +1,7 @@
 """Form C for the public, and the activities of staff."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -14,12 +15,14 @@ from crm import clock, forms, robots
 from crm.access import case_team, public
 from crm.accounts.feature import me
 from crm.activities import services
-from crm.activities.models import Activity, Audience, Kind, Spoken, State
-from crm.activities.services import Asked
+from crm.activities.models import GROUPS, Activity, Audience, Kind, Spoken, State
+from crm.activities.services import Asked, Written
 from crm.db import db
 from crm.formats import read_email
 from crm.forms import AtMost, Chosen, DateField, Filled, read_people
-from crm.i18n import format_month, gettext, in_both_languages, lazy
+from crm.i18n import format_month, gettext, in_both_languages, language, lazy
+from crm.partners.models import Body
+from crm.partners.queries import by_codes, directory
 from crm.security import client_network, counted
 from crm.texts import choices, text
 
@@ -61,7 +64,7 @@ class AskForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.spoken.choices = [*choices("activities.spoken")]
-        self.kind.choices = [*choices("activities.kind")]
+        self.kind.choices = [one for one in choices("activities.kind") if one[0] not in GROUPS]
         self.audiences.choices = [*choices("activities.audience")]
         self.month.choices = [("", gettext("No preference")), *coming_months(clock.today())]
 
@@ -156,7 +159,77 @@ def received(lang: str) -> str:
 # --- staff -----------------------------------------------------------------------------------------------------------
 
 
-class SettleForm(forms.Form):
+def _bodies() -> list[tuple[str, str]]:
+    """Active bodies with their short names, to be ticked as present; local offices stand under the body that they are of."""
+    return [(body.code, body.short(language())) for body in directory() if body.part_of_id is None]
+
+
+class _WithBodies(forms.Form):
+    """The bodies that were present; those of an activity that are not referred to any more stay."""
+
+    bodies = forms.Boxes(lazy("Organizations present"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.bodies.choices = _bodies()
+
+    def offer(self, there: Sequence[Body]) -> None:
+        """Offer also the bodies that an activity names."""
+        known = {code for code, _short in self.bodies.choices}
+        self.bodies.choices += [(body.code, body.short(language())) for body in there if body.code not in known]
+
+
+class WriteForm(_WithBodies):
+    """An activity of the team, written down once it was held, or planned."""
+
+    ids = "written-"
+
+    form_key = wtforms.HiddenField()
+    day = DateField(lazy("Date"), render_kw={"type": "date"}, description=lazy("A day to come makes it planned."))
+    kind = forms.Radio(lazy("What was it?"), [Chosen(lazy("Choose the kind of activity"))])
+    spoken = forms.Radio(lazy("Language of the activity"), [Chosen(lazy("Choose a language"))])
+    audiences = forms.Boxes(lazy("Who was it for?"))
+    participants = wtforms.StringField(
+        lazy("Number of participants"), [AtMost(12)], render_kw={"inputmode": "numeric", "short": True}
+    )
+    organization = wtforms.StringField(lazy("With whom, or at whose place?"), [AtMost(200)])
+    place = wtforms.StringField(lazy("Place"), [AtMost(200)])
+    note = wtforms.TextAreaField(lazy("Note"), [AtMost(2000)], render_kw={"rows": "3", "optional": True})
+
+    people: int | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kind.choices = [*choices("activities.kind")]
+        self.spoken.choices = [*choices("activities.spoken")]
+        self.audiences.choices = [*choices("activities.audience")]
+
+    def validate_day(self, field: DateField) -> None:
+        if field.day is None:
+            raise StopValidation(gettext("Choose a date"))
+
+    def validate_participants(self, field: wtforms.Field) -> None:
+        self.people = read_people(field.data or "", LARGEST)
+        if self.people is None and self.day.day is not None and self.day.day <= clock.today():
+            raise StopValidation(gettext("Write how many people took part"))
+
+    def written(self) -> Written:
+        """What was typed, once it is valid."""
+        assert self.day.day is not None  # noqa: S101 - it was validated
+        return Written(
+            self.day.day,
+            Kind(self.kind.data),
+            Spoken(self.spoken.data),
+            [Audience(one).value for one in self.audiences.data],
+            self.people,
+            by_codes(self.bodies.data),
+            (self.organization.data or "").strip(),
+            (self.place.data or "").strip(),
+            self.note.data or "",
+        )
+
+
+class SettleForm(_WithBodies):
     """What becomes of an activity."""
 
     ids = "settle-"
@@ -202,6 +275,34 @@ def activities() -> str:
     )
 
 
+@bp.get("/staff/activities/new")
+@case_team
+def new() -> str:
+    """The form of an activity that the team writes down."""
+    return render_template("activities/write.html", form=WriteForm(data={"form_key": secrets.token_urlsafe(16)}))
+
+
+@bp.post("/staff/activities/new")
+@case_team
+def write_down() -> BaseResponse | tuple[str, int]:
+    """One activity however often it is pressed."""
+    form = WriteForm(request.form)
+    if not form.validate():
+        return render_template("activities/write.html", form=form), 422
+    key = form.form_key.data or secrets.token_urlsafe(16)
+    try:
+        found = services.write_down(form.written(), key=key, actor=me())
+        db.session.commit()
+    except IntegrityError:  # the same form, pressed twice at once
+        db.session.rollback()
+        before = services.received_as(key)
+        if before is None:
+            raise
+        found = before
+    flash(text("activities.said.written"))
+    return redirect(url_for("activities.activity", number=found.id), 303)
+
+
 @bp.get("/staff/activities/<int:number>")
 @case_team
 def activity(number: int) -> Response:
@@ -213,11 +314,13 @@ def activity(number: int) -> Response:
         "day": day.isoformat() if day else "",
         "participants": "" if found.participants is None else str(found.participants),
         "note": found.note,
+        "bodies": [body.code for body in found.bodies],
     }
     return _page(found, SettleForm(data=shown))
 
 
 def _page(found: Activity, form: SettleForm, status: int = 200, *, theirs: bool = False) -> Response:
+    form.offer(found.bodies)
     body = render_template(
         "activities/page.html", activity=found, form=form, theirs=theirs, months=dict(_month_of(found))
     )
@@ -254,6 +357,7 @@ def release(number: int) -> BaseResponse:
 def settle(number: int) -> BaseResponse:
     found = _activity_or_404(number)
     form = SettleForm(request.form)
+    form.offer(found.bodies)
     if not form.validate():
         return _page(found, form, 422)
     try:
@@ -265,6 +369,7 @@ def settle(number: int) -> BaseResponse:
             day=form.day.day,
             participants=form.people,
             note=form.note.data or "",
+            bodies=by_codes(form.bodies.data),
         )
     except services.StaleError:
         db.session.rollback()

@@ -5,6 +5,7 @@ everything but passwords, which are random and are kept in the data folder, read
 """
 
 import contextlib
+import itertools
 import os
 import random
 import secrets
@@ -22,6 +23,9 @@ from crm import clock
 from crm.access import Role
 from crm.accounts.models import Staff
 from crm.accounts.services import create_staff
+from crm.activities.models import Kind, Spoken
+from crm.activities.services import Written, write_down
+from crm.business_days import next_business_day
 from crm.cases.models import Case
 from crm.cases.searching import rebuild as rebuild_search
 from crm.cases.vocabulary import Stage
@@ -35,6 +39,7 @@ from crm.demo.world import CROWD, PROGRAMME, REFERENCES, WRITTEN, Mate, Partner,
 from crm.financing.models import Application, FinancingPlan
 from crm.financing.rules import Status as Applied
 from crm.partners.models import Body
+from crm.partners.queries import by_codes
 from crm.partners.services import change_contact
 from crm.partners.vocabulary import Instrument
 from crm.summaries import services as summaries
@@ -135,6 +140,7 @@ def _load(settings: Settings, cases: int, seed: int, say: Say) -> str:
     finish(db.session.connection())
     _offer_times(team)
     _financing(random.Random(seed), team[0])
+    _activities(first, today, team[0])
     _publish(first, today, world)
     last = db.session.scalar(select(Case.id).order_by(Case.id.desc()).limit(1))
     db.session.add(
@@ -260,6 +266,27 @@ def _bodies() -> tuple[Partner, ...]:
         )
         for body in db.session.scalars(select(Body).where(Body.named_in_request.is_(True)).order_by(Body.id))
     )
+
+
+def _activities(first: date, today: date, by: Staff) -> None:
+    """An activity of the team every three weeks, the last one still to come."""
+    told = itertools.cycle(words()["activity"])
+    for number, days in enumerate(range(14, (today - first).days + 22, 21)):
+        one, day = next(told), next_business_day(first + timedelta(days=days))
+        day = next_business_day(max(day, today + timedelta(days=1))) if day >= today else day
+        written = Written(
+            day,
+            Kind(one["kind"]),
+            Spoken.BOTH if number % 4 == 3 else Spoken.FR,
+            one["audiences"],
+            one["people"] + number % 5,
+            by_codes(one["bodies"]),
+            one["organization"],
+            "",
+            "",
+        )
+        at = clock.at_local(min(day, today - timedelta(days=1)), 16)
+        write_down(written, key=f"demo-{number}", actor=by, at=at)
 
 
 def _publish(first: date, today: date, world: World) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from crm import clock
 from crm.accounts.models import Staff
+from crm.activities import services as activities
 from crm.db import db, repoint
 from crm.directory.services import invite, waiting_at
 from crm.errors import RefusedError
@@ -90,6 +91,7 @@ def join(gone: Body, kept: Body, actor: Staff) -> None:
         people = select(Person.id).where(Person.body_id == gone.id)
         revoke_older(Purpose.BODY, people, None)
     financing.move_to_body(gone, kept)
+    activities.move_to_body(gone, kept)
     receives = gone.contact_email if kept.main_id is None else ""
     _move_people(gone, kept)
     for column in (Programme.body_id, Body.part_of_id, Body.joined_to_id):

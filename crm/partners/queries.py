@@ -40,6 +40,11 @@ def by_code(code: str) -> Body | None:
     return db.session.scalar(select(Body).where(Body.code == code))
 
 
+def by_codes(codes: Iterable[str]) -> list[Body]:
+    """Bodies of some codes, by short name; codes of none are left out."""
+    return list(db.session.scalars(select(Body).where(Body.code.in_(list(codes))).order_by(Body.short_fr)))
+
+
 def named_in_request() -> list[Body]:
     """The bodies that the request asks about, by short name."""
     return [body for body in directory() if body.named_in_request]

@@ -22,7 +22,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "money": ("filed", "granted", "granted_files", "approval", "granted_by_instrument"),
     "projects": ("launched", "still_active", "not_reached", "to_launch", "incorporated"),
     "closings": ("closed_by_reason", "left_out"),
-    "awareness": ("activities", "participants"),
+    "awareness": ("activities", "participants", "groups", "group_participants", "bodies_present"),
 }
 WRITTEN = ("text", "learned", "missing")  # what the team writes
 MOST_PARAGRAPHS = 5

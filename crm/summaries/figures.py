@@ -128,10 +128,12 @@ class Closed(NamedTuple):
 
 
 class Held(NamedTuple):
-    """An activity that was held."""
+    """An activity that was held, in awareness or, as `group`, in a working group; `bodies` are the numbers of those that were present."""
 
     held_on: date
     participants: int
+    group: bool = False
+    bodies: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -279,6 +281,9 @@ NUMBERS: Mapping[str, int] = {
     "left_out": 23,
     "activities": 24,
     "participants": 24,
+    "groups": 24,
+    "group_participants": 24,
+    "bodies_present": 24,
     "from_awareness": 24,
 }
 
@@ -534,9 +539,14 @@ def _closings(rows: Rows, period: Period) -> dict[str, Figure]:
 def _awareness(rows: Rows, period: Period) -> dict[str, Figure]:
     held = [one for one in rows.activities if falls(one.held_on, period)]
     later = (one for one in rows.requests if one.heard in BY_AWARENESS and within(one.received_at, period.bounds))
+    awareness = [one for one in held if not one.group]
+    groups = [one for one in held if one.group]
     return {
-        "activities": Number(len(held)),
-        "participants": Number(sum(one.participants for one in held)),
+        "activities": Number(len(awareness)),
+        "participants": Number(sum(one.participants for one in awareness)),
+        "groups": Number(len(groups)),
+        "group_participants": Number(sum(one.participants for one in groups)),
+        "bodies_present": Number(len({body for one in held for body in one.bodies})),
         "from_awareness": counted(later),
     }
 

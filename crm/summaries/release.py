@@ -37,6 +37,8 @@ YEARLY = ("by_region", "by_language", "by_field", "by_stage", "by_form", "heard"
 SHARES = frozenset({"closed_by_reason"})
 PART_OF = {"sent_files": "sent", "granted_files": "granted"}  # a count, and the one that it is a part of
 OWN = ("active", "sent_by_kind", "unmet_by_need", "granted_by_instrument", "incorporated")
+# Of the team's own doing, and of bodies: nobody is counted, so nothing is hidden.
+OF_THE_TEAM = frozenset({"activities", "groups", "bodies_present"})
 # Categories that are put together before anything is hidden. What is in none stays by itself.
 MONTREAL, ELSEWHERE = "06", ("canada", "abroad")
 FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -102,8 +104,8 @@ def _figure(code: str, figure: Figure, found: Mapping[str, Figure], k: int) -> C
                 "unit": unit,
                 "without": part(figure.without.value, whole, k),
             }
-        case Number() if code == "activities":
-            return {"value": figure.value}  # of the team's own doing: nobody is counted
+        case Number() if code in OF_THE_TEAM:
+            return {"value": figure.value}
         case _ if code in PART_OF:
             return part(_size(figure), _size(found[PART_OF[code]]), k)
         case _ if code == "not_reached":

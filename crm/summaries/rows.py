@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
 
 from crm import clock
-from crm.activities.models import Activity
+from crm.activities.models import GROUPS, Activity, ActivityBody
 from crm.activities.models import State as ActivityState
 from crm.cases.models import Case, CaseNeed, Exchange, Project, StageSpell
 from crm.cases.pipeline import NEVER_COUNTED
@@ -264,10 +264,14 @@ def _closed(period: Period) -> Iterator[f.Closed]:
 
 def _activities(period: Period) -> Iterator[f.Held]:
     held = Activity.state == ActivityState.HELD, Activity.held_on.between(period.first, period.last)
-    read = select(Activity.held_on, Activity.participants).where(*held).order_by(Activity.id)
-    for held_on, participants in db.session.execute(read):
+    there = select(ActivityBody.activity_id, ActivityBody.body_id).join(Activity).where(*held)
+    bodies: dict[int, list[int]] = {}
+    for number, body in db.session.execute(there.order_by(ActivityBody.activity_id, ActivityBody.body_id)):
+        bodies.setdefault(number, []).append(body)
+    read = select(Activity.id, Activity.held_on, Activity.participants, Activity.kind).where(*held)
+    for number, held_on, participants, kind in db.session.execute(read.order_by(Activity.id)):
         if held_on is not None:  # the database says so of every one that was held
-            yield f.Held(held_on, participants or 0)
+            yield f.Held(held_on, participants or 0, kind in GROUPS, tuple(bodies.get(number, ())))
 
 
 _READ: dict[str, Callable[[Period], Iterator[Any]]] = {

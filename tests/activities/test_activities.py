@@ -168,6 +168,78 @@ def test_staff_take_plan_hold_and_count_it(people, session, pages, signed_in):
     assert activity.owner_id == people.adviser.id
 
 
+def written(browser, **changes) -> dict:
+    form = form_with(browser.get("/staff/activities/new").text, "participants")[1]
+    typed = {"kind": "wg_financing", "spoken": "both", "day": clock.today().isoformat(), "participants": "9"}
+    return form | typed | changes
+
+
+def test_the_team_writes_down_what_it_held_with_the_bodies_present_however_often_it_is_pressed(
+    people, session, make, signed_in
+):
+    bodies = [make.body(code).code for code in ("fondaction", "pme-mtl")]
+    browser = signed_in(people.adviser)
+    form = written(browser, bodies=bodies, audiences=["funders"])
+    where = browser.post("/staff/activities/new", form).headers["Location"]
+    assert browser.post("/staff/activities/new", form).headers["Location"] == where
+    activity = session.scalars(select(Activity)).one()
+    assert (activity.state, activity.held_on, activity.participants) == (State.HELD, clock.today(), 9)
+    assert (activity.kind, activity.owner_id) == (Kind.GROUP_FINANCING, people.adviser.id)
+    assert {body.code for body in activity.bodies} == set(bodies)
+    page = words(browser.get(where).text)
+    for said in ("Groupe de travail sur le financement", "Fondaction", "PME MTL", "Consignée le"):
+        assert said in page
+    assert mails(session) == [], "nobody asked, so nobody is answered"
+    assert "Groupe de travail sur le financement" in words(browser.get("/staff/activities").text)
+
+
+def test_a_day_to_come_is_planned_and_counted_once_it_was_held(people, session, make, signed_in):
+    body = make.body("fondaction").code
+    browser = signed_in(people.adviser)
+    day = clock.today() + timedelta(days=9)
+    form = written(browser, day=day.isoformat(), participants="")
+    where = browser.post("/staff/activities/new", form).headers["Location"]
+    activity = session.scalars(select(Activity)).one()
+    assert (activity.state, activity.planned_on, activity.participants) == (State.PLANNED, day, None)
+    held = form_with(browser.get(where).text, "participants")[1]
+    held |= {"state": "held", "day": clock.today().isoformat(), "participants": "6", "bodies": [body]}
+    browser.post(f"{where}/settle", held)
+    session.expire_all()
+    assert (activity.state, activity.participants) == (State.HELD, 6)
+    assert [one.code for one in activity.bodies] == [body]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"day": ""}, "Choisissez une date"),
+        ({"day": "31 février"}, "date"),
+        ({"participants": ""}, "Écrivez combien de personnes"),
+        ({"participants": "beaucoup"}, "25"),
+        ({"kind": "concert"}, "Choisissez le type d’activité"),
+        ({"organization": "x" * 201}, "200"),
+    ],
+)
+def test_what_cannot_be_written_down_is_given_back(people, session, make, signed_in, changes, said):
+    body = make.body("fondaction").code
+    browser = signed_in(people.adviser)
+    answer = browser.post("/staff/activities/new", written(browser, bodies=[body], **changes), status=422).text
+    assert said in words(answer)
+    again = form_with(answer, "participants")[1]
+    assert again["bodies"] in (body, [body]), "what was ticked is still ticked"
+    assert session.scalar(select(func.count()).select_from(Activity)) == 0
+
+
+def test_unknown_bodies_and_audiences_are_left_out_and_working_groups_cannot_be_asked_for(
+    people, session, pages, signed_in
+):
+    browser = signed_in(people.adviser)
+    browser.post("/staff/activities/new", written(browser, bodies=["nobody", "'; --"], audiences=["x"]))
+    activity = session.scalars(select(Activity)).one()
+    assert (activity.bodies, activity.audiences) == ([], [])
+    send(pages, status=422, kind="wg_financing")
+
+
 def test_the_database_refuses_an_activity_that_was_held_on_no_day_or_by_nobody(people, session, pages):
     send(pages)
     activity = session.scalars(select(Activity)).one()

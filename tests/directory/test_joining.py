@@ -7,6 +7,8 @@ import time_machine
 from sqlalchemy import func, select
 
 from crm import clock
+from crm.activities.models import Activity, Kind, Spoken
+from crm.activities.services import Written, write_down
 from crm.cases import services as cases
 from crm.cases.vocabulary import Stage, Turn
 from crm.directory import joining
@@ -65,6 +67,17 @@ def join(session, gone, kept, people):
 def mails(session, kind) -> list[tuple[str, str]]:
     found = session.scalars(select(Message).where(Message.kind == f"referrals.{kind}").order_by(Message.id))
     return [(one.to_address, str(one.status)) for one in found]
+
+
+def test_where_it_was_present_the_other_was_and_once(session, people, gone, kept):
+    """Both entries at one activity are one body there."""
+    for number, there in enumerate(([gone], [gone, kept], [kept])):
+        written = Written(clock.today(), Kind.PANEL, Spoken.FR, [], 5, there, "", "", "")
+        write_down(written, key=str(number), actor=people.adviser)
+    session.commit()
+    join(session, gone, kept, people)
+    for activity in session.scalars(select(Activity)):
+        assert activity.bodies == [kept]
 
 
 def test_what_was_referred_there_is_at_the_other_and_who_receives_there_is_told(session, make, people, gone, kept):

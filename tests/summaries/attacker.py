@@ -165,6 +165,8 @@ def figures(history: list[Quarter], place: int) -> dict[str, object]:
             count(last.accepted if last else 0), count(sum(last.sent.values()) - last.withdrawn if last else 0)
         ),
         "activities": Number(1),
+        "groups": Number(0),
+        "bodies_present": Number(0),
         "participants": Number(0),
     }
     for name in ("reached", "steps_on_time", "unmet"):

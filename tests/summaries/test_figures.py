@@ -182,6 +182,9 @@ OF = [
     "left_out",
     "activities",
     "participants",
+    "groups",
+    "group_participants",
+    "bodies_present",
     "from_awareness",
 ]
 
@@ -451,10 +454,18 @@ def test_closings_are_told_by_reason_over_twelve_months_and_those_that_never_cou
 
 
 def test_awareness_counts_activities_who_came_and_who_asked_later():
-    held = [f.Held(day("2026-10-01"), 30), f.Held(day("2026-12-31"), 12), f.Held(day("2027-01-01"), 99)]
+    held = [
+        f.Held(day("2026-10-01"), 30, bodies=(1, 2)),
+        f.Held(day("2026-12-31"), 12),
+        f.Held(day("2027-01-01"), 99, bodies=(9,)),
+        f.Held(day("2026-11-05"), 8, group=True, bodies=(2, 3)),
+        f.Held(day("2026-09-30"), 7, group=True, bodies=(4,)),
+    ]
     asked = [f.Request(n, at("2026-11-02"), heard=one) for n, one in enumerate(("school", "web", "event", "incubator"))]
     figures = found(activities=held, requests=asked)
     assert (figures["activities"], figures["participants"]) == (Number(2), Number(42))
+    assert (figures["groups"], figures["group_participants"]) == (Number(1), Number(8))
+    assert figures["bodies_present"] == Number(3)
     assert figures["from_awareness"] == Count((0, 2, 3))
 
 
