@@ -54,12 +54,16 @@ class TodayPart:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a digest: which file, and in words that name nobody. `when` is a day or an hour, already in words."""
+    """One line of a digest: which file, and in words that name nobody. `when` is a day or an hour, already in words.
+
+    What is of no file says what it is of instead of a reference, and its `address`.
+    """
 
     reference: str
     project: str
     words: str
     when: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ SECTIONS = (
     "promise_soon",
     "today",
     "week",
+    "decisions",
     "talks",
     "mailbox",
     "requests",
@@ -38,6 +39,7 @@ LIST_OF = {
     "late": "/staff/follow-ups?when=late",
     "today": "/staff/follow-ups?when=today",
     "week": "/staff/follow-ups?when=week",
+    "decisions": "/staff/today",
     "talks": "/staff/today",
     "mailbox": "/staff/mailbox",
     "requests": "/staff/requests",
@@ -130,7 +132,7 @@ def _line(line: Line) -> str:
     said = text("desk.digest.line", file=file, words=line.words)
     if line.when:
         said = text("desk.digest.line_when", line=said, when=line.when)
-    return f"{said}\n{settings().base_url}/staff/cases/{line.reference}"
+    return f"{said}\n{settings().base_url}{line.address or f'/staff/cases/{line.reference}'}"
 
 
 def written_now(message: Message) -> str | None:

@@ -1,15 +1,16 @@
 """Plugs the summaries into the product."""
 
-from crm.feature import Feature, TodayPart
+from crm.feature import Feature, MailPart, TodayPart
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
-from crm.summaries import services
+from crm.summaries import services, sessions
+from crm.summaries.session_views import bp as sessions_bp
 from crm.summaries.views import bp
 from crm.timeline.sentences import Sentence
 
 feature = Feature(
     name="summaries",
-    blueprints=(bp,),
+    blueprints=(bp, sessions_bp),
     event_sentences=tuple(
         Sentence(f"summary.{what}", f"summaries.event.{what}", "internal", frozenset({"period"}))
         for what in (
@@ -23,6 +24,10 @@ feature = Feature(
             "discarded",
             "published",
         )
+    )
+    + tuple(
+        Sentence(f"session.{what}", f"summaries.event.session_{what}", "internal", frozenset({"period"}))
+        for what in ("written", "asked", "decided", "seen_to", "opened_again", "taken_off")
     ),
     jobs=(
         Job("summaries", services.publish_approved, every=15),
@@ -30,5 +35,6 @@ feature = Feature(
         Job("summary_check", services.verify_all, every=86_400),
     ),
     messages=(MessageKind("summaries.published", "summaries.mail.published"),),
-    today=(TodayPart("summaries", "summaries/today.html", services.of_today),),
+    today=(TodayPart("summaries", "summaries/today.html", sessions.of_today),),
+    digest=(MailPart("decisions", in_digest=True, sections=sessions.digest),),
 )

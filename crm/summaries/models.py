@@ -4,7 +4,17 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, LargeBinary, String, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from crm.accounts.models import Staff
@@ -99,3 +109,57 @@ class SummaryFile(Base):
     digest: Mapped[str] = mapped_column(String(64))
     size: Mapped[int]
     content: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+_TO_SEE_TO = sql("owner_id IS NOT NULL AND done_at IS NULL")
+
+
+class Presence(Base):
+    """Somebody with an account who was at a session."""
+
+    __tablename__ = "session_presence"
+
+    session_id: Mapped[int] = mapped_column(ForeignKey("summary_session.id"), primary_key=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), primary_key=True)
+
+
+class Session(Base):
+    """A session of the committee on the summary of a period. What is written of it is the team's: members read published summaries alone.
+
+    `others` are those present who have no account, as they were typed.
+    """
+
+    __tablename__ = "summary_session"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    period: Mapped[str] = mapped_column(String(10), unique=True)
+    held_on: Mapped[date | None]
+    others: Mapped[str] = mapped_column(Text)
+    version: Mapped[int]
+
+    present: Mapped[list[Staff]] = relationship(secondary="session_presence", order_by=Staff.name)
+    points: Mapped[list["Point"]] = relationship(back_populates="session", order_by="Point.id")
+
+
+class Point(Base):
+    """What a session is asked to decide; then what it decided, and who follows it up, by when. `done_at`: it was seen to."""
+
+    __tablename__ = "session_point"
+    __table_args__ = (
+        CheckConstraint("(owner_id IS NULL) = (due_on IS NULL)", name="followed_up_by_a_day"),
+        CheckConstraint("decision <> '' OR (owner_id IS NULL AND done_at IS NULL)", name="decided_first"),
+        Index("ix_session_point_open", "owner_id", "due_on", postgresql_where=_TO_SEE_TO, sqlite_where=_TO_SEE_TO),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("summary_session.id"), index=True)
+    form_key: Mapped[str] = mapped_column(String(40), unique=True)
+    title: Mapped[str] = mapped_column(String(200))
+    decision: Mapped[str] = mapped_column(Text)
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    due_on: Mapped[date | None]
+    done_at: Mapped[datetime | None]
+    version: Mapped[int]
+
+    session: Mapped[Session] = relationship(back_populates="points")
+    owner: Mapped[Staff | None] = relationship()

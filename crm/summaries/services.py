@@ -14,7 +14,6 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from crm import clock
-from crm.access import COORDINATING
 from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.config import LANGUAGES
@@ -161,13 +160,6 @@ def _compared(period: Period, shown: Released, earlier: Mapping[str, Summary]) -
             rolling[code] = {"value": sum(told["value"] for told in cells)}
     before = {"before": dict(year_ago["figures"]), "k": year_ago["k"]} if year_ago else {"before": {}}
     return before | {"rolling": rolling}
-
-
-def of_today(staff: Staff) -> dict[str, Any]:
-    """For the start page of those who coordinate: the summaries that wait for one of them."""
-    if staff.role not in COORDINATING:
-        return {"summaries_in_work": []}
-    return {"summaries_in_work": [(one, period_name(one.period)) for one in queries.in_work()]}
 
 
 # --- what the team writes --------------------------------------------------------------------------------------------

@@ -268,7 +268,7 @@ def test_somebody_who_came_after_eight_waits_for_tomorrow(step, people, moment, 
 def test_everybody_chooses_on_a_page_of_their_own(people, signed_in, session):
     browser = signed_in(people.adviser)
     page = browser.get("/staff/my-mail").text
-    assert page.count('type="checkbox"') == 9, "what does not exist cannot be ticked"
+    assert page.count('type="checkbox"') == 10, "what does not exist cannot be ticked"
     assert dict(chosen(people.adviser))["follow_ups"] == (False, True)
     session.commit()
     browser.post("/staff/my-mail", {"at_once": ["follow_ups", "nothing"], "in_digest": ["talks", "people"]})
@@ -280,6 +280,7 @@ def test_everybody_chooses_on_a_page_of_their_own(people, signed_in, session):
         "people": (False, False),
         "promise": (False, False),
         "mailbox": (False, False),
+        "decisions": (False, False),
     }
     assert session.scalar(select(func.count(MailChoice.kind)).where(MailChoice.kind == "nothing")) == 0
     signed_in(people.observer).get("/staff/my-mail", 404)

@@ -40,6 +40,8 @@ SETTINGS = [Setting("sqlite", lang, width) for lang in ("fr", "en") for width in
 SETTINGS.append(Setting("postgresql", "fr", 1280))
 # One of each language and width: enough for what the main journeys do not already cross, and for axe in them.
 TWO = [SETTINGS[0], SETTINGS[3]]
+# Those and the other database: for long journeys whose pages are looked at one by one in both widths elsewhere.
+THREE = [*TWO, SETTINGS[4]]
 
 
 @pytest.fixture(params=SETTINGS, ids=str)

@@ -8,10 +8,11 @@ from playwright.sync_api import expect
 
 from crm import clock
 from crm.access import Role
-from tests.journeys.conftest import TWO
+from tests.journeys.conftest import THREE, TWO
 from tests.journeys.site import body_of, plain
 
 in_two_settings = pytest.mark.parametrize("setting", TWO, indirect=True, ids=str)
+in_three_settings = pytest.mark.parametrize("setting", THREE, indirect=True, ids=str)
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
@@ -69,6 +70,7 @@ def test_signs_in(visit, setting, site, adviser):
     expect(page.locator("#password")).to_be_visible()  # the page left behind is not kept to be read by the next person
 
 
+@in_three_settings
 def test_from_the_queue_to_referral_planning(window, setting, site, post, adviser):
     name = f"Toile {uuid.uuid4().hex[:8]}"
     reference = site.case(setting.lang, name)

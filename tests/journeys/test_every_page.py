@@ -11,6 +11,8 @@ from sqlalchemy import select
 from crm import clock
 from crm.access import Role
 from crm.accounts.queries import by_email
+from crm.activities.models import Kind, Spoken
+from crm.activities.services import Written, write_down
 from crm.cases import documents, founders
 from crm.cases import services as cases
 from crm.cases.addresses import link_of
@@ -44,6 +46,7 @@ from crm.referrals.answers import ask as body_asks
 from crm.referrals.outcomes import DeclineReason
 from crm.referrals.services import FIELDS, ask_permission, link_of_person
 from crm.summaries import services as summaries
+from crm.summaries import sessions
 from crm.summaries.periods import Period
 from crm.surveys.models import Survey
 from crm.tags import services as tags
@@ -194,9 +197,20 @@ def full(migrated, post, tmp_path_factory):
     with site.inside():
         first, second = by_email(coordinator), by_email(other_coordinator)
         published(Period.read("2026-q2"), first, second, {lang: {"text": WORDS} for lang in ("fr", "en")})
-        draft = summaries.make(Period.read("2026-q3"))
+        draft_of = Period.read("2026-q3")
+        draft = summaries.make(draft_of)
         texts = {lang: {"text": "Nadia Benali", "learned": LONG, "missing": WORDS} for lang in ("fr", "en")}
         summaries.write(draft, texts, draft.version, first)
+        due = clock.today() - timedelta(days=2)
+        for quarter in (Period.read("2026-q2"), draft_of):
+            sessions.save(quarter, 0, held_on=due, present=[first, second], others=LONG, actor=first)
+            for place, title in enumerate((LONG, "Prolonger le programme")):
+                sessions.add_point(quarter, title, key=str(place), actor=first)
+            point = sessions.of_period(quarter).points[0]
+            sessions.decide(point, 1, title=LONG, decision=WORDS, owner_id=first.id, due_on=due, actor=first)
+            site.refs["point"] = point.id
+        written = Written(due, Kind.GROUP_BODIES, Spoken.BOTH, ["advisers"], 9, [by_code("cdrq")], LONG, "", WORDS)
+        site.refs["activity"] = write_down(written, key="x", actor=first).id
         db.session.commit()
     site.sql("UPDATE follow_up SET due_on = '2026-10-01' WHERE rule = 'reach'")
     site.send_due()
@@ -796,6 +810,8 @@ PAGES = {
         lambda visit: visit.go({"fr": "/fr/activite/merci", "en": "/en/activity/thank-you"}[visit.lang]),
     ),
     "activities": (Role.ADVISER, at("/staff/activities")),
+    "activity-held": (Role.ADVISER, at("/staff/activities/{activity}")),
+    "activity-written-wrong": (Role.ADVISER, sent_blank("/staff/activities/new")),
     "introduce": (None, lambda visit: visit.go(INTRODUCE[visit.lang])),
     "introduce-errors": (None, introduce_with_errors),
     "introduce-no": (None, lambda visit: introduced(visit, "no")),
@@ -964,6 +980,8 @@ PAGES = {
     "indicator-files": (Role.ADVISER, at("/staff/summaries/2026-q4/indicators/received")),
     "summary-draft": (Role.COORDINATOR, at("/staff/summaries/2026-q3")),
     "summary-write": (Role.COORDINATOR, at("/staff/summaries/2026-q3/write")),
+    "session": (Role.COORDINATOR, at("/staff/summaries/2026-q3/session")),
+    "session-point": (Role.COORDINATOR, at("/staff/summaries/2026-q3/session/points/{point}")),
     "summary-now": (Role.COORDINATOR, at("/staff/summaries/2026-q4")),
     "summary-counted": (Role.ADVISER, at("/staff/summaries/2026-q2/counted/received")),
     "summaries-compared": (Role.ADVISER, at("/staff/summaries/compare?a=2026-q2&b=2026-q2")),

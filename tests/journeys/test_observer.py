@@ -12,10 +12,12 @@ from crm.accounts.queries import by_email
 from crm.db import db
 from crm.summaries import queries, services
 from crm.summaries.periods import Period
+from tests.journeys.conftest import THREE
 from tests.journeys.site import body_of, plain
 from tests.support.summaries import published
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+in_three_settings = pytest.mark.parametrize("setting", THREE, indirect=True, ids=str)
 
 QUARTER = Period.read("2026-q2")
 
@@ -36,6 +38,7 @@ def quarter(site):
     return QUARTER.code
 
 
+@in_three_settings
 def test_reads_a_summary_in_both_languages_and_no_file(window, setting, site, quarter):
     reference = site.case("fr", "Un dossier à soi")
     observer = site.person(Role.OBSERVER, setting.lang)
@@ -88,6 +91,7 @@ def unpublished(site) -> Period:
     return period
 
 
+@in_three_settings
 def test_a_summary_goes_from_two_people_of_the_team_to_a_member_of_the_committee(window, setting, site, post):
     """Taken, written in both languages, proposed by one, approved by another, published by the worker, read and downloaded."""
     period = unpublished(site)

@@ -16,11 +16,12 @@ from crm.cases.vocabulary import Stage
 from crm.links.services import token as token_of
 from crm.partners.queries import by_code
 from crm.referrals.services import link_of_person
-from tests.journeys.conftest import TWO
+from tests.journeys.conftest import THREE, TWO
 from tests.journeys.site import body_of
 from tests.journeys.test_adviser import move, moved, refused
 
 in_two_settings = pytest.mark.parametrize("setting", TWO, indirect=True, ids=str)
+in_three_settings = pytest.mark.parametrize("setting", THREE, indirect=True, ids=str)
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 LINK = re.compile(r"https?://\S+/(?:fr/mise-en-relation|en/referral)/\S+")
@@ -85,6 +86,7 @@ def open_link(window, site, setting, mail, lang, *, picture=False):
     return visit
 
 
+@in_three_settings
 def test_a_programme_that_fits_leads_to_a_referral(window, setting, site, post):
     lang, mark = setting.lang, uuid.uuid4().hex[:8]
     first = f"jean-{mark}@cdrq.example.ca"
@@ -121,6 +123,7 @@ def test_a_programme_that_fits_leads_to_a_referral(window, setting, site, post):
     coordinator.says(coordinator.w.text("cases.project_stage.exploration"))
 
 
+@in_three_settings
 def test_a_referral_from_the_directory_to_the_end(window, setting, site, post):
     lang, mark = setting.lang, uuid.uuid4().hex[:8]
     first, second = f"jean-{mark}@cdrq.example.ca", f"sam-{mark}@coop.example.ca"

@@ -8,13 +8,14 @@ from playwright.sync_api import expect
 
 from crm.access import Role
 from crm.accounts.queries import by_email
-from tests.journeys.conftest import TWO
+from tests.journeys.conftest import THREE, TWO
 from tests.journeys.site import Words, body_of, plain
 from tests.journeys.test_entrepreneur import RECEIVED, begin, fill_all, go_on, some_email
 from tests.support.talking import open_hours
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 in_two_settings = pytest.mark.parametrize("setting", TWO, indirect=True, ids=str)
+in_three_settings = pytest.mark.parametrize("setting", THREE, indirect=True, ids=str)
 PAGE = re.compile("/mon-dossier$|/my-file$")
 TIMES = re.compile("/moments|/times")
 
@@ -26,6 +27,7 @@ def offered(site, lang) -> None:
         open_hours(session, by_email(email), languages=[lang])
 
 
+@in_three_settings
 @pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
 def test_a_talk_is_chosen_moved_and_cancelled(window, setting, site, post, javascript):
     if not javascript and setting not in TWO:

@@ -36,7 +36,8 @@ from crm.outbox.models import Message
 from crm.partners.vocabulary import Instrument
 from crm.portal.models import Correction, MessageTemplate
 from crm.reminders.models import FollowUp
-from crm.summaries.models import SummaryFile
+from crm.summaries import sessions
+from crm.summaries.models import Point, SummaryFile
 from crm.summaries.periods import Period
 from crm.tags.services import named
 from crm.talks import services as talks
@@ -292,6 +293,8 @@ def arguments(make, session, people):
         "summaries": session.scalar(select(SummaryFile.id).where(SummaryFile.summary_id == summary.id)),
         "documents": keep(Checked("plan.pdf", FileKind.PDF, b"%PDF-"), case.id).id,
     }
+    sessions.add_point(quarter, "Prolonger", key="x", actor=people.admin)
+    numbers = {"points": session.scalar(select(Point.id))} | numbers  # before "summaries", under which they are
     body = ready.body.code
     session.commit()
 
