@@ -202,7 +202,7 @@ def of_today(staff: Staff) -> dict[str, Any]:
     waiting = select(
         literal(2), Summary.period, Summary.first_day, nothing, null(), nothing, type_coerce(Summary.state, String)
     ).where(Summary.state != State.PUBLISHED)
-    read = union_all(points, waiting) if staff.role in COORDINATING else points
+    read: Any = union_all(points, waiting) if staff.role in COORDINATING else points
     rows = db.session.execute(read.order_by("order", "day").limit(2 * SHOWN)).all()
     return {
         "decisions_to_see_to": [row for row in rows if row.order == 1],
