@@ -14,6 +14,8 @@ _OPEN = text("stage <> 'closed'")
 _OF_OPEN: dict[str, Any] = {"postgresql_where": _OPEN, "sqlite_where": _OPEN}
 _SEEN = ("owner_id", "restricted", "quarantined")
 _CLOSED = text("closed_at IS NOT NULL")
+_BEGAN, _LAUNCHED = text("incorporated_on IS NOT NULL"), text("launched_on IS NOT NULL")
+_OPEN_STAY = text("stage <> 'closed'")
 _OWED = text("first_reply_at IS NULL AND stage IN ('new', 'contact')")
 _RESTRICTED: dict[str, Any] = {"postgresql_where": text("restricted IS true"), "sqlite_where": text("restricted IS 1")}
 _MERGED = text("merged_into_id IS NOT NULL")
@@ -68,6 +70,8 @@ class Project(Base):
         one_of("stage", v.ProjectStage),
         one_of("legal_form", v.LegalForm),
         one_of("check_result", v.CheckResult),
+        Index("ix_project_incorporated", "incorporated_on", postgresql_where=_BEGAN, sqlite_where=_BEGAN),
+        Index("ix_project_launched", "launched_on", postgresql_where=_LAUNCHED, sqlite_where=_LAUNCHED),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -237,6 +241,8 @@ class StageSpell(Base):
         one_of("stage", v.Stage),
         Index("ix_stage_spell_case", "case_id"),
         Index("ix_stage_spell_entered", "entered_at", "left_at"),
+        # Where files that were not closed stood at an instant.
+        Index("ix_stage_spell_left", "left_at", postgresql_where=_OPEN_STAY, sqlite_where=_OPEN_STAY),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -283,6 +289,7 @@ class Exchange(Base):
         one_of("result", v.ExchangeResult),
         Index("ix_exchange_event", "event_id", unique=True),
         Index("ix_exchange_case", "case_id", "happened_at"),
+        Index("ix_exchange_happened", "happened_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

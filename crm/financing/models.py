@@ -2,13 +2,15 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from crm.db import Base, code, one_of
 from crm.financing.rules import Status
 from crm.partners.models import Body
 from crm.partners.vocabulary import Instrument
+
+_FILED, _DECIDED = text("filed_on IS NOT NULL"), text("decided_on IS NOT NULL")
 
 
 class Application(Base):
@@ -20,6 +22,8 @@ class Application(Base):
         Index("ix_application_body", "body_id", "status"),
         Index("ix_application_waits_for", "waits_for_id"),
         Index("ix_application_referral", "referral_id"),
+        Index("ix_application_filed", "filed_on", postgresql_where=_FILED, sqlite_where=_FILED),
+        Index("ix_application_decided", "decided_on", postgresql_where=_DECIDED, sqlite_where=_DECIDED),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -63,6 +63,7 @@ class Referral(Base):
         Index("ix_referral_body", "body_id", "status"),
         Index("ix_referral_sent", "sent_at"),
         Index("ix_referral_answered", "body_id", "answered_at", postgresql_where=_ANSWERED, sqlite_where=_ANSWERED),
+        Index("ix_referral_replied", "answered_at", postgresql_where=_ANSWERED, sqlite_where=_ANSWERED),
         Index("ix_referral_asked", "asked_until", postgresql_where=_ASKED, sqlite_where=_ASKED),
         Index("ix_referral_waits", "waits_since", postgresql_where=_WAITS, sqlite_where=_WAITS),
     )

@@ -38,6 +38,7 @@ class FollowUp(Base):
         one_of("wakes_on", Turn),
         one_of("repeat", Repeat),
         Index("ix_follow_up_case", "case_id", "state"),
+        Index("ix_follow_up_first_due", "first_due_on"),
         Index("ix_follow_up_owner", "owner_id", "due_on", postgresql_where=_TODO, sqlite_where=_TODO),
         # Few among all: what somebody did that waits for us.
         Index(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal_column, or_, select
 
 from crm import clock
 from crm.activities.models import GROUPS, Activity, ActivityBody
@@ -101,7 +101,7 @@ def _stood(period: Period) -> ColumnElement[bool]:
     return and_(
         StageSpell.entered_at < end,
         or_(StageSpell.left_at.is_(None), StageSpell.left_at >= end),
-        StageSpell.stage != Stage.CLOSED,
+        StageSpell.stage != literal_column("'closed'"),  # written as their index is
     )
 
 
