@@ -6,7 +6,7 @@ What was published is never computed again. Domain reference, section 17.1.
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from crm import clock
 from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.config import LANGUAGES
-from crm.db import db, save_over
+from crm.db import db, save_over, writing
 from crm.errors import RefusedError
 from crm.i18n import format_date, speaking
 from crm.outbox.services import queue, settings
@@ -51,8 +51,19 @@ def current() -> Period:
 # --- the draft -------------------------------------------------------------------------------------------------------
 
 
-def make(period: Period, *, at: datetime | None = None) -> Summary:
-    """Take the figures of a period and keep them as a draft, with the files of each. Refused before the cut-off day and when there is one already."""
+def look(period: Period) -> dict[str, Figure]:
+    """The figures of a period as they stand now, read in a transaction of its own that keeps nobody from writing: they may take seconds. What
+    the caller had begun and not committed is given up.
+    """
+    db.session.rollback()
+    with writing(allowed=False):
+        found = queries.all_figures(period)
+        db.session.rollback()
+    return found
+
+
+def may_be_made(period: Period, *, at: datetime | None = None) -> None:
+    """Raises RefusedError before the cut-off day, when there is one already, and for days that overlap what there is."""
     if at is None and clock.today() < period.cut_off:
         raise RefusedError(text("summaries.refusal.too_early", date=format_date(period.cut_off)))
     if period.kind is Kind.CHOSEN:
@@ -63,6 +74,11 @@ def make(period: Period, *, at: datetime | None = None) -> Summary:
         raise RefusedError(text("summaries.refusal.too_old"))
     if (other := queries.overlapping(period)) is not None:
         raise RefusedError(text("summaries.refusal.overlaps", period=period_name(other.period)))
+
+
+def make(period: Period, *, at: datetime | None = None, found: Mapping[str, Figure] | None = None) -> Summary:
+    """Keep the figures of a period as a draft, with the files of each: those that `look` found, or those of now. Refused as `may_be_made` says."""
+    may_be_made(period, at=at)
     summary = Summary(
         period=period.code,
         first_day=period.first,
@@ -74,7 +90,7 @@ def make(period: Period, *, at: datetime | None = None) -> Summary:
         digest="",
         version=1,
     )
-    found = queries.all_figures(period)
+    found = found or queries.all_figures(period)
     _take(summary, period, found, at or clock.now())
     db.session.add(summary)
     db.session.flush()
@@ -97,7 +113,7 @@ def make_due() -> int:
         if clock.today() < one.cut_off:
             continue
         try:
-            make(one)
+            make(one, found=look(one))
             record("summary.drafted", case_id=None, actor=(ActorKind.SYSTEM, None), codes={"period": one.code})
             db.session.commit()
         except IntegrityError:  # another worker was faster
@@ -107,12 +123,12 @@ def make_due() -> int:
     return made
 
 
-def take_again(summary: Summary, seen_version: int, actor: Staff) -> None:
-    """The figures anew, as they stand now, while nobody has approved them."""
+def take_again(summary: Summary, seen_version: int, actor: Staff, *, found: Mapping[str, Figure] | None = None) -> None:
+    """The figures anew, those that `look` found or those of now, while nobody has approved them."""
     _still(summary, State.DRAFT, State.PROPOSED)
     _save(summary, seen_version, state=State.DRAFT, proposed_by_id=None, proposed_at=None)
     period = _period(summary)
-    found = queries.all_figures(period)
+    found = found or queries.all_figures(period)
     _take(summary, period, found, clock.now())
     _keep_files(summary, found)
     record("summary.taken_again", case_id=None, actor=by(actor), codes={"period": summary.period})
@@ -262,35 +278,56 @@ def publish_approved() -> int:
     waiting = db.session.scalars(select(Summary.id).where(Summary.state == State.APPROVED).order_by(Summary.first_day))
     done = 0
     for number in list(waiting):
+        now, why = (
+            clock.now(),
+            "stale",
+        )  # another one was published first: its figures must be taken again, and approved again
+        files: list[SummaryFile] = []
+        try:
+            files = _made(number, now)
+        except CannotBeMadeError:
+            log.exception("the files of summary %s cannot be made", number)
+            why = "failed"
         summary = db.session.get(Summary, number)
         if summary is None or summary.state is not State.APPROVED:
             continue
-        why = "stale"  # another one was published first: its figures must be taken again, and approved again
-        try:
-            if _holds(summary):
-                publish(summary)
-                tell(summary)
-                db.session.commit()
-                done += 1
-                continue
-        except CannotBeMadeError:
-            db.session.rollback()
-            log.exception("the files of the summary %s cannot be made", summary.period)
-            why = "failed"
+        if files and _holds(summary):
+            publish(summary, at=now, files=files)
+            tell(summary)
+            db.session.commit()
+            done += 1
+            continue
         _save(summary, summary.version, state=State.DRAFT, proposed_by_id=None, approved_by_id=None)
         record(f"summary.{why}", case_id=None, actor=(ActorKind.SYSTEM, None), codes={"period": summary.period})
         db.session.commit()
     return done
 
 
-def publish(summary: Summary, *, at: datetime | None = None) -> None:
-    """Make the files and freeze all of it, in the caller's transaction. Observers are written to in their language; the mail tells no figure."""
+def _made(number: int, at: datetime) -> list[SummaryFile]:
+    """The files of a summary that is approved, made in a transaction of its own that keeps nobody from writing; none when it is stale or gone.
+
+    Nothing of an approved summary changes any more, so that they are still its files when it is published.
+    """
+    db.session.rollback()
+    with writing(allowed=False):
+        try:
+            summary = db.session.get(Summary, number)
+            if summary is None or summary.state is not State.APPROVED or not _holds(summary):
+                return []
+            return list(files_of(summary, at))
+        finally:
+            db.session.rollback()
+
+
+def publish(summary: Summary, *, at: datetime | None = None, files: Iterable[SummaryFile] | None = None) -> None:
+    """Freeze all of it with its files, those that were made or those made now, in the caller's transaction."""
     now = at or clock.now()
+    files = files or list(files_of(summary, now))
     if not save_over(
         summary, summary.version, state=State.PUBLISHED, published_at=now, published_by_id=summary.approved_by_id
     ):
         return  # somebody else is publishing it
-    for made in files_of(summary):
+    for made in files:
         made.summary_id = summary.id
         db.session.add(made)
     db.session.flush()
@@ -328,10 +365,9 @@ def report_of(summary: Summary) -> Report:
     return report(_period(summary), summary.shown, summary.texts)
 
 
-def files_of(summary: Summary) -> Iterator[SummaryFile]:
-    """All files of a summary, in both languages, made now."""
+def files_of(summary: Summary, made_at: datetime) -> Iterator[SummaryFile]:
+    """All files of a summary, in both languages, made at the instant at which it is published."""
     reports: dict[str, Report] = {}
-    made_at = summary.published_at or summary.made_at
     for lang in LANGUAGES:
         with speaking(lang):
             one = reports[lang] = report_of(summary)

@@ -233,8 +233,10 @@ def file(code: str, number: int) -> BaseResponse:
 @coordinators
 def make(code: str) -> BaseResponse:
     """Take the figures, where no draft made itself."""
+    period = _period_or_404(code)
+    services.may_be_made(period)
     try:
-        services.make(_period_or_404(code))
+        services.make(period, found=services.look(period))
         db.session.commit()
     except IntegrityError:
         db.session.rollback()
@@ -297,7 +299,9 @@ def _in_work_or_404(code: str) -> Summary:
 @coordinators
 def again(code: str) -> BaseResponse:
     """The figures anew."""
-    services.take_again(_in_work_or_404(code), _seen(), me())
+    services.may_be_written(_in_work_or_404(code))
+    found = services.look(_period_or_404(code))
+    services.take_again(_in_work_or_404(code), _seen(), me(), found=found)
     return _done(code, gettext("The figures are taken again, as they stand now."))
 
 

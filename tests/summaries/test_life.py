@@ -269,9 +269,9 @@ def test_observers_are_told_in_their_language_without_a_figure(session, quarter,
 
 def test_it_is_published_whole_or_not_at_all(session, quarter, people, monkeypatch):
     summary = approved(session, people)
-    whole = list(services.files_of(summary))
+    whole = list(services.files_of(summary, clock.now()))
 
-    def stopped(_summary):
+    def stopped(_summary, _at):
         yield whole[0]
         raise OSError("no room left")
 

@@ -1,0 +1,132 @@
+"""A process killed while a summary is published: it is approved still, or published whole; and while figures and files are made, others write."""
+
+import json
+import sys
+
+import pytest
+import time_machine
+from sqlalchemy import event, text
+
+from crm import clock
+from crm.db import db, writing
+from crm.summaries import services
+from crm.summaries.models import Summary
+from crm.summaries.periods import Period
+from tests.support.server import Product
+
+Q3 = Period.read("2026-q3")
+# The job of the worker in a process of its own: at each write in turn, and at the commit and the moment after it, a copy of it is killed as
+# `kill -9` does. What the database holds then is told, a line for each, until a copy meets nothing any more: it was published before.
+PUBLISHED_AND_KILLED = """
+import json, os, signal
+from sqlalchemy import event, text
+from crm.app import create_app
+from crm.db import db, writing
+from crm.summaries import services
+
+app = create_app()
+
+
+def said():
+    with app.app_context():
+        found = [list(row) for row in db.session.execute(text(
+            "SELECT state, published_at IS NOT NULL, digest <> '', (SELECT count(*) FROM summary_file), "
+            "(SELECT count(*) FROM message WHERE kind = 'summaries.published'), (SELECT count(*) FROM event WHERE kind = 'summary.published') "
+            "FROM summary"))]
+        db.session.remove()
+        db.engine.dispose()
+    return found
+
+
+def publish(at):
+    count = 0
+
+    def next_write(*_):
+        nonlocal count
+        count += 1
+        if count == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with app.app_context(), writing():
+        writes = ("INSERT", "UPDATE", "DELETE")
+        event.listen(db.engine, "before_cursor_execute", lambda c, cursor, statement, *_: statement.lstrip().startswith(writes) and next_write())
+        event.listen(db.engine, "commit", next_write)
+        event.listen(db.session, "after_commit", next_write)
+        return services.publish_approved()
+
+
+for at in range(1, 100):
+    child = os.fork()
+    if not child:
+        try:
+            os._exit(publish(at))
+        except BaseException as error:
+            print(repr(error), flush=True)
+            os._exit(99)
+    _, how = os.waitpid(child, 0)
+    print(json.dumps(["killed" if os.WIFSIGNALED(how) else os.waitstatus_to_exitcode(how), said()]), flush=True)
+    if not os.WIFSIGNALED(how):
+        break
+"""
+
+
+@pytest.fixture
+def approved(make, people, session):
+    """A quarter of twelve requests that two people saw to; it waits to be published."""
+    with time_machine.travel(clock.at_local(Q3.first, 10), tick=False) as moment:
+        for place in range(12):
+            make.case(owner=people.adviser, name=f"Projet {place}", email=f"p{place}@exemple.ca")
+        session.commit()
+        moment.move_to(clock.at_local(Q3.cut_off, 10))
+        summary = services.make(Q3)
+        services.propose(summary, summary.version, people.coordinator, names_may_stay=False)
+        services.approve(summary, summary.version, people.admin)
+        session.commit()
+        yield summary
+
+
+def test_killed_while_it_publishes_it_is_approved_still_or_published_whole(approved, database_url, tmp_path):
+    product = Product(database_url, tmp_path)
+    try:
+        process = product.begin([sys.executable, "-c", PUBLISHED_AND_KILLED])
+        said, _ = process.communicate(timeout=150)
+    finally:
+        product.stop()
+    assert process.returncode == 0, said
+    lines = [json.loads(line) for line in said.splitlines()]
+    kept = ["approved", 0, 0, 0, 0, 0]
+    (last, ((*whole,),)) = lines[-1]
+    assert last == 0, "published by the copy that was killed after its commit: the next one found nothing to do"
+    assert whole[0] == "published"
+    assert whole[1:3] == [1, 1]
+    assert whole[3] > 10
+    assert whole[4:] == [1, 1]
+    assert len(lines) > 5
+    for how, (found,) in lines[:-1]:
+        assert how == "killed"
+        assert [int(one) if isinstance(one, bool) else one for one in found] in (kept, whole)
+
+
+def test_nobody_waits_to_write_while_figures_and_files_are_made(approved, session):
+    """Another connection takes SQLite's one lock in the middle of each reading."""
+    other = db.create_engine(db.engine.url, connect_args={"timeout": 0} if db.engine.dialect.name == "sqlite" else {})
+    wrote = []
+
+    def write(_connection, _cursor, statement, *_):
+        for part in ("FROM stage_spell", "FROM summary"):
+            if part in statement and part not in wrote:
+                wrote.append(part)
+                with other.begin() as connection:
+                    connection.execute(text("UPDATE staff SET on_duty = on_duty"))
+
+    session.rollback()
+    event.listen(db.engine, "before_cursor_execute", write)
+    try:
+        with writing():
+            services.look(Q3)
+            services._made(session.scalar(text("SELECT id FROM summary")) or 0, clock.now())
+    finally:
+        event.remove(db.engine, "before_cursor_execute", write)
+        other.dispose()
+    assert wrote == ["FROM stage_spell", "FROM summary"]
+    assert session.get(Summary, approved.id) is not None
