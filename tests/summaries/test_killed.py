@@ -10,7 +10,6 @@ from sqlalchemy import event, text
 from crm import clock
 from crm.db import db, writing
 from crm.summaries import services
-from crm.summaries.models import Summary
 from crm.summaries.periods import Period
 from tests.support.server import Product
 
@@ -109,24 +108,26 @@ def test_killed_while_it_publishes_it_is_approved_still_or_published_whole(appro
 
 def test_nobody_waits_to_write_while_figures_and_files_are_made(approved, session):
     """Another connection takes SQLite's one lock in the middle of each reading."""
-    other = db.create_engine(db.engine.url, connect_args={"timeout": 0} if db.engine.dialect.name == "sqlite" else {})
-    wrote = []
+    number, wrote = approved.id, []
+    session.rollback()
 
     def write(_connection, _cursor, statement, *_):
         for part in ("FROM stage_spell", "FROM summary"):
             if part in statement and part not in wrote:
                 wrote.append(part)
-                with other.begin() as connection:
-                    connection.execute(text("UPDATE staff SET on_duty = on_duty"))
+                with db.engine.connect() as other:
+                    if other.dialect.name == "sqlite":
+                        other.exec_driver_sql("PRAGMA busy_timeout=0")
+                    other.execute(text("UPDATE staff SET on_duty = on_duty"))
+                    other.rollback()
+                    if other.dialect.name == "sqlite":
+                        other.exec_driver_sql("PRAGMA busy_timeout=10000")
 
-    session.rollback()
     event.listen(db.engine, "before_cursor_execute", write)
     try:
         with writing():
             services.look(Q3)
-            services._made(session.scalar(text("SELECT id FROM summary")) or 0, clock.now())
+            assert services._made(number, clock.now())
     finally:
         event.remove(db.engine, "before_cursor_execute", write)
-        other.dispose()
     assert wrote == ["FROM stage_spell", "FROM summary"]
-    assert session.get(Summary, approved.id) is not None
