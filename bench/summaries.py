@@ -152,10 +152,10 @@ def figures() -> dict[str, Any]:
     with _app():
         period = _last_quarter()
         begun = time.perf_counter()
-        found = queries.all_figures(period)
+        found = services.look(period)
         services.release_of(period, found)
         seconds = time.perf_counter() - begun
-        received = found["received"]
+        received = found.figures["received"]
         return {
             "name": f"all figures of {period.code} and their release", "seconds": seconds, "megabytes": _megabytes(),
             "told": f"{getattr(received, 'value', 0):,} requests in it",

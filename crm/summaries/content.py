@@ -64,6 +64,7 @@ class Line:
     before: float | None = None
     rolling_said: str = ""
     rolling: float | None = None
+    was: float | None = None  # of a figure of an earlier period that is told again: what was published of it
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Report:
     @property
     def definitions(self) -> list[tuple[int, str, str]]:
         """Number, name and how it is counted, of each figure and table."""
-        found = [(one.number, one.name, one.how) for one in self.lines]
+        found = [(one.number, one.name, one.how) for one in self.lines if one.was is None]
         found += [(one.number, one.name, one.how) for one in self.grids]
         return sorted(found, key=lambda one: one[0])
 
@@ -151,7 +152,7 @@ def report(period: Period, shown: Released, texts: Mapping[str, Mapping[str, str
         text("summaries.days", first=format_date(period.first), last=format_date(period.last)),
         _three(shown),
         [(label("summaries.written", one), paragraphs(said[one])) for one in WRITTEN if said.get(one)],
-        [part for part in parts if part.lines or part.grids],
+        [part for part in (*parts, _revised(shown)) if part.lines or part.grids],
         _year(shown),
         [text("summaries.definition.hidden", k=shown["k"], most=shown["k"] - 1)],
     )
@@ -232,6 +233,40 @@ def _line(code: str, shown: Released) -> Line:
         before.get("value") if before else None,
         plain(rolling, k) if rolling else "",
         rolling.get("value") if rolling else None,
+    )
+
+
+def _revised(shown: Released) -> Part:
+    """What is told again of earlier periods, as a part of its own."""
+    lines = [
+        Line(
+            f"{one['figure']}@{one['period']}",
+            NUMBERS[one["figure"]],
+            text(
+                "summaries.revised.name",
+                name=label("summaries.indicator", one["figure"]),
+                period=period_name(one["period"]),
+            ),
+            text("summaries.revised.how"),
+            revised_said(one),
+            one["now"],
+            "count",
+            was=one["was"],
+        )
+        for one in shown.get("revised", ())
+    ]
+    return Part("revised", label("summaries.part_title", "revised"), lines)
+
+
+def revised_said(one: Mapping[str, Any]) -> str:
+    """A number that is told again, with what was published and the difference."""
+    difference = one["now"] - one["was"]
+    sign = "+" if difference > 0 else "\u2212"
+    return text(
+        "summaries.revised.said",
+        now=format_number(one["now"]),
+        was=format_number(one["was"]),
+        difference=f"{sign}{format_number(abs(difference))}",
     )
 
 

@@ -551,6 +551,14 @@ def _awareness(rows: Rows, period: Period) -> dict[str, Figure]:
     }
 
 
+def counted_again(rows: Rows, period: Period) -> dict[str, int]:
+    """What an earlier period of the same twelve months counts now, from rows of all of them: those figures that are revised when they were
+    published otherwise.
+    """
+    numbers = {code: one.value for code, one in _awareness(rows, period).items() if isinstance(one, Number)}
+    return {"received": sum(within(one.received_at, period.bounds) for one in rows.requests)} | numbers
+
+
 # --- time ------------------------------------------------------------------------------------------------------------
 
 

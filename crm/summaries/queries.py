@@ -14,7 +14,7 @@ from crm.cases.models import Case, Contact, Founder, Project
 from crm.cases.queries import visible
 from crm.cases.vocabulary import Stage
 from crm.db import db
-from crm.summaries.figures import Figure, figures_of, kinds_of
+from crm.summaries.figures import Figure, counted_again, figures_of, kinds_of
 from crm.summaries.models import CountedFiles, Format, State, Summary, SummaryFile
 from crm.summaries.periods import Period
 from crm.summaries.rows import rows_of
@@ -27,6 +27,24 @@ AT_ONCE = 400  # numbers of one statement
 def all_figures(period: Period) -> dict[str, Figure]:
     """The twenty-four indicators as they stand now, with the files of each."""
     return figures_of(rows_of(period), period, period.cut_off_at)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found of a period: its figures, and what periods published before, of the same twelve months, count now."""
+
+    figures: dict[str, Figure]
+    earlier: dict[str, dict[str, int]]
+
+
+def look(period: Period) -> Looked:
+    """The figures of a period as they stand now, and what there is to revise of those before it."""
+    rows = rows_of(period)
+    first = period.rolling_days[0]
+    read = select(Summary.period).where(Summary.state == State.PUBLISHED)
+    read = read.where(Summary.first_day >= first, Summary.last_day < period.first).order_by(Summary.first_day)
+    before = [one for code in db.session.scalars(read) if (one := Period.read(code)) is not None]
+    return Looked(figures_of(rows, period, period.cut_off_at), {one.code: counted_again(rows, one) for one in before})
 
 
 def figure_of(period: Period, name: str) -> Figure | None:
@@ -88,6 +106,16 @@ def published_after(day: date) -> bool:
 def all_published() -> list[Summary]:
     """Newest first."""
     return list(db.session.scalars(_published().order_by(Summary.first_day.desc())))
+
+
+def revisions_of(summary: Summary) -> list[tuple[Summary, dict[str, Any]]]:
+    """What later summaries revised of a published one: of each figure the last time, with the summary that says so."""
+    found: dict[str, tuple[Summary, dict[str, Any]]] = {}
+    for later in reversed(all_published()):
+        for one in later.shown.get("revised", ()):
+            if one["period"] == summary.period:
+                found[one["figure"]] = later, one
+    return list(found.values())
 
 
 def _published() -> Select[Any]:

@@ -6,7 +6,7 @@ by their differences what each quarter holds (docs/adr/0023-what-a-summary-relea
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -16,7 +16,6 @@ from crm.summaries.suppression import (
     FEWEST,
     MASKED,
     OTHER,
-    SMALL,
     SMALLEST_DENOMINATOR,
     Cell,
     amount,
@@ -39,6 +38,9 @@ PART_OF = {"sent_files": "sent", "granted_files": "granted"}  # a count, and the
 OWN = ("active", "sent_by_kind", "unmet_by_need", "granted_by_instrument", "incorporated")
 # Of the team's own doing, and of bodies: nobody is counted, so nothing is hidden.
 OF_THE_TEAM = frozenset({"activities", "groups", "bodies_present"})
+# Figures that a later summary revises, those of earlier periods of its twelve months: no other number that is released follows from them, but
+# the totals of tables of twelve months. The others wait: what they counted and what they count now would tell apart a few files.
+REVISED = ("received", "activities", "participants", "groups", "group_participants", "bodies_present")
 # Categories that are put together before anything is hidden. What is in none stays by itself.
 MONTREAL, ELSEWHERE = "06", ("canada", "abroad")
 FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -54,22 +56,39 @@ _FIELD_OF = {field: group for group, fields in FIELDS.items() for field in field
 
 @dataclass(frozen=True)
 class Before:
-    """A summary that was published: its days, its figures, and the days of its tables of twelve months, if it had them."""
+    """A summary that was published: its days, its figures, and the days of its tables of twelve months, if it had them, with the requests
+    that they are of. `revised` is what was told of earlier periods, by the first day and by figure.
+    """
 
     first: date
     last: date
     figures: Mapping[str, Cell]
     year: tuple[date, date] | None = None
+    in_year: int = 0
+    revised: Mapping[tuple[date, str], int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, first: date, last: date, shown: Released) -> "Before":
         year = shown.get("year")
         days = (date.fromisoformat(year["first"]), date.fromisoformat(year["last"])) if year else None
-        return cls(first, last, shown["figures"], days)
+        requests = shown["tables"].get("by_language", {}).get("total", {}).get("value", 0) if days else 0
+        revised = {(date.fromisoformat(one["first"]), one["figure"]): one["now"] for one in shown.get("revised", ())}
+        return cls(first, last, shown["figures"], days, requests, revised)
+
+
+Fresh = Mapping[
+    date, tuple[str, Mapping[str, int]]
+]  # what earlier periods count now, by their first day, each with its code
 
 
 def released(
-    found: Mapping[str, Figure], period: Period, stages: Sequence[str], before: Sequence[Before], k: int
+    found: Mapping[str, Figure],
+    period: Period,
+    stages: Sequence[str],
+    before: Sequence[Before],
+    k: int,
+    *,
+    fresh: Fresh | None = None,
 ) -> Released:
     """The release of a period, of its figures and of what was released before. `stages` are those that a file may be active in."""
     figures: dict[str, Cell] = {}
@@ -83,13 +102,33 @@ def released(
                 amount_ = _money(figure, k) if "value" in figures[code] else dict(MASKED)
                 figures[f"{code}_amount"] = amount_ | {"unit": "amount"}
     year = _year(found, period, before, figures["received"], k)
-    last = next((one.figures for one in before if one.last == period.previous.last), {})
-    _hide_what_betrays({"figures": figures, "tables": tables}, found, last, k)
+    previous = next((one for one in before if one.last == period.previous.last), None)
+    _hide_what_betrays({"figures": figures, "tables": tables}, found, previous.figures if previous else {}, k)
+    if previous is not None:
+        _hide_late_entries(
+            figures,
+            found,
+            (previous.figures.get("received", {}).get("value"), last_told(previous, before, "received")),
+            k,
+        )
     if not year or not _known_to_be_enough(figures, period, before, k):
         figures.pop("to_launch")
     for code in YEARLY if year else ():
         tables[code] = (_shares if code in SHARES else _table)(_grouped(code, found[code]), k)
-    return {"form": FORM, "k": k, "figures": figures, "tables": tables, "year": year}
+    shown = {"form": FORM, "k": k, "figures": figures, "tables": tables, "year": year}
+    return shown | {"revised": revisions(fresh or {}, before, period, shown)}
+
+
+def _hide_late_entries(
+    figures: dict[str, Cell], found: Mapping[str, Figure], told: Sequence[int | None], k: int
+) -> None:
+    """The rate of people reached is of all requests of the period before, those that were entered late among them: beside what was told of
+    that period it may say how few these were.
+    """
+    reached = found["reached"]
+    assert isinstance(reached, Rate)  # noqa: S101
+    if any(number is not None and is_small(abs(number - reached.whole.value), k) for number in told):
+        figures["reached"] = {"unit": "percent"} | MASKED
 
 
 def _figure(code: str, figure: Figure, found: Mapping[str, Figure], k: int) -> Cell:
@@ -251,6 +290,58 @@ def _group(code: str, name: str) -> str:
     return name
 
 
+def last_told(one: Before, before: Sequence[Before], code: str) -> int | None:
+    """The newest number that was published of a period's figure; None when none was."""
+    told: int | None = one.figures.get(code, {}).get("value")
+    for later in sorted(before, key=lambda other: other.last):
+        told = later.revised.get((one.first, code), told)
+    return told
+
+
+def revisions(fresh: Fresh, before: Sequence[Before], period: Period, shown: Released) -> list[dict[str, Any]]:
+    """What is told of earlier periods that count otherwise now, with what is `shown` of a period. A difference of one to k-1 waits until it has
+    grown, and so does one that would leave as few in a table of twelve months.
+    """
+    k = shown["k"]
+    told = {(one.first, one.last): last_told(one, before, "received") for one in before}
+    told[period.first, period.last] = shown["figures"]["received"].get("value")
+    these = Before.of(period.first, period.last, shown)
+    years = [(one.year, one.in_year) for one in (*before, these) if one.year is not None]
+    found = []
+    for one in sorted(before, key=lambda other: other.first):
+        code_of_period, counts = fresh.get(one.first, ("", {}))
+        for code in REVISED:
+            was = last_told(one, before, code)
+            if was is None or code not in counts or counts[code] == was:
+                continue
+            cell = {"value": counts[code]} if code in OF_THE_TEAM else count(counts[code], k)
+            small = code not in OF_THE_TEAM and is_small(abs(counts[code] - was), k)
+            if "value" not in cell or small:
+                continue
+            if code == "received":
+                after = told | {(one.first, one.last): counts[code]}
+                if any(_leaves_few(days, total, after, k) for days, total in years):
+                    continue
+                told = after
+            found.append(
+                {
+                    "period": code_of_period,
+                    "first": one.first.isoformat(),
+                    "figure": code,
+                    "was": was,
+                    "now": counts[code],
+                }
+            )
+    return found
+
+
+def _leaves_few(days: tuple[date, date], total: int, told: Mapping[tuple[date, date], int | None], k: int) -> bool:
+    """Whether the total of a table of twelve months, less what is told of the periods in it, is a small count."""
+    inside = [number for (first, last), number in told.items() if days[0] <= first and last <= days[1]]
+    known = [number for number in inside if number is not None]
+    return len(known) == len(inside) and is_small(abs(total - sum(known)), k)
+
+
 def _year(
     found: Mapping[str, Figure], period: Period, before: Sequence[Before], received: Cell, k: int
 ) -> dict[str, str] | None:
@@ -261,13 +352,14 @@ def _year(
     if any(one.year is not None and one.year[0] <= last and one.year[1] >= first for one in before):
         return None
     in_it = [one for one in before if first <= one.first and one.last <= last]
-    told = [one.figures.get("received", SMALL) for one in in_it] + [received]
-    if any("value" not in cell for cell in told):
+    told = [*(last_told(one, before, "received") for one in in_it), received.get("value")]
+    known: list[int] = [number for number in told if number is not None]
+    if len(known) < len(told):
         return None
     requests = found["by_language"]
     assert isinstance(requests, Table)  # noqa: S101
     total = requests.value + requests.without.value
     # Requests of quarters that were not published, or that were entered late, or taken away since.
-    if is_small(abs(total - sum(cell["value"] for cell in told)), k):
+    if is_small(abs(total - sum(known)), k):
         return None
     return {"first": first.isoformat(), "last": last.isoformat()}

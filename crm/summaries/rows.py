@@ -263,7 +263,9 @@ def _closed(period: Period) -> Iterator[f.Closed]:
 
 
 def _activities(period: Period) -> Iterator[f.Held]:
-    held = Activity.state == ActivityState.HELD, Activity.held_on.between(period.first, period.last)
+    """Of the twelve months that end with the period: what is published of the earlier ones may have to be revised."""
+    first = min(period.first, period.rolling_days[0])
+    held = Activity.state == ActivityState.HELD, Activity.held_on.between(first, period.last)
     there = select(ActivityBody.activity_id, ActivityBody.body_id).join(Activity).where(*held)
     bodies: dict[int, list[int]] = {}
     for number, body in db.session.execute(there.order_by(ActivityBody.activity_id, ActivityBody.body_id)):

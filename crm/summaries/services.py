@@ -28,6 +28,7 @@ from crm.summaries.formats import charts, data, document, tables, workbook
 from crm.summaries.models import CountedFiles, Format, State, Summary, SummaryFile
 from crm.summaries.names import cannot_be_set, named
 from crm.summaries.periods import MONTHS, Kind, Period
+from crm.summaries.queries import Looked
 from crm.summaries.release import FORM, PART_OF, Before, Released, put_together, released
 from crm.texts import text
 from crm.timeline.models import ActorKind
@@ -51,13 +52,13 @@ def current() -> Period:
 # --- the draft -------------------------------------------------------------------------------------------------------
 
 
-def look(period: Period) -> dict[str, Figure]:
+def look(period: Period) -> Looked:
     """The figures of a period as they stand now, read in a transaction of its own that keeps nobody from writing: they may take seconds. What
     the caller had begun and not committed is given up.
     """
     db.session.rollback()
     with writing(allowed=False):
-        found = queries.all_figures(period)
+        found = queries.look(period)
         db.session.rollback()
     return found
 
@@ -76,7 +77,7 @@ def may_be_made(period: Period, *, at: datetime | None = None) -> None:
         raise RefusedError(text("summaries.refusal.overlaps", period=period_name(other.period)))
 
 
-def make(period: Period, *, at: datetime | None = None, found: Mapping[str, Figure] | None = None) -> Summary:
+def make(period: Period, *, at: datetime | None = None, found: Looked | None = None) -> Summary:
     """Keep the figures of a period as a draft, with the files of each: those that `look` found, or those of now. Refused as `may_be_made` says."""
     may_be_made(period, at=at)
     summary = Summary(
@@ -90,11 +91,11 @@ def make(period: Period, *, at: datetime | None = None, found: Mapping[str, Figu
         digest="",
         version=1,
     )
-    found = found or queries.all_figures(period)
+    found = found or queries.look(period)
     _take(summary, period, found, at or clock.now())
     db.session.add(summary)
     db.session.flush()
-    _keep_files(summary, found)
+    _keep_files(summary, found.figures)
     return summary
 
 
@@ -123,19 +124,19 @@ def make_due() -> int:
     return made
 
 
-def take_again(summary: Summary, seen_version: int, actor: Staff, *, found: Mapping[str, Figure] | None = None) -> None:
+def take_again(summary: Summary, seen_version: int, actor: Staff, *, found: Looked | None = None) -> None:
     """The figures anew, those that `look` found or those of now, while nobody has approved them."""
     _still(summary, State.DRAFT, State.PROPOSED)
     _save(summary, seen_version, state=State.DRAFT, proposed_by_id=None, proposed_at=None)
     period = _period(summary)
-    found = found or queries.all_figures(period)
+    found = found or queries.look(period)
     _take(summary, period, found, clock.now())
-    _keep_files(summary, found)
+    _keep_files(summary, found.figures)
     record("summary.taken_again", case_id=None, actor=by(actor), codes={"period": summary.period})
 
 
-def _take(summary: Summary, period: Period, found: Mapping[str, Figure], at: datetime) -> None:
-    summary.figures = {"form": FORM} | {code: numbers_of(figure) for code, figure in found.items()}
+def _take(summary: Summary, period: Period, found: Looked, at: datetime) -> None:
+    summary.figures = {"form": FORM} | {code: numbers_of(figure) for code, figure in found.figures.items()}
     summary.shown = release_of(period, found)
     summary.made_at = at
     summary.definitions = DEFINITIONS
@@ -150,11 +151,16 @@ def _keep_files(summary: Summary, found: Mapping[str, Figure]) -> None:
             db.session.add(CountedFiles(summary_id=summary.id, figure=code, part=part, files=sorted(files)))
 
 
-def release_of(period: Period, found: Mapping[str, Figure]) -> Released:
+def release_of(period: Period, found: Looked) -> Released:
     """What the committee would read of a period's figures, with what was published before beside it."""
     earlier = [one for one in queries.all_published() if one.period != period.code]
     before = [Before.of(one.first_day, one.last_day, one.shown) for one in earlier]
-    shown = released(found, period, queries.ACTIVE, before, threshold())
+    fresh = {
+        one.first_day: (one.period, found.earlier[one.period])
+        for one in earlier
+        if one.period in found.earlier and one.definitions == DEFINITIONS and one.shown["form"] == FORM
+    }
+    shown = released(found.figures, period, queries.ACTIVE, before, threshold(), fresh=fresh)
     return shown | {"compared": _compared(period, shown, {one.period: one for one in earlier})}
 
 

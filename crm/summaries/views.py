@@ -1,5 +1,6 @@
 """What the advisory committee reads, and what staff see and do before it is published."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -19,7 +20,7 @@ from crm.i18n import format_number, gettext, language, lazy
 from crm.search.words import fold
 from crm.summaries import figures as f
 from crm.summaries import queries, services
-from crm.summaries.content import WRITTEN, Report, category, measured, period_name, report
+from crm.summaries.content import WRITTEN, Report, category, measured, period_name, report, revised_said
 from crm.summaries.formats import data
 from crm.summaries.models import Format, State, Summary
 from crm.summaries.periods import Kind, Period
@@ -180,6 +181,9 @@ def read(code: str) -> str:
             "make": summary is None and clock.today() >= period.cut_off,
             "approve": summary is not None and summary.state is State.PROPOSED and summary.proposed_by_id != me().id,
         },
+        revised=[(later.period, revised_said(one), one["figure"]) for later, one in queries.revisions_of(summary)]
+        if summary and summary.state is State.PUBLISHED
+        else [],
         names=summary.names if summary and summary.state is State.DRAFT and is_team else [],
         period_name=period_name,
         name=period_name(code),
@@ -187,7 +191,7 @@ def read(code: str) -> str:
 
 
 def _as_of_now(period: Period) -> Report:
-    return report(period, services.release_of(period, queries.all_figures(period)), {})
+    return report(period, services.release_of(period, queries.look(period)), {})
 
 
 def _tables_elsewhere(summary: Summary | None) -> Summary | None:
@@ -358,11 +362,23 @@ def said(code: str, figure: f.Figure) -> str:
     return text("summaries.unit.empty") if value is None else measured(value, unit)
 
 
+def frozen(code: str, kept: Mapping[str, Any]) -> str:
+    """A figure as it was kept when its period was published, as the team reads it."""
+    if "whole" in kept:
+        rate = f.Rate(f.Count(tuple(range(kept["part"]))), f.Count(tuple(range(kept["whole"]))))
+        return f"{said(code, rate)} ({format_number(kept['part'])}/{format_number(kept['whole'])})"
+    if "of" in kept:
+        unit = "calendar" if code in CALENDAR_DAYS else "days"
+        return text("summaries.unit.empty") if kept["value"] is None else measured(kept["value"], unit)
+    return format_number(kept["value"])
+
+
 @bp.get("/<code>/indicators")
 @case_team
 def indicators(code: str) -> str:
     """The twenty-four indicators as they stand now, each number leading to its files."""
     period = _begun_or_404(code)
+    summary = queries.of_period(period)
     return render_template(
         "summaries/indicators.html",
         period=period,
@@ -370,6 +386,9 @@ def indicators(code: str) -> str:
         name_before=period_name(period.year_before.code),
         figures=queries.all_figures(period),
         before=queries.all_figures(period.year_before),
+        published=summary.figures if summary is not None and summary.state is State.PUBLISHED else {},
+        frozen=frozen,
+        numbers_of=f.numbers_of,
         numbers=f.NUMBERS,
         said=said,
         category=category,

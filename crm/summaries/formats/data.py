@@ -54,6 +54,7 @@ def _figure(lines: Mapping[str, Line]) -> dict[str, Any]:
         "without": line.without,
         "year_ago": line.before,
         "rolling": line.rolling,
+        "was": line.was,
     }
 
 
