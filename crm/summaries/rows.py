@@ -109,7 +109,7 @@ def _stays(period: Period) -> Iterator[f.Stay]:
     held = is_held(period.bounds[1])
     # Written as a sum, so that SQLite begins with the stays of that day and not with all files there ever were.
     read = select(StageSpell.case_id, StageSpell.stage, held).join(Case, Case.id == StageSpell.case_id + 0)
-    for number, stage, is_one in db.session.execute(read.where(_stood(period), counted()).order_by(StageSpell.id)):
+    for number, stage, is_one in db.session.execute(read.where(_stood(period), counted()).order_by(StageSpell.id + 0)):
         yield f.Stay(number, stage.value, bool(is_one))
 
 
