@@ -7,6 +7,7 @@ keeps none of them.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from operator import attrgetter
 from statistics import median
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -397,34 +398,33 @@ def once(files: Iterable[int]) -> Count:
 
 def figures_of(rows: Rows, period: Period, cut_off: datetime) -> dict[str, Figure]:
     """The figures of a period, by code, in the order of the reference. `cut_off` is the instant after which nothing counts."""
-    return {
-        **_requests(rows, period, cut_off),
-        **_conversations(rows, period),
-        **_follow_up(rows, period),
-        **_referrals(rows, period, cut_off),
-        **_needs(rows, period),
-        **_money(rows, period),
-        **_projects(rows, period),
-        **_closings(rows, period),
-        **_awareness(rows, period),
-    }
+    return figures_by_part(lambda *_kinds: rows, period, cut_off)
+
+
+def figures_by_part(read: Callable[..., Rows], period: Period, cut_off: datetime) -> dict[str, Figure]:
+    """The same, of rows that `read` gives by their kinds: those of one part of the figures are let go before the next are read."""
+    found: dict[str, Figure] = {}
+    for kinds, count in _PARTS.items():
+        found |= count(read(*kinds), period, cut_off)
+    return {code: found[code] for code in NUMBERS}
 
 
 def _requests(rows: Rows, period: Period, cut_off: datetime) -> dict[str, Figure]:
-    now = [one for one in rows.requests if within(one.received_at, period.bounds)]
-    before = [one for one in rows.requests if within(one.received_at, period.previous.bounds)]
-    year = [one for one in rows.requests if within(one.received_at, period.rolling)]
+    bounds, previous, rolling = period.bounds, period.previous.bounds, period.rolling
+    now = [one for one in rows.requests if within(one.received_at, bounds)]
+    before = [one for one in rows.requests if within(one.received_at, previous)]
+    year = [one for one in rows.requests if within(one.received_at, rolling)]
     answered = [one for one in now if one.first_reply_at is not None and one.first_reply_at < cut_off]
     waits = tuple((one.file, waited(one.received_at, one.first_reply_at)) for one in answered)
     replied = {one.file for one in answered}
     return {
         "received": counted(now),
-        "by_region": by(year, lambda one: one.region),
-        "by_language": by(year, lambda one: one.language),
-        "by_field": by(year, lambda one: one.field),
-        "by_stage": by(year, lambda one: one.stage),
-        "by_form": by(year, lambda one: one.form),
-        "heard": by(year, lambda one: one.heard),
+        "by_region": by(year, attrgetter("region")),
+        "by_language": by(year, attrgetter("language")),
+        "by_field": by(year, attrgetter("field")),
+        "by_stage": by(year, attrgetter("stage")),
+        "by_form": by(year, attrgetter("form")),
+        "heard": by(year, attrgetter("heard")),
         "first_reply": Median(waits, counted(one for one in now if one.file not in replied)),
         "on_time": Rate(Count(tuple(file for file, days in waits if days <= ON_TIME)), counted(now)),
         "reached": Rate(counted(one for one in before if _was_reached(one)), counted(before)),
@@ -436,8 +436,8 @@ def _was_reached(one: Request) -> bool:
 
 
 def _conversations(rows: Rows, period: Period) -> dict[str, Figure]:
-    held = (one for one in rows.talked if one.meeting or (one.minutes or 0) >= LONG_ENOUGH)
-    return {"exchanges": counted(one for one in held if within(one.happened_at, period.bounds))}
+    held, bounds = (one for one in rows.talked if one.meeting or (one.minutes or 0) >= LONG_ENOUGH), period.bounds
+    return {"exchanges": counted(one for one in held if within(one.happened_at, bounds))}
 
 
 def _follow_up(rows: Rows, period: Period) -> dict[str, Figure]:
@@ -453,12 +453,13 @@ def _follow_up(rows: Rows, period: Period) -> dict[str, Figure]:
 
 
 def _referrals(rows: Rows, period: Period, cut_off: datetime) -> dict[str, Figure]:
-    now = [one for one in rows.sent if within(one.sent_at, period.bounds)]
-    before = [one for one in rows.sent if within(one.sent_at, period.previous.bounds) and not one.withdrawn]
-    two_back = [one for one in rows.sent if within(one.sent_at, period.previous.previous.bounds)]
+    bounds, previous, earlier = period.bounds, period.previous.bounds, period.previous.previous.bounds
+    now = [one for one in rows.sent if within(one.sent_at, bounds)]
+    before = [one for one in rows.sent if within(one.sent_at, previous) and not one.withdrawn]
+    two_back = [one for one in rows.sent if within(one.sent_at, earlier)]
     answers = [(one, at) for one in two_back if (at := one.accepted_at or one.declined_at) is not None and at < cut_off]
     answered = {id(one) for one, _at in answers}
-    begun = [one for one in rows.begun if within(one.at, period.bounds)]
+    begun = [one for one in rows.begun if within(one.at, bounds)]
     return {
         "sent": counted(now),
         "sent_files": once(one.file for one in now),
@@ -527,8 +528,9 @@ def _projects(rows: Rows, period: Period) -> dict[str, Figure]:
 
 
 def _closings(rows: Rows, period: Period) -> dict[str, Figure]:
-    year = [one for one in rows.closed if within(one.closed_at, period.rolling)]
-    now = [one for one in rows.closed if within(one.closed_at, period.bounds)]
+    bounds, rolling = period.bounds, period.rolling
+    year = [one for one in rows.closed if within(one.closed_at, rolling)]
+    now = [one for one in rows.closed if within(one.closed_at, bounds)]
     return {
         "closed": counted(one for one in now if one.counted),
         "closed_by_reason": by((one for one in year if one.counted), lambda one: one.reason),
@@ -537,8 +539,8 @@ def _closings(rows: Rows, period: Period) -> dict[str, Figure]:
 
 
 def _awareness(rows: Rows, period: Period) -> dict[str, Figure]:
-    held = [one for one in rows.activities if falls(one.held_on, period)]
-    later = (one for one in rows.requests if one.heard in BY_AWARENESS and within(one.received_at, period.bounds))
+    held, bounds = [one for one in rows.activities if falls(one.held_on, period)], period.bounds
+    later = (one for one in rows.requests if one.heard in BY_AWARENESS and within(one.received_at, bounds))
     awareness = [one for one in held if not one.group]
     groups = [one for one in held if one.group]
     return {
@@ -551,12 +553,30 @@ def _awareness(rows: Rows, period: Period) -> dict[str, Figure]:
     }
 
 
+# What is counted of which kinds of rows.
+_PARTS: Mapping[tuple[str, ...], Callable[[Rows, Period, datetime], dict[str, Figure]]] = {
+    ("requests", "activities"): lambda rows, period, cut_off: (
+        _requests(rows, period, cut_off) | _awareness(rows, period)
+    ),
+    ("talked",): lambda rows, period, _cut_off: _conversations(rows, period),
+    ("stays", "steps"): lambda rows, period, _cut_off: _follow_up(rows, period),
+    ("sent", "begun"): _referrals,
+    ("needs",): lambda rows, period, _cut_off: _needs(rows, period),
+    ("money",): lambda rows, period, _cut_off: _money(rows, period),
+    ("built",): lambda rows, period, _cut_off: _projects(rows, period),
+    ("closed",): lambda rows, period, _cut_off: _closings(rows, period),
+}
+
+
 def counted_again(rows: Rows, period: Period) -> dict[str, int]:
     """What an earlier period of the same twelve months counts now, from rows of all of them: those figures that are revised when they were
     published otherwise.
     """
-    numbers = {code: one.value for code, one in _awareness(rows, period).items() if isinstance(one, Number)}
-    return {"received": sum(within(one.received_at, period.bounds) for one in rows.requests)} | numbers
+    numbers, bounds = (
+        {code: one.value for code, one in _awareness(rows, period).items() if isinstance(one, Number)},
+        period.bounds,
+    )
+    return {"received": sum(within(one.received_at, bounds) for one in rows.requests)} | numbers
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -14,7 +15,7 @@ from crm.cases.models import Case, Contact, Founder, Project
 from crm.cases.queries import visible
 from crm.cases.vocabulary import Stage
 from crm.db import db
-from crm.summaries.figures import Figure, counted_again, figures_of, kinds_of
+from crm.summaries.figures import Figure, Rows, counted_again, figures_by_part, figures_of, kinds_of
 from crm.summaries.models import CountedFiles, Format, State, Summary, SummaryFile
 from crm.summaries.periods import Period
 from crm.summaries.rows import rows_of
@@ -26,7 +27,7 @@ AT_ONCE = 400  # numbers of one statement
 
 def all_figures(period: Period) -> dict[str, Figure]:
     """The twenty-four indicators as they stand now, with the files of each."""
-    return figures_of(rows_of(period), period, period.cut_off_at)
+    return figures_by_part(partial(rows_of, period), period, period.cut_off_at)
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,19 @@ class Looked:
 
 def look(period: Period) -> Looked:
     """The figures of a period as they stand now, and what there is to revise of those before it."""
-    rows = rows_of(period)
     first = period.rolling_days[0]
-    read = select(Summary.period).where(Summary.state == State.PUBLISHED)
-    read = read.where(Summary.first_day >= first, Summary.last_day < period.first).order_by(Summary.first_day)
-    before = [one for code in db.session.scalars(read) if (one := Period.read(code)) is not None]
-    return Looked(figures_of(rows, period, period.cut_off_at), {one.code: counted_again(rows, one) for one in before})
+    published = select(Summary.period).where(Summary.state == State.PUBLISHED)
+    published = published.where(Summary.first_day >= first, Summary.last_day < period.first).order_by(Summary.first_day)
+    before = [one for code in db.session.scalars(published) if (one := Period.read(code)) is not None]
+    earlier: dict[str, dict[str, int]] = {}
+
+    def read(*kinds: str) -> Rows:
+        rows = rows_of(period, *kinds)
+        if "requests" in kinds:
+            earlier.update({one.code: counted_again(rows, one) for one in before})
+        return rows
+
+    return Looked(figures_by_part(read, period, period.cut_off_at), earlier)
 
 
 def figure_of(period: Period, name: str) -> Figure | None:

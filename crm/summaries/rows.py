@@ -4,7 +4,19 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    case,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+)
 
 from crm import clock
 from crm.activities.models import GROUPS, Activity, ActivityBody
@@ -44,6 +56,14 @@ def rows_of(period: Period, *kinds: str) -> f.Rows:
     return f.Rows(**{kind: list(_READ[kind](period)) for kind in kinds or _READ})
 
 
+STREAMED = 5_000  # rows that are held at once on their way from the database
+
+
+def _streamed(statement: Any) -> Any:
+    """The rows of a statement, some at a time: those of a large programme are many."""
+    return db.session.execute(statement.execution_options(yield_per=STREAMED))
+
+
 def _as_far_as(period: Period) -> tuple[datetime, datetime]:
     """The twelve months that end with a period, and all of it and of the one before when they are longer."""
     start, end = period.rolling
@@ -63,26 +83,22 @@ def _requests(period: Period) -> Iterator[f.Request]:
             Project.region,
             Case.language,
             Project.sector,
-            Project.stage,
-            Project.legal_form,
+            type_coerce(Project.stage, String),
+            type_coerce(Project.legal_form, String),
             Case.heard,
         )
         .join(Project, Project.id == Case.project_id)
         .where(between(Case.received_at, _as_far_as(period)), counted())
         .order_by(Case.id)
     )
-    for number, received_at, replied_at, region, language, sector, stage, form, heard in db.session.execute(read):
+    known: dict[str, str] = {}  # one string for each code, however many rows have it
+    for number, received_at, replied_at, region, language, sector, stage, form, heard in _streamed(read):
         yield f.Request(
             number,
             received_at,
             replied_at,
             first.get(number),
-            region,
-            language,
-            sector,
-            stage.value,
-            form.value,
-            heard,
+            *(known.setdefault(code, code) for code in (region, language, sector, stage, form, heard)),
         )
 
 
@@ -91,7 +107,7 @@ def _talked(period: Period) -> Iterator[f.Talked]:
     read = select(Exchange.case_id, Exchange.happened_at, Exchange.kind, Exchange.minutes)
     read = read.join(Case, Case.id == Exchange.case_id)
     read = read.where(between(Exchange.happened_at, period.bounds), *spoken, counted()).order_by(Exchange.id)
-    for number, at, kind, minutes in db.session.execute(read):
+    for number, at, kind, minutes in _streamed(read):
         yield f.Talked(number, at, kind is ExchangeKind.MEETING, minutes)
 
 
@@ -109,7 +125,7 @@ def _stays(period: Period) -> Iterator[f.Stay]:
     held = is_held(period.bounds[1])
     # Written as a sum, so that SQLite begins with the stays of that day and not with all files there ever were.
     read = select(StageSpell.case_id, StageSpell.stage, held).join(Case, Case.id == StageSpell.case_id + 0)
-    for number, stage, is_one in db.session.execute(read.where(_stood(period), counted()).order_by(StageSpell.id + 0)):
+    for number, stage, is_one in _streamed(read.where(_stood(period), counted()).order_by(StageSpell.id + 0)):
         yield f.Stay(number, stage.value, bool(is_one))
 
 
@@ -119,7 +135,7 @@ def _steps(period: Period) -> Iterator[f.Step]:
     read = read.where(
         FollowUp.first_due_on.between(period.first, period.last), FollowUp.state != StepState.CANCELLED, counted()
     )
-    for number, first_due_on, state, ended_at in db.session.execute(read.order_by(FollowUp.id)):
+    for number, first_due_on, state, ended_at in _streamed(read.order_by(FollowUp.id)):
         ended_on = clock.local_date(ended_at) if ended_at is not None else None
         yield f.Step(number, first_due_on, ended_on if state is StepState.DONE else None)
 
@@ -139,7 +155,7 @@ def _sent(period: Period) -> Iterator[f.Sent]:
     read = _referrals(
         Referral.case_id, Referral.sent_at, _kind(), Referral.status, Referral.declined_by, Referral.answered_at
     ).where(between(Referral.sent_at, span), counted())
-    for number, sent_at, kind, status, declined_by, answered_at in db.session.execute(read.order_by(Referral.id)):
+    for number, sent_at, kind, status, declined_by, answered_at in _streamed(read.order_by(Referral.id)):
         declined = status is Status.DECLINED and declined_by is EndedBy.BODY
         yield f.Sent(
             number,
@@ -161,7 +177,7 @@ def _begun(period: Period) -> Iterator[f.Begun]:
         .group_by(Referral.case_id)
         .subquery()
     )
-    for number, at in db.session.execute(select(first.c.case_id, first.c.at).order_by(first.c.case_id)):
+    for number, at in _streamed(select(first.c.case_id, first.c.at).order_by(first.c.case_id)):
         yield f.Begun(number, at)
     entered = func.min(StageSpell.entered_at).label("at")
     in_it = select(StageSpell.case_id).where(
@@ -180,7 +196,7 @@ def _begun(period: Period) -> Iterator[f.Begun]:
         .correlate(direct)
     )
     read = select(direct.c.case_id, direct.c.at).where(~taken_on.exists()).order_by(direct.c.case_id)
-    for number, at in db.session.execute(read):
+    for number, at in _streamed(read):
         yield f.Begun(number, at)
 
 
@@ -202,7 +218,7 @@ def _needs(period: Period) -> Iterator[f.Needed]:
         .where(_stood(period), CaseNeed.since < end - f.UNMET_AFTER, counted())
         .order_by(CaseNeed.case_id, CaseNeed.need)
     )
-    for number, need, since, is_met in db.session.execute(read):
+    for number, need, since, is_met in _streamed(read):
         yield f.Needed(number, need.value, since, bool(is_met))
 
 
@@ -222,7 +238,7 @@ def _money(period: Period) -> Iterator[f.Money]:
         .where(or_(Application.filed_on.between(*days), Application.decided_on.between(*days)), counted())
         .order_by(Application.id)
     )
-    for number, instrument, filed_on, asked, status, decided_on, granted in db.session.execute(read):
+    for number, instrument, filed_on, asked, status, decided_on, granted in _streamed(read):
         yield f.Money(number, instrument.value, filed_on, asked, DECISIONS.get(status, ""), decided_on, granted)
 
 
@@ -246,7 +262,7 @@ def _built(period: Period) -> Iterator[f.Built]:
         )
         .order_by(Case.id)
     )
-    for number, received_at, form, incorporated_on, launched_on, check in db.session.execute(read):
+    for number, received_at, form, incorporated_on, launched_on, check in _streamed(read):
         yield f.Built(
             number, received_at, form.value, incorporated_on, launched_on, check.value if check is not None else ""
         )
@@ -258,7 +274,7 @@ def _closed(period: Period) -> Iterator[f.Closed]:
         between(Case.closed_at, _as_far_as(period)),
         Case.quarantined.is_(False),
     )
-    for number, closed_at, reason in db.session.execute(read.order_by(Case.id)):
+    for number, closed_at, reason in _streamed(read.order_by(Case.id)):
         if closed_at is not None and reason is not None:
             yield f.Closed(number, closed_at, reason.value, reason not in NEVER_COUNTED)
 
@@ -269,10 +285,10 @@ def _activities(period: Period) -> Iterator[f.Held]:
     held = Activity.state == ActivityState.HELD, Activity.held_on.between(first, period.last)
     there = select(ActivityBody.activity_id, ActivityBody.body_id).join(Activity).where(*held)
     bodies: dict[int, list[int]] = {}
-    for number, body in db.session.execute(there.order_by(ActivityBody.activity_id, ActivityBody.body_id)):
+    for number, body in _streamed(there.order_by(ActivityBody.activity_id, ActivityBody.body_id)):
         bodies.setdefault(number, []).append(body)
     read = select(Activity.id, Activity.held_on, Activity.participants, Activity.kind).where(*held)
-    for number, held_on, participants, kind in db.session.execute(read.order_by(Activity.id)):
+    for number, held_on, participants, kind in _streamed(read.order_by(Activity.id)):
         if held_on is not None:  # the database says so of every one that was held
             yield f.Held(held_on, participants or 0, kind in GROUPS, tuple(bodies.get(number, ())))
 
