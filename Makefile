@@ -19,13 +19,14 @@ check: ## Lint, types, layers, templates, texts
 	@tools/setup dev
 	@tools/check
 
-bench: ## Measure pages at 1,000 and 100,000 cases, a long import, a busy morning, follow-ups, mail and the page of a body, on both databases
+bench: ## Measure pages at 1,000 and 100,000 cases, a long import, a busy morning, follow-ups, mail, the page of a body and summaries, on both databases
 	@tools/setup dev
 	@$(RUN)python bench/bench.py
 	@$(RUN)python bench/imports.py
 	@$(RUN)python bench/busy.py
 	@$(RUN)python bench/outbox.py
 	@$(RUN)python bench/partners.py
+	@$(RUN)python bench/summaries.py
 
 setup: ## Install what development needs into .venv
 	@tools/setup dev

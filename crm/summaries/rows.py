@@ -60,8 +60,8 @@ STREAMED = 5_000  # rows that are held at once on their way from the database
 
 
 def _streamed(statement: Any) -> Any:
-    """The rows of a statement, some at a time: those of a large programme are many."""
-    return db.session.execute(statement.execution_options(yield_per=STREAMED))
+    """The rows of a statement, some at a time and as the connection gives them: those of a large programme are many."""
+    return db.session.connection().execute(statement, execution_options={"yield_per": STREAMED})
 
 
 def _as_far_as(period: Period) -> tuple[datetime, datetime]:
@@ -79,7 +79,7 @@ def _requests(period: Period) -> Iterator[f.Request]:
         select(
             Case.id,
             Case.received_at,
-            Case.first_reply_at,
+            case((Case.received_at >= period.previous.bounds[0], Case.first_reply_at)),  # of the others it is not asked
             Project.region,
             Case.language,
             Project.sector,
@@ -104,11 +104,11 @@ def _requests(period: Period) -> Iterator[f.Request]:
 
 def _talked(period: Period) -> Iterator[f.Talked]:
     spoken = Exchange.kind.in_((ExchangeKind.CALL, ExchangeKind.MEETING)), Exchange.result == ExchangeResult.TWO_WAY
-    read = select(Exchange.case_id, Exchange.happened_at, Exchange.kind, Exchange.minutes)
+    read = select(Exchange.case_id, Exchange.happened_at, Exchange.kind == ExchangeKind.MEETING, Exchange.minutes)
     read = read.join(Case, Case.id == Exchange.case_id)
     read = read.where(between(Exchange.happened_at, period.bounds), *spoken, counted()).order_by(Exchange.id)
-    for number, at, kind, minutes in _streamed(read):
-        yield f.Talked(number, at, kind is ExchangeKind.MEETING, minutes)
+    for number, at, is_meeting, minutes in _streamed(read):
+        yield f.Talked(number, at, bool(is_meeting), minutes)
 
 
 def _stood(period: Period) -> ColumnElement[bool]:
@@ -124,20 +124,23 @@ def _stood(period: Period) -> ColumnElement[bool]:
 def _stays(period: Period) -> Iterator[f.Stay]:
     held = is_held(period.bounds[1])
     # Written as a sum, so that SQLite begins with the stays of that day and not with all files there ever were.
-    read = select(StageSpell.case_id, StageSpell.stage, held).join(Case, Case.id == StageSpell.case_id + 0)
+    read = select(StageSpell.case_id, type_coerce(StageSpell.stage, String), held).join(
+        Case, Case.id == StageSpell.case_id + 0
+    )
+    known: dict[str, str] = {}
     for number, stage, is_one in _streamed(read.where(_stood(period), counted()).order_by(StageSpell.id + 0)):
-        yield f.Stay(number, stage.value, bool(is_one))
+        yield f.Stay(number, known.setdefault(stage, stage), bool(is_one))
 
 
 def _steps(period: Period) -> Iterator[f.Step]:
-    read = select(FollowUp.case_id, FollowUp.first_due_on, FollowUp.state, FollowUp.ended_at)
+    read = select(FollowUp.case_id, FollowUp.first_due_on, type_coerce(FollowUp.state, String), FollowUp.ended_at)
     read = read.join(Case, Case.id == FollowUp.case_id)
     read = read.where(
         FollowUp.first_due_on.between(period.first, period.last), FollowUp.state != StepState.CANCELLED, counted()
     )
     for number, first_due_on, state, ended_at in _streamed(read.order_by(FollowUp.id)):
         ended_on = clock.local_date(ended_at) if ended_at is not None else None
-        yield f.Step(number, first_due_on, ended_on if state is StepState.DONE else None)
+        yield f.Step(number, first_due_on, ended_on if state == StepState.DONE else None)
 
 
 def _kind() -> Any:
@@ -212,14 +215,15 @@ def _needs(period: Period) -> Iterator[f.Needed]:
         else_=False,
     )
     read = (
-        select(CaseNeed.case_id, CaseNeed.need, CaseNeed.since, met)
+        select(CaseNeed.case_id, type_coerce(CaseNeed.need, String), CaseNeed.since, met)
         .join(StageSpell, StageSpell.case_id == CaseNeed.case_id)
         .join(Case, Case.id == CaseNeed.case_id)
         .where(_stood(period), CaseNeed.since < end - f.UNMET_AFTER, counted())
         .order_by(CaseNeed.case_id, CaseNeed.need)
     )
+    known: dict[str, str] = {}
     for number, need, since, is_met in _streamed(read):
-        yield f.Needed(number, need.value, since, bool(is_met))
+        yield f.Needed(number, known.setdefault(need, need), since, bool(is_met))
 
 
 def _money(period: Period) -> Iterator[f.Money]:
@@ -269,14 +273,15 @@ def _built(period: Period) -> Iterator[f.Built]:
 
 
 def _closed(period: Period) -> Iterator[f.Closed]:
-    read = select(Case.id, Case.closed_at, Case.closing_reason).where(
+    read = select(Case.id, Case.closed_at, type_coerce(Case.closing_reason, String)).where(
         Case.stage == Stage.CLOSED,
         between(Case.closed_at, _as_far_as(period)),
         Case.quarantined.is_(False),
     )
+    known: dict[str, str] = {}
     for number, closed_at, reason in _streamed(read.order_by(Case.id)):
         if closed_at is not None and reason is not None:
-            yield f.Closed(number, closed_at, reason.value, reason not in NEVER_COUNTED)
+            yield f.Closed(number, closed_at, known.setdefault(reason, reason), reason not in NEVER_COUNTED)
 
 
 def _activities(period: Period) -> Iterator[f.Held]:
