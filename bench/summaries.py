@@ -147,7 +147,7 @@ def _app() -> Any:
 
 def figures() -> dict[str, Any]:
     """All figures of the last whole quarter, and what would be released of them."""
-    from crm.summaries import queries, services
+    from crm.summaries import services
 
     with _app():
         period = _last_quarter()
