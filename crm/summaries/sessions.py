@@ -40,8 +40,11 @@ class Change:
     now: str
 
 
+TOTALS = ("active", "incorporated", "unmet_by_need")  # tables of which no figure tells the total
+
+
 def changes(now: Report, before: Report) -> list[Change]:
-    """What two summaries tell otherwise, in the order of the later one: figures, and the totals of tables that are counts. Pure."""
+    """Of what both summaries tell in numbers, what is not the same, in the order of the later one. Pure."""
     was = _told(before)
     return [
         Change(name, was[code][1], said)
@@ -51,15 +54,14 @@ def changes(now: Report, before: Report) -> list[Change]:
 
 
 def _told(one: Report) -> dict[str, tuple[str, str]]:
-    told: dict[str, tuple[str, str]] = {}
-    for line in one.lines:
-        told[line.code] = line.name, line.said
-        if line.amount_said:
-            told[f"{line.code}_amount"] = text("summaries.session.amount_of", name=line.name), line.amount_said
-    tables = {
-        grid.code: (grid.name, grid.total_said) for grid in one.grids if grid.unit == "count" and grid.days is None
+    told = {line.code: (line.name, line.said) for line in one.lines if line.value is not None and line.was is None}
+    amounts = [line for line in one.lines if line.amount is not None]
+    told |= {
+        f"{line.code}_amount": (text("summaries.session.amount_of", name=line.name), line.amount_said)
+        for line in amounts
     }
-    return told | {code: one for code, one in tables.items() if code not in told}
+    totals = [grid for grid in one.grids if grid.code in TOTALS and grid.total is not None]
+    return told | {grid.code: (grid.name, grid.total_said) for grid in totals}
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
