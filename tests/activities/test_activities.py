@@ -187,7 +187,7 @@ def test_the_team_writes_down_what_it_held_with_the_bodies_present_however_often
     assert (activity.kind, activity.owner_id) == (Kind.GROUP_FINANCING, people.adviser.id)
     assert {body.code for body in activity.bodies} == set(bodies)
     page = words(browser.get(where).text)
-    for said in ("Groupe de travail sur le financement", "Fondaction", "PME MTL", "Consignée le"):
+    for said in ("Groupe de travail sur le financement", "Fondaction", "PME MTL", "Inscrite le"):
         assert said in page
     assert mails(session) == [], "nobody asked, so nobody is answered"
     assert "Groupe de travail sur le financement" in words(browser.get("/staff/activities").text)

@@ -59,7 +59,7 @@ def test_the_page_says_what_changed_since_the_last_summary(summaries, people, si
     row = page[page.index("Demandes reçues</th>") :][:300]
     assert row.index(">6<") < row.index(">9<")
     first = words(signed_in(people.coordinator).get("/staff/summaries/2026-q2/session").text)
-    assert "Aucun sommaire antérieur n’est publié" in first
+    assert "Aucun sommaire précédent n’est publié" in first
 
 
 def test_a_point_is_added_once_decided_followed_up_and_seen_to(session, summaries, people, signed_in):
@@ -152,11 +152,11 @@ def test_two_who_decide_at_once_are_told(session, summaries, people, signed_in):
     ("changes", "said"),
     [
         ({"decision": ""}, "Écrivez ce qui a été décidé"),
-        ({"owner": ""}, "Indiquez qui y donne suite"),
+        ({"owner": ""}, "Indiquez qui assure le suivi"),
         ({"due_on": ""}, "Choisissez une date"),
         ({"due_on": "bientôt"}, "date"),
-        ({"title": " "}, "Écrivez ce qui est à décider"),
-        ({"owner": "99999"}, "Indiquez qui y donne suite"),
+        ({"title": " "}, "Écrivez ce qu’il faut décider"),
+        ({"owner": "99999"}, "Indiquez qui assure le suivi"),
     ],
 )
 def test_half_a_follow_up_is_refused_and_given_back(session, summaries, people, signed_in, changes, said):
