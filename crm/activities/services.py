@@ -153,6 +153,10 @@ def move_to_body(gone: Body, kept: Body) -> None:
     """Where a body was present that another entry of the directory replaces, that one was."""
     both = select(ActivityBody.activity_id).where(ActivityBody.body_id == kept.id)
     there = ActivityBody.body_id == gone.id
+    concerned = Activity.id.in_(select(ActivityBody.activity_id).where(there))
+    db.session.execute(
+        update(Activity).where(concerned).values(version=Activity.version + 1)
+    )  # whose form is open is told
     db.session.execute(delete(ActivityBody).where(there, ActivityBody.activity_id.in_(both)))
     db.session.execute(update(ActivityBody).where(there).values(body_id=kept.id))
 
@@ -245,7 +249,7 @@ def settle(
     )
     if not saved:
         raise StaleError
-    activity.bodies = list(bodies) if state is State.HELD else []
+    activity.bodies = [] if state is State.DECLINED else list(bodies)
     record(f"activity.{state}", case_id=None, actor=by(actor), codes={"activity": activity.id})
 
 

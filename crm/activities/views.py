@@ -289,7 +289,8 @@ def write_down() -> BaseResponse | tuple[str, int]:
     form = WriteForm(request.form)
     if not form.validate():
         return render_template("activities/write.html", form=form), 422
-    key = form.form_key.data or secrets.token_urlsafe(16)
+    # What was changed and sent again is another activity: the key is the form's and its words'.
+    key = " ".join([form.form_key.data or secrets.token_urlsafe(16), *(str(field.data) for field in form)])
     try:
         found = services.write_down(form.written(), key=key, actor=me())
         db.session.commit()

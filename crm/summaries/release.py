@@ -8,6 +8,7 @@ by their differences what each quarter holds (docs/adr/0023-what-a-summary-relea
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import product
 from typing import Any
 
 from crm.summaries.figures import BY_AWARENESS, Amount, Figure, Median, Number, Rate, Table
@@ -104,30 +105,27 @@ def released(
     year = _year(found, period, before, figures["received"], k)
     previous = next((one for one in before if one.last == period.previous.last), None)
     _hide_what_betrays({"figures": figures, "tables": tables}, found, previous.figures if previous else {}, k)
-    if previous is not None:
-        _hide_late_entries(
-            figures,
-            found,
-            (previous.figures.get("received", {}).get("value"), last_told(previous, before, "received")),
-            k,
-        )
     if not year or not _known_to_be_enough(figures, period, before, k):
         figures.pop("to_launch")
     for code in YEARLY if year else ():
         tables[code] = (_shares if code in SHARES else _table)(_grouped(code, found[code]), k)
-    shown = {"form": FORM, "k": k, "figures": figures, "tables": tables, "year": year}
-    return shown | {"revised": revisions(fresh or {}, before, period, shown)}
+    shown: Released = {"form": FORM, "k": k, "figures": figures, "tables": tables, "year": year}
+    revised = revisions(fresh or {}, before, period, shown)
+    if previous is not None:
+        now = [
+            one["now"] for one in revised if one["first"] == previous.first.isoformat() and one["figure"] == "received"
+        ]
+        _hide_late_entries(figures, found, [*told_ever(previous, before, "received"), *now])
+    return shown | {"revised": revised}
 
 
-def _hide_late_entries(
-    figures: dict[str, Cell], found: Mapping[str, Figure], told: Sequence[int | None], k: int
-) -> None:
-    """The rate of people reached is of all requests of the period before, those that were entered late among them: beside what was told of
-    that period it may say how few these were.
+def _hide_late_entries(figures: dict[str, Cell], found: Mapping[str, Figure], told: Sequence[int]) -> None:
+    """The rate of people reached is of all requests of the period before, those that were entered late among them: it is told only when that
+    number was, for beside another one it would say how few these were.
     """
     reached = found["reached"]
     assert isinstance(reached, Rate)  # noqa: S101
-    if any(number is not None and is_small(abs(number - reached.whole.value), k) for number in told):
+    if told and reached.whole.value not in told:
         figures["reached"] = {"unit": "percent"} | MASKED
 
 
@@ -290,56 +288,56 @@ def _group(code: str, name: str) -> str:
     return name
 
 
-def last_told(one: Before, before: Sequence[Before], code: str) -> int | None:
-    """The newest number that was published of a period's figure; None when none was."""
-    told: int | None = one.figures.get(code, {}).get("value")
-    for later in sorted(before, key=lambda other: other.last):
-        told = later.revised.get((one.first, code), told)
-    return told
+def told_ever(one: Before, before: Sequence[Before], code: str) -> list[int]:
+    """All numbers that were published of a period's figure, the newest last; none when it was hidden."""
+    numbers = [one.figures.get(code, {}).get("value")]
+    numbers += [later.revised.get((one.first, code)) for later in sorted(before, key=lambda other: other.last)]
+    told = [number for number in numbers if number is not None]
+    return told if numbers[0] is not None else []
 
 
 def revisions(fresh: Fresh, before: Sequence[Before], period: Period, shown: Released) -> list[dict[str, Any]]:
-    """What is told of earlier periods that count otherwise now, with what is `shown` of a period. A difference of one to k-1 waits until it has
-    grown, and so does one that would leave as few in a table of twelve months.
+    """What is told of earlier periods that count otherwise now. A number that differs by 1 to k-1 from any that was told of the same waits until
+    it has grown, and so does one that would leave as few in a table of twelve months.
     """
     k = shown["k"]
-    told = {(one.first, one.last): last_told(one, before, "received") for one in before}
-    told[period.first, period.last] = shown["figures"]["received"].get("value")
+    told = {(one.first, one.last): told_ever(one, before, "received") for one in before}
+    told[period.first, period.last] = [
+        number for number in (shown["figures"]["received"].get("value"),) if number is not None
+    ]
     these = Before.of(period.first, period.last, shown)
     years = [(one.year, one.in_year) for one in (*before, these) if one.year is not None]
     found = []
     for one in sorted(before, key=lambda other: other.first):
         code_of_period, counts = fresh.get(one.first, ("", {}))
         for code in REVISED:
-            was = last_told(one, before, code)
-            if was is None or code not in counts or counts[code] == was:
+            ever = told_ever(one, before, code)
+            if not ever or code not in counts or counts[code] == ever[-1]:
                 continue
-            cell = {"value": counts[code]} if code in OF_THE_TEAM else count(counts[code], k)
-            small = code not in OF_THE_TEAM and is_small(abs(counts[code] - was), k)
-            if "value" not in cell or small:
-                continue
-            if code == "received":
-                after = told | {(one.first, one.last): counts[code]}
-                if any(_leaves_few(days, total, after, k) for days, total in years):
+            now = counts[code]
+            if code not in OF_THE_TEAM:
+                if "value" not in count(now, k) or any(is_small(abs(now - number), k) for number in ever):
                     continue
-                told = after
-            found.append(
-                {
-                    "period": code_of_period,
-                    "first": one.first.isoformat(),
-                    "figure": code,
-                    "was": was,
-                    "now": counts[code],
-                }
-            )
+                if code == "received":
+                    after = told | {(one.first, one.last): [*ever, now]}
+                    if any(_leaves_few(days, total, after, k) for days, total in years):
+                        continue
+                    told = after
+            entry = {
+                "period": code_of_period,
+                "first": one.first.isoformat(),
+                "figure": code,
+                "was": ever[-1],
+                "now": now,
+            }
+            found.append(entry)
     return found
 
 
-def _leaves_few(days: tuple[date, date], total: int, told: Mapping[tuple[date, date], int | None], k: int) -> bool:
-    """Whether the total of a table of twelve months, less what is told of the periods in it, is a small count."""
-    inside = [number for (first, last), number in told.items() if days[0] <= first and last <= days[1]]
-    known = [number for number in inside if number is not None]
-    return len(known) == len(inside) and is_small(abs(total - sum(known)), k)
+def _leaves_few(days: tuple[date, date], total: int, told: Mapping[tuple[date, date], Sequence[int]], k: int) -> bool:
+    """Whether the total of a table of twelve months, less what was ever told of the periods in it, is a small count."""
+    inside = [numbers for (first, last), numbers in told.items() if days[0] <= first and last <= days[1]]
+    return any(is_small(abs(total - sum(numbers)), k) for numbers in product(*inside))
 
 
 def _year(
@@ -352,14 +350,14 @@ def _year(
     if any(one.year is not None and one.year[0] <= last and one.year[1] >= first for one in before):
         return None
     in_it = [one for one in before if first <= one.first and one.last <= last]
-    told = [*(last_told(one, before, "received") for one in in_it), received.get("value")]
-    known: list[int] = [number for number in told if number is not None]
-    if len(known) < len(told):
+    told = {(one.first, one.last): told_ever(one, before, "received") for one in in_it}
+    if "value" not in received or not all(told.values()):
         return None
+    told[period.first, period.last] = [received["value"]]
     requests = found["by_language"]
     assert isinstance(requests, Table)  # noqa: S101
     total = requests.value + requests.without.value
     # Requests of quarters that were not published, or that were entered late, or taken away since.
-    if is_small(abs(total - sum(known)), k):
+    if _leaves_few((first, last), total, told, k):
         return None
     return {"first": first.isoformat(), "last": last.isoformat()}

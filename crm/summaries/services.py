@@ -3,6 +3,7 @@
 What was published is never computed again. Domain reference, section 17.1.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -56,11 +57,21 @@ def look(period: Period) -> Looked:
     """The figures of a period as they stand now, read in a transaction of its own that keeps nobody from writing: they may take seconds. What
     the caller had begun and not committed is given up.
     """
+    with _reading():
+        return queries.look(period)
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """A transaction of its own that only reads, all of it as of one instant."""
     db.session.rollback()
     with writing(allowed=False):
-        found = queries.look(period)
-        db.session.rollback()
-    return found
+        if db.engine.dialect.name == "postgresql":  # SQLite's are so anyway
+            db.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        try:
+            yield
+        finally:
+            db.session.rollback()
 
 
 def may_be_made(period: Period, *, at: datetime | None = None) -> None:
@@ -284,19 +295,17 @@ def publish_approved() -> int:
     waiting = db.session.scalars(select(Summary.id).where(Summary.state == State.APPROVED).order_by(Summary.first_day))
     done = 0
     for number in list(waiting):
-        now, why = (
-            clock.now(),
-            "stale",
-        )  # another one was published first: its figures must be taken again, and approved again
-        files: list[SummaryFile] = []
+        now = clock.now()
+        why = "stale"  # another one was published first: its figures must be taken again, and approved again
+        files, version = list[SummaryFile](), 0
         try:
-            files = _made(number, now)
+            files, version = _made(number, now)
         except CannotBeMadeError:
             log.exception("the files of summary %s cannot be made", number)
             why = "failed"
         summary = db.session.get(Summary, number)
-        if summary is None or summary.state is not State.APPROVED:
-            continue
+        if summary is None or summary.state is not State.APPROVED or (files and summary.version != version):
+            continue  # approved anew meanwhile: its turn comes again
         if files and _holds(summary):
             publish(summary, at=now, files=files)
             tell(summary)
@@ -309,20 +318,13 @@ def publish_approved() -> int:
     return done
 
 
-def _made(number: int, at: datetime) -> list[SummaryFile]:
-    """The files of a summary that is approved, made in a transaction of its own that keeps nobody from writing; none when it is stale or gone.
-
-    Nothing of an approved summary changes any more, so that they are still its files when it is published.
-    """
-    db.session.rollback()
-    with writing(allowed=False):
-        try:
-            summary = db.session.get(Summary, number)
-            if summary is None or summary.state is not State.APPROVED or not _holds(summary):
-                return []
-            return list(files_of(summary, at))
-        finally:
-            db.session.rollback()
+def _made(number: int, at: datetime) -> tuple[list[SummaryFile], int]:
+    """The files of a summary that is approved, with the version that they are of; none when it is stale or gone."""
+    with _reading():
+        summary = db.session.get(Summary, number)
+        if summary is None or summary.state is not State.APPROVED or not _holds(summary):
+            return [], 0
+        return list(files_of(summary, at)), summary.version
 
 
 def publish(summary: Summary, *, at: datetime | None = None, files: Iterable[SummaryFile] | None = None) -> None:

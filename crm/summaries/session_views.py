@@ -86,10 +86,13 @@ class PointForm(forms.Form):
             raise StopValidation(gettext("Choose a date"))
 
 
-def _summary_or_404(code: str) -> tuple[Period, Summary]:
+def _summary_or_404(code: str) -> tuple[Period, Summary | None]:
+    """A period with its summary. One whose draft was taken away keeps what was written of its session."""
     period = Period.read(code)
-    summary = queries.of_period(period) if period is not None and period.kind is not Kind.CHOSEN else None
-    if period is None or summary is None:
+    if period is None or period.kind is Kind.CHOSEN:
+        abort(404)
+    summary = queries.of_period(period)
+    if summary is None and sessions.of_period(period) is None:
         abort(404)
     return period, summary
 
@@ -123,12 +126,12 @@ def _accounts(session: Session | None) -> Sequence[Staff]:
 
 
 def _page(
-    here: tuple[Period, Summary], session: Session | None, form: SessionForm, asked: AskForm, status: int = 200, *, theirs: bool = False
+    here: tuple[Period, Summary | None], session: Session | None, form: SessionForm, asked: AskForm, status: int = 200, *, theirs: bool = False
 ) -> Response:  # fmt: skip
     period, summary = here
     earlier = sessions.before(period)
-    published = [one for one in queries.all_published() if one.last_day < summary.first_day]
-    report = services.report_of(summary)
+    published = [one for one in queries.all_published() if one.last_day < period.first]
+    report = services.report_of(summary) if summary else None
     body = render_template(
         "summaries/session.html",
         period=period,
@@ -142,8 +145,8 @@ def _page(
         earlier=earlier,
         name_before=period_name(published[0].period) if published else "",
         name_earlier=period_name(earlier.period) if earlier else "",
-        changes=sessions.changes(report, services.report_of(published[0])) if published else [],
-        is_draft=summary.state is not State.PUBLISHED,
+        changes=sessions.changes(report, services.report_of(published[0])) if published and report else [],
+        is_draft=summary is not None and summary.state is not State.PUBLISHED,
         may_write=me().role in COORDINATING,
         today=clock.today(),
     )
@@ -269,7 +272,7 @@ def decide(code: str, number: int) -> BaseResponse:
 @case_team
 def done(code: str, number: int) -> BaseResponse:
     """Seen to, by one press; the second one changes nothing."""
-    sessions.see_to(_point_or_404(code, number), me(), done=True)
+    sessions.see_to(_point_or_404(code, number), _seen(), me(), done=True)
     return _done(code, gettext("The decision is marked as seen to."))
 
 
@@ -277,7 +280,7 @@ def done(code: str, number: int) -> BaseResponse:
 @case_team
 def again(code: str, number: int) -> BaseResponse:
     """Not seen to after all."""
-    sessions.see_to(_point_or_404(code, number), me(), done=False)
+    sessions.see_to(_point_or_404(code, number), _seen(), me(), done=False)
     return _done(code, gettext("The decision is to be seen to again."))
 
 
@@ -285,8 +288,12 @@ def again(code: str, number: int) -> BaseResponse:
 @coordinators
 def take_off(code: str, number: int) -> BaseResponse:
     """Take a point off that nobody decided."""
-    sessions.take_off(_point_or_404(code, number), forms.seen_version(request.form.get("version", "")), me())
+    sessions.take_off(_point_or_404(code, number), _seen(), me())
     return _done(code, gettext("The point is taken off."))
+
+
+def _seen() -> int:
+    return forms.seen_version(request.form.get("version", ""))
 
 
 def _done(code: str, said: str) -> BaseResponse:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, String, literal, null, or_, select, type_c
 from sqlalchemy.orm import contains_eager, joinedload, selectinload
 
 from crm import clock
-from crm.access import COORDINATING
+from crm.access import CASE_ROLES, COORDINATING
 from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.db import db, save_over
@@ -100,27 +100,32 @@ def save(
 ) -> None:
     """Keep when a session is, and who is there. `seen_version` is 0 when none was written down. Raises StaleError when somebody changed it since."""
     session = of_period(period)
-    if session is None:
-        if seen_version:
-            raise StaleError
-        session = _begun(period)
-    elif not save_over(session, seen_version, held_on=held_on, others=others):
+    if session is None and seen_version:
         raise StaleError
-    session.held_on, session.others, session.present = held_on, others, list(present)
+    session = session or _begun(period)
+    if not save_over(session, seen_version, held_on=held_on, others=others):
+        if (session.held_on, session.others, {one.id for one in session.present}) == (
+            held_on,
+            others,
+            {one.id for one in present},
+        ):
+            return  # the same, pressed twice
+        raise StaleError
+    session.present = list(present)
     record("session.written", case_id=None, actor=by(actor), codes={"period": period.code})
 
 
 def _begun(period: Period) -> Session:
-    """Raises IntegrityError when another request began it at the same time."""
-    session = Session(period=period.code, held_on=None, others="", version=1)
+    """At version 0: nobody wrote down the date yet, nor who was there. Raises IntegrityError when another request began it at the same time."""
+    session = Session(period=period.code, held_on=None, others="", version=0)
     db.session.add(session)
     db.session.flush()
     return session
 
 
 def add_point(period: Period, title: str, *, key: str, actor: Staff) -> None:
-    """One more point to decide, once however often it is pressed."""
-    kept = hashlib.sha256(f"{period.code} {key}".encode("utf-8", "replace")).hexdigest()[:40]
+    """One more point to decide, once however often it is pressed; another title is another point."""
+    kept = hashlib.sha256(f"{period.code} {key} {title}".encode("utf-8", "replace")).hexdigest()[:40]
     if db.session.scalar(select(Point.id).where(Point.form_key == kept)) is not None:
         return
     session = of_period(period) or _begun(period)
@@ -143,7 +148,8 @@ def decide(
     """Keep what was decided of a point, who follows it up and by when: both or none. Raises StaleError when somebody wrote otherwise meanwhile."""
     if (owner_id is None) != (due_on is None) or (owner_id is not None and not decision):
         raise RefusedError(text("summaries.refusal.follow_up"))
-    done_at = point.done_at if decision else None
+    same = (point.decision, point.owner_id, point.due_on) == (decision, owner_id, due_on)
+    done_at = point.done_at if same else None  # what was decided otherwise, or given to somebody else, is to be seen to
     if not save_over(
         point, seen_version, title=title, decision=decision, owner_id=owner_id, due_on=due_on, done_at=done_at
     ):
@@ -151,16 +157,18 @@ def decide(
     record("session.decided", case_id=None, actor=by(actor), codes={"period": point.session.period})
 
 
-def see_to(point: Point, actor: Staff, *, done: bool) -> None:
-    """Say that a decision was seen to, or that it was not after all. Refused to who neither follows it up nor coordinates."""
+def see_to(point: Point, seen_version: int, actor: Staff, *, done: bool) -> None:
+    """Say that a decision was seen to, or that it was not after all. Refused to who neither follows it up nor coordinates, and when somebody
+    wrote otherwise meanwhile; what is so already stays so.
+    """
     if point.owner_id != actor.id and actor.role not in COORDINATING:
         raise RefusedError(text("summaries.refusal.not_yours"))
-    if not point.decision:
+    if not point.decision or point.owner_id is None:
         raise RefusedError(text("summaries.refusal.undecided"))
     if (point.done_at is not None) == done:
         return
-    point.done_at = clock.now() if done else None
-    point.version += 1
+    if not save_over(point, seen_version, done_at=clock.now() if done else None):
+        raise RefusedError(text("summaries.refusal.meanwhile"))
     what = "seen_to" if done else "opened_again"
     record(f"session.{what}", case_id=None, actor=by(actor), codes={"period": point.session.period})
 
@@ -183,7 +191,7 @@ def open_to(staff: Staff) -> list[ColumnElement[bool]]:
     """The decisions that somebody follows up; for who coordinates also those that are late, and those of people who left."""
     mine: ColumnElement[bool] = Point.owner_id == staff.id
     if staff.role in COORDINATING:
-        mine = or_(mine, Point.due_on < clock.today(), Staff.active.is_(False))
+        mine = or_(mine, Point.due_on < clock.today(), Staff.active.is_(False), Staff.role.not_in(CASE_ROLES))
     return [Point.owner_id.is_not(None), Point.done_at.is_(None), mine]
 
 

@@ -24,6 +24,7 @@ from crm.summaries.content import WRITTEN, Report, category, measured, period_na
 from crm.summaries.formats import data
 from crm.summaries.models import Format, State, Summary
 from crm.summaries.periods import Kind, Period
+from crm.summaries.release import FORM
 from crm.texts import text
 
 bp = Blueprint("summaries", __name__, url_prefix="/staff/summaries")
@@ -362,6 +363,13 @@ def said(code: str, figure: f.Figure) -> str:
     return text("summaries.unit.empty") if value is None else measured(value, unit)
 
 
+def _frozen_figures(summary: Summary | None) -> Mapping[str, Any]:
+    """The figures of a published summary; those of the first form are not told beside the others, whose names they have."""
+    if summary is None or summary.state is not State.PUBLISHED or summary.figures.get("form") != FORM:
+        return {}
+    return summary.figures
+
+
 def frozen(code: str, kept: Mapping[str, Any]) -> str:
     """A figure as it was kept when its period was published, as the team reads it."""
     if "whole" in kept:
@@ -386,7 +394,7 @@ def indicators(code: str) -> str:
         name_before=period_name(period.year_before.code),
         figures=queries.all_figures(period),
         before=queries.all_figures(period.year_before),
-        published=summary.figures if summary is not None and summary.state is State.PUBLISHED else {},
+        published=_frozen_figures(summary),
         frozen=frozen,
         numbers_of=f.numbers_of,
         numbers=f.NUMBERS,

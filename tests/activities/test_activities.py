@@ -193,6 +193,26 @@ def test_the_team_writes_down_what_it_held_with_the_bodies_present_however_often
     assert "Groupe de travail sur le financement" in words(browser.get("/staff/activities").text)
 
 
+def test_what_was_changed_after_going_back_is_another_activity(people, session, signed_in):
+    browser = signed_in(people.adviser)
+    form = written(browser)
+    for people_there in ("9", "30", "9"):
+        browser.post("/staff/activities/new", form | {"participants": people_there})
+    assert sorted(session.scalars(select(Activity.participants))) == [9, 30]
+
+
+def test_a_planned_activity_that_moves_keeps_the_bodies_written_down_for_it(people, session, make, signed_in):
+    body, browser = make.body("fondaction").code, signed_in(people.adviser)
+    day = clock.today() + timedelta(days=9)
+    where = browser.post("/staff/activities/new", written(browser, day=day.isoformat(), bodies=[body])).headers[
+        "Location"
+    ]
+    moved = form_with(browser.get(where).text, "participants")[1] | {"day": (day + timedelta(days=7)).isoformat()}
+    browser.post(f"{where}/settle", moved)
+    activity = session.scalars(select(Activity)).one()
+    assert [one.code for one in activity.bodies] == [body]
+
+
 def test_a_day_to_come_is_planned_and_counted_once_it_was_held(people, session, make, signed_in):
     body = make.body("fondaction").code
     browser = signed_in(people.adviser)

@@ -26,6 +26,7 @@ from crm.summaries import queries
 from crm.summaries.figures import NUMBERS, Rate, Table
 from crm.summaries.periods import Period
 from tests.support.pages import Pages, words
+from tests.support.summaries import published
 
 NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
 Q4 = Period.read("2026-q4")
@@ -254,6 +255,13 @@ def test_the_committee_reaches_neither_numbers_nor_files(session, moment, make, 
     for address in ("indicators", "indicators/received"):
         signed_in(people.observer).get(f"/staff/summaries/2026-q4/{address}", 404)
     assert people.observer.role is Role.OBSERVER
+
+
+def test_figures_published_in_the_first_form_are_not_told_beside_those_of_now(session, moment, make, people, signed_in):
+    summary = published(Period.read("2026-q3"), people.coordinator, people.admin)
+    summary.figures = {"received": 41, "stages": {"new": 3}, "sent": 7}
+    session.commit()
+    signed_in(people.coordinator).get("/staff/summaries/2026-q3/indicators")
 
 
 def test_a_quarter_that_has_not_begun_has_none(moment, people, signed_in):

@@ -18,8 +18,8 @@ from crm.summaries import services
 from crm.summaries.figures import Count, Rate
 from crm.summaries.models import Format, Summary
 from crm.summaries.periods import Period
-from crm.summaries.release import Before, last_told, released, revisions
-from tests.summaries.attacker import FORMS, HEARD, REGIONS, SECTORS, STAGES, Attack, figures, found_out, invented
+from crm.summaries.release import Before, released, revisions, told_ever
+from tests.summaries.attacker import STAGES, Attack, figures, found_out, invented
 from tests.summaries.test_formats import contents, rows_of, squeezed, text_of
 from tests.support.pages import words
 from tests.support.summaries import published
@@ -71,9 +71,19 @@ def test_what_waited_is_told_once_it_has_grown_and_counts_from_what_was_told_las
     second = before(
         Q2, 15, revised=[{"period": Q1.code, "first": Q1.first.isoformat(), "figure": "received", "was": 12, "now": 18}]
     )
-    assert last_told(first, [first, second], "received") == 18
+    assert told_ever(first, [first, second], "received") == [12, 18]
     assert told({Q1: {"received": 22}}, first, second) == []
     assert told({Q1: {"received": 23}}, first, second) == [(Q1.code, "received", 18, 23)]
+
+
+def test_up_and_then_down_does_not_tell_the_little_that_is_left():
+    """Twelve, then twenty-two; were it fourteen now, two would be what came late and stayed."""
+    first = before(Q1, 12)
+    again = [{"period": Q1.code, "first": Q1.first.isoformat(), "figure": "received", "was": 12, "now": 22}]
+    second = before(Q2, 15, revised=again)
+    assert told({Q1: {"received": 14}}, first, second) == []
+    assert told({Q1: {"received": 17}}, first, second) == [(Q1.code, "received", 22, 17)]
+    assert told({Q1: {"received": 12}}, first, second) == [(Q1.code, "received", 22, 12)]
 
 
 def test_it_waits_where_a_table_of_twelve_months_would_leave_few():
@@ -84,7 +94,7 @@ def test_it_waits_where_a_table_of_twelve_months_would_leave_few():
     assert told({Q1: {"received": 19}}, before(Q1, 12), with_table) == [(Q1.code, "received", 12, 19)]
 
 
-@pytest.mark.parametrize(("received", "is_told"), [(20, True), (17, False), (23, False), (15, True), (None, True)])
+@pytest.mark.parametrize(("received", "is_told"), [(20, True), (17, False), (23, False), (15, False), (None, True)])
 def test_a_rate_of_all_requests_of_the_period_before_does_not_say_how_few_came_late(received, is_told):
     found = figures(invented(0), 4) | {"reached": Rate(Count(tuple(range(10))), Count(tuple(range(20))))}
     made = released(found, Q3, STAGES, [before(Q2, received)], K)
@@ -92,6 +102,14 @@ def test_a_rate_of_all_requests_of_the_period_before_does_not_say_how_few_came_l
 
 
 # --- an attacker ------------------------------------------------------------------------------------------------------
+
+
+def change(cells: dict[str, int], number: int) -> None:
+    """So many more, or fewer, in whichever categories have some."""
+    for name, there in cells.items():
+        step = max(number, -there)
+        cells[name] = there + step
+        number -= step
 
 
 def with_late_entries(seed: int) -> tuple[list[dict], dict[tuple[int, int], int], list[int]]:
@@ -103,9 +121,10 @@ def with_late_entries(seed: int) -> tuple[list[dict], dict[tuple[int, int], int]
     periods: list[Period] = []
     for place in range(len(history)):
         for old in range(max(0, place - 3), place):
-            number = late[old, place] = chance.choice((0, 0, 0, 1, 2, 3, 6, 9))
-            for table, names in (("by_form", FORMS), ("heard", HEARD), ("by_field", SECTORS), ("by_region", REGIONS)):
-                history[old].requests[table][names[0]] += number
+            number = chance.choice((0, 0, 0, 1, 2, 3, 6, 9, -2, -6, -8))
+            number = late[old, place] = max(number, -history[old].received)
+            for table in ("by_form", "heard", "by_field", "by_region"):
+                change(history[old].requests[table], number)
         first.append(history[place].received)
         fresh = {
             periods[old].first: (periods[old].code, {"received": history[old].received})
@@ -120,35 +139,31 @@ def with_late_entries(seed: int) -> tuple[list[dict], dict[tuple[int, int], int]
     return out, late, first
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_nobody_finds_how_few_were_entered_late(seed):
+@pytest.mark.parametrize("seed", range(16))
+def test_nobody_finds_how_few_were_entered_late_or_taken_away(seed):
+    """What a quarter counts at each later release is a number of its own: it is as many as it first was, and those that came, less those that went."""
     out, late, first = with_late_entries(seed)
     known = Attack(K)
-    starts = {
-        one: place
-        for place, one in enumerate(Period.quarter(2024 + n // 4, n % 4 + 1).first.isoformat() for n in range(len(out)))
-    }
+    starts = {Period.quarter(2024 + place // 4, place % 4 + 1).first.isoformat(): place for place in range(len(out))}
     for place, made in enumerate(out):
-        known.one("received", place)
-        known.hears(made["figures"]["received"], {("received", place): 1.0})
+        known.one("count", place, place)
+        known.hears(made["figures"]["received"], {("count", place, place): 1.0})
         for one in made["revised"]:
-            old = starts[one["first"]]
-            known.is_(
-                {("received", old): 1.0} | {("late", old, at): 1.0 for at in range(old + 1, place + 1)}, one["now"]
-            )
+            known.is_({("count", starts[one["first"]], place): 1.0}, one["now"])
         if made["year"]:
             inside = [old for old in range(place - 3, place + 1) if old >= 0]
-            terms = {("received", old): 1.0 for old in inside}
-            terms |= {("late", old, at): 1.0 for old in inside for at in range(old + 1, place + 1)}
-            known.is_(terms, made["tables"]["by_language"]["total"]["value"])
-    # What came late of a quarter, up to each later one.
+            total = made["tables"]["by_language"]["total"]["value"]
+            known.is_({("count", old, place): 1.0 for old in inside}, total)
     for place in range(len(out)):
         for old in range(max(0, place - 3), place):
             number = sum(late.get((old, at), 0) for at in range(old + 1, place + 1))
-            known.is_(
-                {("late so far", old, place): -1.0} | {("late", old, at): 1.0 for at in range(old + 1, place + 1)}, 0
-            )
-            known.truth["late so far", old, place] = number
+            # Both ways: how many more than first, and how many fewer.
+            for sign, name in ((1.0, "more"), (-1.0, "fewer")):
+                known.is_(
+                    {("count", old, place): sign, ("count", old, old): -sign, (name, old, place): -1.0, (f"not {name}", old, place): 1.0}, 0
+                )  # fmt: skip
+                difference = int(sign) * number
+                known.truth[name, old, place] = max(difference, 0)
     assert found_out(known) == []
     assert first
 

@@ -8,9 +8,10 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from crm import clock
+from crm.access import Role
 from crm.desk.digest import told
-from crm.summaries import sessions
-from crm.summaries.models import Point, Session
+from crm.summaries import services, sessions
+from crm.summaries.models import Point, Session, Summary
 from crm.summaries.periods import Period
 from tests.support.pages import words
 from tests.support.summaries import published
@@ -75,7 +76,7 @@ def test_a_point_is_added_once_decided_followed_up_and_seen_to(session, summarie
     assert "Trouver un local" not in words(signed_in(people.other_adviser).get("/staff/today").text)
     adviser.get(PAGE)
     for _press in range(2):
-        adviser.post(f"{PAGE}/points/{point.id}/done")
+        adviser.post(f"{PAGE}/points/{point.id}/done", {"version": str(point.version)})
     session.expire_all()
     assert point.done_at is not None
     assert "Trouver un local" not in words(adviser.get("/staff/today").text)
@@ -188,7 +189,7 @@ def test_members_of_the_committee_read_nothing_of_it_and_advisers_only_read(sess
     other.get(PAGE)
     other.get(f"{PAGE}/points/{point.id}", 404)
     other.post(f"{PAGE}/points", {"title": "x", "form_key": "y"}, status=404)
-    other.post(f"{PAGE}/points/{point.id}/done", status=409)
+    other.post(f"{PAGE}/points/{point.id}/done", {"version": str(point.version)}, status=409)
     assert point.done_at is None
 
 
@@ -202,3 +203,80 @@ def test_the_database_refuses_a_follow_up_by_nobody_and_one_of_nothing(session, 
         with pytest.raises(IntegrityError):
             session.flush()
         session.rollback()
+
+
+def test_another_title_from_the_same_form_is_another_point(session, summaries, people, signed_in):
+    """As after the browser's Back."""
+    browser = signed_in(people.coordinator)
+    form = form_with(browser.get(PAGE).text, "title")[1]
+    for title in ("Un", "Deux", "Un"):
+        browser.post(f"{PAGE}/points", form | {"title": title})
+    assert session.scalars(select(Point.title).order_by(Point.id)).all() == ["Un", "Deux"]
+
+
+def test_what_is_decided_otherwise_after_it_was_seen_to_is_to_be_seen_to(session, summaries, people, signed_in):
+    browser = signed_in(people.coordinator)
+    point = decided(session, browser, people, clock.today())
+    browser.post(f"{PAGE}/points/{point.id}/done", {"version": str(point.version)})
+    address = f"{PAGE}/points/{point.id}"
+    form = form_with(browser.get(address).text, "decision")[1]
+    browser.post(f"{address}/save", form | {"title": "Un autre titre"})
+    session.expire_all()
+    assert point.done_at is not None
+    form = form_with(browser.get(address).text, "decision")[1]
+    browser.post(f"{address}/save", form | {"owner": str(people.other_adviser.id)})
+    session.expire_all()
+    assert point.done_at is None
+    assert sessions.to_see_to(people.other_adviser) == [point]
+
+
+def test_nobody_says_that_a_decision_they_did_not_read_was_seen_to(session, summaries, people, signed_in):
+    browser, other = signed_in(people.coordinator), signed_in(people.admin)
+    point = decided(session, browser, people, clock.today())
+    seen = str(point.version)
+    other.get(PAGE)
+    address = f"{PAGE}/points/{point.id}"
+    form = form_with(browser.get(address).text, "decision")[1]
+    browser.post(f"{address}/save", form | {"decision": "Tout autre chose"})
+    other.post(f"{address}/done", {"version": seen}, status=409)
+    session.expire_all()
+    assert point.done_at is None
+    without = decided(session, browser, people, clock.today(), title="Sans suivi", owner="", due_on="")
+    browser.post(f"{PAGE}/points/{without.id}/done", {"version": str(without.version)}, status=409)
+
+
+def test_what_was_written_of_a_session_outlives_its_draft(session, moment, summaries, people, signed_in):
+    moment.move_to(clock.at_local(Q3.next.cut_off, 10))
+    draft = services.make(Q3.next)
+    session.commit()
+    browser, page = signed_in(people.coordinator), PAGE.replace("q3", "q4")
+    browser.get(page.replace("/session", ""))
+    browser.post(f"{page.replace('/session', '')}/discard", {"version": str(draft.version)})
+    browser.get(page, 404)
+    services.make(Q3.next)
+    session.commit()
+    asked(browser, "Prolonger", page)
+    draft = session.scalars(select(Summary).where(Summary.period == "2026-q4")).one()
+    browser.post(f"{page.replace('/session', '')}/discard", {"version": str(draft.version)})
+    assert "Prolonger" in words(browser.get(page).text)
+
+
+def test_the_same_attendance_twice_and_a_point_added_meanwhile_are_no_quarrel(session, summaries, people, signed_in):
+    browser, other = signed_in(people.coordinator), signed_in(people.admin)
+    form = form_with(browser.get(PAGE).text, "others")[1] | {
+        "held_on": "2026-10-20",
+        "present": [str(people.observer.id)],
+    }
+    asked(other, "Autre")
+    for _press in range(2):
+        browser.post(PAGE, form)
+    assert session.scalars(select(Session.held_on)).all() == [date(2026, 10, 20)]
+
+
+def test_a_decision_of_somebody_who_is_no_longer_of_the_team_comes_to_who_coordinates(
+    session, summaries, people, signed_in
+):
+    decided(session, signed_in(people.coordinator), people, clock.today() + timedelta(days=30))
+    people.adviser.role = Role.OBSERVER
+    session.commit()
+    assert [one.title for one in sessions.to_see_to(people.coordinator)] == ["Prolonger le programme"]
