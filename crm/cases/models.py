@@ -256,7 +256,11 @@ class TurnSpell(Base):
     """A stay of a file in somebody's hands: how long each of them held it."""
 
     __tablename__ = "turn_spell"
-    __table_args__ = (one_of("turn", v.Turn), Index("ix_turn_spell_case", "case_id"))
+    __table_args__ = (
+        one_of("turn", v.Turn),
+        Index("ix_turn_spell_case", "case_id"),
+        Index("ix_turn_spell_left", "left_at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"))

@@ -15,6 +15,8 @@ from crm.cases.models import Case, Contact, Founder, Project
 from crm.cases.queries import visible
 from crm.cases.vocabulary import Stage
 from crm.db import db
+from crm.i18n import language
+from crm.partners.models import Body
 from crm.summaries.figures import Figure, Rows, counted_again, figures_by_part, figures_of, kinds_of
 from crm.summaries.models import CountedFiles, Format, State, Summary, SummaryFile
 from crm.summaries.periods import Period
@@ -173,6 +175,11 @@ def files_offered(summary: Summary) -> list[Offered]:
 
 def file_of(summary: Summary, number: int) -> SummaryFile | None:
     return db.session.scalar(select(SummaryFile).where(SummaryFile.summary_id == summary.id, SummaryFile.id == number))
+
+
+def short_names() -> dict[str, str]:
+    """The short names of all bodies, by their code."""
+    return {body.code: body.short(language()) for body in db.session.scalars(select(Body))}
 
 
 def observers() -> list[Staff]:

@@ -59,7 +59,7 @@ def rows_of(period: Period, *kinds: str) -> f.Rows:
 STREAMED = 5_000  # rows that are held at once on their way from the database
 
 
-def _streamed(statement: Any) -> Any:
+def streamed(statement: Any) -> Any:
     """The rows of a statement, some at a time and as the connection gives them: those of a large programme are many."""
     return db.session.connection().execute(statement, execution_options={"yield_per": STREAMED})
 
@@ -92,7 +92,7 @@ def _requests(period: Period) -> Iterator[f.Request]:
         .order_by(Case.id)
     )
     known: dict[str, str] = {}  # one string for each code, however many rows have it
-    for number, received_at, replied_at, region, language, sector, stage, form, heard in _streamed(read):
+    for number, received_at, replied_at, region, language, sector, stage, form, heard in streamed(read):
         yield f.Request(
             number,
             received_at,
@@ -107,7 +107,7 @@ def _talked(period: Period) -> Iterator[f.Talked]:
     read = select(Exchange.case_id, Exchange.happened_at, Exchange.kind == ExchangeKind.MEETING, Exchange.minutes)
     read = read.join(Case, Case.id == Exchange.case_id)
     read = read.where(between(Exchange.happened_at, period.bounds), *spoken, counted()).order_by(Exchange.id)
-    for number, at, is_meeting, minutes in _streamed(read):
+    for number, at, is_meeting, minutes in streamed(read):
         yield f.Talked(number, at, bool(is_meeting), minutes)
 
 
@@ -128,7 +128,7 @@ def _stays(period: Period) -> Iterator[f.Stay]:
         Case, Case.id == StageSpell.case_id + 0
     )
     known: dict[str, str] = {}
-    for number, stage, is_one in _streamed(read.where(_stood(period), counted()).order_by(StageSpell.id + 0)):
+    for number, stage, is_one in streamed(read.where(_stood(period), counted()).order_by(StageSpell.id + 0)):
         yield f.Stay(number, known.setdefault(stage, stage), bool(is_one))
 
 
@@ -138,7 +138,7 @@ def _steps(period: Period) -> Iterator[f.Step]:
     read = read.where(
         FollowUp.first_due_on.between(period.first, period.last), FollowUp.state != StepState.CANCELLED, counted()
     )
-    for number, first_due_on, state, ended_at in _streamed(read.order_by(FollowUp.id)):
+    for number, first_due_on, state, ended_at in streamed(read.order_by(FollowUp.id)):
         ended_on = clock.local_date(ended_at) if ended_at is not None else None
         yield f.Step(number, first_due_on, ended_on if state == StepState.DONE else None)
 
@@ -158,7 +158,7 @@ def _sent(period: Period) -> Iterator[f.Sent]:
     read = _referrals(
         Referral.case_id, Referral.sent_at, _kind(), Referral.status, Referral.declined_by, Referral.answered_at
     ).where(between(Referral.sent_at, span), counted())
-    for number, sent_at, kind, status, declined_by, answered_at in _streamed(read.order_by(Referral.id)):
+    for number, sent_at, kind, status, declined_by, answered_at in streamed(read.order_by(Referral.id)):
         declined = status is Status.DECLINED and declined_by is EndedBy.BODY
         yield f.Sent(
             number,
@@ -180,7 +180,7 @@ def _begun(period: Period) -> Iterator[f.Begun]:
         .group_by(Referral.case_id)
         .subquery()
     )
-    for number, at in _streamed(select(first.c.case_id, first.c.at).order_by(first.c.case_id)):
+    for number, at in streamed(select(first.c.case_id, first.c.at).order_by(first.c.case_id)):
         yield f.Begun(number, at)
     entered = func.min(StageSpell.entered_at).label("at")
     in_it = select(StageSpell.case_id).where(
@@ -199,7 +199,7 @@ def _begun(period: Period) -> Iterator[f.Begun]:
         .correlate(direct)
     )
     read = select(direct.c.case_id, direct.c.at).where(~taken_on.exists()).order_by(direct.c.case_id)
-    for number, at in _streamed(read):
+    for number, at in streamed(read):
         yield f.Begun(number, at)
 
 
@@ -222,7 +222,7 @@ def _needs(period: Period) -> Iterator[f.Needed]:
         .order_by(CaseNeed.case_id, CaseNeed.need)
     )
     known: dict[str, str] = {}
-    for number, need, since, is_met in _streamed(read):
+    for number, need, since, is_met in streamed(read):
         yield f.Needed(number, known.setdefault(need, need), since, bool(is_met))
 
 
@@ -242,7 +242,7 @@ def _money(period: Period) -> Iterator[f.Money]:
         .where(or_(Application.filed_on.between(*days), Application.decided_on.between(*days)), counted())
         .order_by(Application.id)
     )
-    for number, instrument, filed_on, asked, status, decided_on, granted in _streamed(read):
+    for number, instrument, filed_on, asked, status, decided_on, granted in streamed(read):
         yield f.Money(number, instrument.value, filed_on, asked, DECISIONS.get(status, ""), decided_on, granted)
 
 
@@ -266,7 +266,7 @@ def _built(period: Period) -> Iterator[f.Built]:
         )
         .order_by(Case.id)
     )
-    for number, received_at, form, incorporated_on, launched_on, check in _streamed(read):
+    for number, received_at, form, incorporated_on, launched_on, check in streamed(read):
         yield f.Built(
             number, received_at, form.value, incorporated_on, launched_on, check.value if check is not None else ""
         )
@@ -279,7 +279,7 @@ def _closed(period: Period) -> Iterator[f.Closed]:
         Case.quarantined.is_(False),
     )
     known: dict[str, str] = {}
-    for number, closed_at, reason in _streamed(read.order_by(Case.id)):
+    for number, closed_at, reason in streamed(read.order_by(Case.id)):
         if closed_at is not None and reason is not None:
             yield f.Closed(number, closed_at, known.setdefault(reason, reason), reason not in NEVER_COUNTED)
 
@@ -290,10 +290,10 @@ def _activities(period: Period) -> Iterator[f.Held]:
     held = Activity.state == ActivityState.HELD, Activity.held_on.between(first, period.last)
     there = select(ActivityBody.activity_id, ActivityBody.body_id).join(Activity).where(*held)
     bodies: dict[int, list[int]] = {}
-    for number, body in _streamed(there.order_by(ActivityBody.activity_id, ActivityBody.body_id)):
+    for number, body in streamed(there.order_by(ActivityBody.activity_id, ActivityBody.body_id)):
         bodies.setdefault(number, []).append(body)
     read = select(Activity.id, Activity.held_on, Activity.participants, Activity.kind).where(*held)
-    for number, held_on, participants, kind in _streamed(read.order_by(Activity.id)):
+    for number, held_on, participants, kind in streamed(read.order_by(Activity.id)):
         if held_on is not None:  # the database says so of every one that was held
             yield f.Held(held_on, participants or 0, kind in GROUPS, tuple(bodies.get(number, ())))
 

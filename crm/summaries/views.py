@@ -16,16 +16,20 @@ from crm.config import LANGUAGES
 from crm.db import db
 from crm.errors import RefusedError
 from crm.forms import clean, whole
-from crm.i18n import format_number, gettext, language, lazy
+from crm.i18n import format_date, format_number, gettext, language, lazy
 from crm.search.words import fold
 from crm.summaries import figures as f
 from crm.summaries import queries, services
 from crm.summaries.content import WRITTEN, Report, category, measured, period_name, report, revised_said
+from crm.summaries.course import course_of
+from crm.summaries.course import files_of as course_files_of
+from crm.summaries.course_rows import rows_of as course_rows
 from crm.summaries.formats import data
 from crm.summaries.models import Format, State, Summary
 from crm.summaries.periods import Kind, Period
 from crm.summaries.release import FORM
-from crm.texts import text
+from crm.summaries.suppression import FEWEST
+from crm.texts import label, text
 
 bp = Blueprint("summaries", __name__, url_prefix="/staff/summaries")
 TYPES = {
@@ -36,6 +40,9 @@ TYPES = {
     Format.SVG: "image/svg+xml",
 }
 CALENDAR_DAYS = frozenset({"to_launch"})  # the other medians are of business days
+COURSE_WORDS = {
+    "stages": "cases.stage", "hands": "cases.turn", "cohort": "summaries.step", "lacked": "cases.need",
+}  # fmt: skip
 
 
 class TextsForm(forms.Form):
@@ -422,6 +429,39 @@ def files(code: str, name: str) -> str:
     return _files_page(period, name, part.files, "summaries.files")
 
 
+@bp.get("/<code>/course")
+@case_team
+def course(code: str) -> str:
+    """How files go, for the team: time in each stage and in whose hands, how far a cohort comes, what bodies answer, needs that nobody met."""
+    period = _begun_or_404(code)
+    first, last = period.rolling_days
+    return render_template(
+        "summaries/course.html",
+        period=period,
+        name=period_name(code),
+        course=course_of(course_rows(period)),
+        bodies=queries.short_names(),
+        measured=measured,
+        days=text("summaries.days", first=format_date(first), last=format_date(last)),
+        fewest=FEWEST,
+    )
+
+
+@bp.get("/<code>/course/<name>")
+@case_team
+def course_files(code: str, name: str) -> str:
+    """The files of a number of that page: of a step of the cohort or, with `of`, of another of its tables."""
+    period = _begun_or_404(code)
+    numbers = course_files_of(course_of(course_rows(period)), _table_asked(), name)
+    if numbers is None:
+        abort(404)
+    return _files_page(period, name, numbers, "summaries.course_files")
+
+
+def _table_asked() -> str:
+    return request.args.get("of", "cohort")
+
+
 @bp.get("/<code>/counted/<name>")
 @case_team
 def counted(code: str, name: str) -> str:
@@ -437,14 +477,21 @@ def counted(code: str, name: str) -> str:
 def _files_page(period: Period, name: str, numbers: Any, endpoint: str) -> str:
     which = request.args.get("of", "")
     is_category = which not in {"", "part", "whole", "without"}
+    of_course = endpoint == "summaries.course_files"
     return render_template(
         "summaries/files.html",
         period=period,
         name=name,
         period_said=period_name(period.code),
         which=which,
-        category=category(name, which) if is_category else "",
+        title=label("summaries.course", _table_asked()) if of_course else label("summaries.indicator", name),
+        category=_of_course(name) if of_course else category(name, which) if is_category else "",
         in_all=len(numbers),
         found=queries.files_of(numbers, me(), after=whole(request.args.get("after", "")) or 0),
         endpoint=endpoint,
     )
+
+
+def _of_course(name: str) -> str:
+    table = _table_asked()
+    return queries.short_names().get(name, name) if table == "bodies" else label(COURSE_WORDS[table], name)

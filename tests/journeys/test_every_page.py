@@ -977,6 +977,8 @@ PAGES = {
     "summaries": (Role.COORDINATOR, at("/staff/summaries")),
     "summary": (Role.ADVISER, at("/staff/summaries/2026-q2")),
     "indicators": (Role.ADVISER, at("/staff/summaries/2026-q4/indicators")),
+    "course": (Role.ADVISER, at("/staff/summaries/2026-q4/course")),
+    "course-files": (Role.ADVISER, at("/staff/summaries/2026-q4/course/received")),
     "indicator-files": (Role.ADVISER, at("/staff/summaries/2026-q4/indicators/received")),
     "summary-draft": (Role.COORDINATOR, at("/staff/summaries/2026-q3")),
     "summary-write": (Role.COORDINATOR, at("/staff/summaries/2026-q3/write")),

@@ -1,0 +1,138 @@
+"""How files go: how long they stay in each stage and in whose hands, how far they come, what each body answers, which needs nobody met. For the
+team alone, and pure: rows in, figures out.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+
+from crm.summaries.figures import Count, Median, waited
+
+DAY = 86_400  # seconds
+STEPS = ("received", "referred", "supported", "financed", "launched")
+
+
+class Spell(NamedTuple):
+    """A stay of a file, in a stage or in somebody's hands, that ended in the period."""
+
+    file: int
+    where: str
+    entered_at: datetime
+    left_at: datetime
+
+
+class Reached(NamedTuple):
+    """A file of a cohort, and how far it has come up to now."""
+
+    file: int
+    referred: bool = False  # sent to a body
+    supported: bool = False  # a body took it on, or the team assists it itself
+    financed: bool = False  # something was granted
+    launched: bool = False
+
+
+class Asked(NamedTuple):
+    """A referral that was sent to a body: `answer` is "accepted", "declined" or nothing, on `answered_at`."""
+
+    file: int
+    body: str
+    sent_at: datetime
+    answer: str = ""
+    answered_at: datetime | None = None
+
+
+class Lacked(NamedTuple):
+    """A need that is open on a file that was sent to bodies, none of which took it on."""
+
+    file: int
+    need: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    stages: Sequence[Spell] = ()
+    hands: Sequence[Spell] = ()
+    cohort: Sequence[Reached] = ()
+    asked: Sequence[Asked] = ()
+    lacked: Sequence[Lacked] = ()
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a body was asked and what it answered; `waits` in business days, of those that it answered."""
+
+    sent: Count
+    accepted: Count
+    declined: Count
+    waits: Median
+
+    @property
+    def silent(self) -> int:
+        return self.sent.value - self.accepted.value - self.declined.value
+
+
+@dataclass(frozen=True)
+class Course:
+    """By category: medians in calendar days, counts of the cohort, what bodies answered, needs that nobody met."""
+
+    stages: Mapping[str, Median]
+    hands: Mapping[str, Median]
+    cohort: Mapping[str, Count]
+    bodies: Mapping[str, Body]
+    all_bodies: Median
+    lacked: Mapping[str, Count]
+
+
+def course_of(rows: Rows) -> Course:
+    """The figures, in the order in which they are read: stages and hands as they come, the others with the most first."""
+    bodies = {name: _body(found) for name, found in _by(rows.asked, lambda one: one.body).items()}
+    lacked = {need: _count(found) for need, found in _by(rows.lacked, lambda one: one.need).items()}
+    return Course(
+        {stage: _days(found) for stage, found in _by(rows.stages, lambda one: one.where).items()},
+        {turn: _days(found) for turn, found in _by(rows.hands, lambda one: one.where).items()},
+        {step: _count(one for one in rows.cohort if step == "received" or getattr(one, step)) for step in STEPS},
+        dict(sorted(bodies.items(), key=lambda one: (-one[1].sent.value, one[0]))),
+        _waits(rows.asked),
+        dict(sorted(lacked.items(), key=lambda one: (-one[1].value, one[0]))),
+    )
+
+
+def files_of(course: Course, figure: str, part: str) -> tuple[int, ...] | None:
+    """The files of a number: of a stage, of hands, of a step of the cohort, of what a body was sent or of a need; None when there is none."""
+    match figure:
+        case "stages" | "hands" | "cohort" | "lacked":
+            found = getattr(course, figure).get(part)
+        case "bodies":
+            found = course.bodies[part].sent if part in course.bodies else None
+        case _:
+            found = None
+    return found.files if found is not None else None
+
+
+Row = TypeVar("Row")
+
+
+def _by(rows: Iterable[Row], category: Callable[[Row], str]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(category(row), []).append(row)
+    return found
+
+
+def _count(rows: Iterable[Reached | Lacked | Asked]) -> Count:
+    return Count(tuple(row.file for row in rows))
+
+
+def _days(spells: Iterable[Spell]) -> Median:
+    return Median(tuple((one.file, (one.left_at - one.entered_at).total_seconds() / DAY) for one in spells))
+
+
+def _waits(asked: Iterable[Asked]) -> Median:
+    answered = [one for one in asked if one.answer]
+    return Median(tuple((one.file, waited(one.sent_at, one.answered_at)) for one in answered))
+
+
+def _body(asked: Sequence[Asked]) -> Body:
+    accepted, declined = ([one for one in asked if one.answer == answer] for answer in ("accepted", "declined"))
+    return Body(_count(asked), _count(accepted), _count(declined), _waits(asked))
