@@ -65,11 +65,8 @@ class Body:
     sent: Count
     accepted: Count
     declined: Count
+    silent: Count
     waits: Median
-
-    @property
-    def silent(self) -> int:
-        return self.sent.value - self.accepted.value - self.declined.value
 
 
 @dataclass(frozen=True)
@@ -99,12 +96,14 @@ def course_of(rows: Rows) -> Course:
 
 
 def files_of(course: Course, figure: str, part: str) -> tuple[int, ...] | None:
-    """The files of a number: of a stage, of hands, of a step of the cohort, of what a body was sent or of a need; None when there is none."""
+    """The files of a number: of a stage, of hands, of a step of the cohort, of a need, or of what a body was sent and how it answered; None when
+    there is none.
+    """
     match figure:
         case "stages" | "hands" | "cohort" | "lacked":
             found = getattr(course, figure).get(part)
-        case "bodies":
-            found = course.bodies[part].sent if part in course.bodies else None
+        case "sent" | "accepted" | "declined" | "silent":
+            found = getattr(course.bodies.get(part), figure, None)
         case _:
             found = None
     return found.files if found is not None else None
@@ -134,5 +133,7 @@ def _waits(asked: Iterable[Asked]) -> Median:
 
 
 def _body(asked: Sequence[Asked]) -> Body:
-    accepted, declined = ([one for one in asked if one.answer == answer] for answer in ("accepted", "declined"))
-    return Body(_count(asked), _count(accepted), _count(declined), _waits(asked))
+    accepted, declined, silent = (
+        _count(one for one in asked if one.answer == answer) for answer in ("accepted", "declined", "")
+    )
+    return Body(_count(asked), accepted, declined, silent, _waits(asked))

@@ -28,7 +28,6 @@ from crm.summaries.formats import data
 from crm.summaries.models import Format, State, Summary
 from crm.summaries.periods import Kind, Period
 from crm.summaries.release import FORM
-from crm.summaries.suppression import FEWEST
 from crm.texts import label, text
 
 bp = Blueprint("summaries", __name__, url_prefix="/staff/summaries")
@@ -443,7 +442,6 @@ def course(code: str) -> str:
         bodies=queries.short_names(),
         measured=measured,
         days=text("summaries.days", first=format_date(first), last=format_date(last)),
-        fewest=FEWEST,
     )
 
 
@@ -494,4 +492,4 @@ def _files_page(period: Period, name: str, numbers: Any, endpoint: str) -> str:
 
 def _of_course(name: str) -> str:
     table = _table_asked()
-    return queries.short_names().get(name, name) if table == "bodies" else label(COURSE_WORDS[table], name)
+    return label(COURSE_WORDS[table], name) if table in COURSE_WORDS else queries.short_names().get(name, name)

@@ -52,16 +52,24 @@ def test_what_each_body_answers_and_how_soon():
     found = course_of(Rows(asked=asked))
     cdrq = found.bodies["cdrq"]
     assert list(found.bodies) == ["cdrq", "evol"]
-    assert (cdrq.sent.value, cdrq.accepted.value, cdrq.declined.value, cdrq.silent) == (3, 1, 1, 1)
+    assert (cdrq.sent.value, cdrq.accepted.value, cdrq.declined.value, cdrq.silent.value) == (3, 1, 1, 1)
     assert cdrq.waits.value == 3.5  # two business days, and five: Thanksgiving is none
     assert found.all_bodies.value == 2
-    assert files_of(found, "bodies", "cdrq") == (1, 2, 3)
+    assert files_of(found, "sent", "cdrq") == (1, 2, 3)
+    assert [files_of(found, answer, "cdrq") for answer in ("accepted", "declined", "silent")] == [(1,), (2,), (3,)]
 
 
 def test_a_number_that_is_none_has_no_files():
     found = course_of(Rows(lacked=[Lacked(1, "plan"), Lacked(2, "plan"), Lacked(2, "legal")]))
     assert {need: one.files for need, one in found.lacked.items()} == {"plan": (1, 2), "legal": (2,)}
-    for figure, part in (("stages", "new"), ("bodies", "x"), ("lacked", "tech"), ("nothing", "x"), ("all_bodies", "")):
+    for figure, part in (
+        ("stages", "new"),
+        ("sent", "x"),
+        ("accepted", "x"),
+        ("lacked", "tech"),
+        ("nothing", "x"),
+        ("all_bodies", ""),
+    ):
         assert files_of(found, figure, part) is None
     assert course_of(Rows()).all_bodies.value is None
 
@@ -116,8 +124,8 @@ def test_every_number_of_the_page_leads_to_its_files(session, moment, make, peop
         assert said in words(page)
     assert "1 en tout, dans 1 dossier" in words(browser.get(f"{PAGE}/received").text)
     body = refused.body.code
-    assert refused.case.reference in words(browser.get(f"{PAGE}/{body}?of=bodies").text)
-    for wrong in ("nothing", "x?of=nothing", "received?of=stages", "nobody?of=bodies"):
+    assert refused.case.reference in words(browser.get(f"{PAGE}/{body}?of=declined").text)
+    for wrong in ("nothing", "x?of=nothing", "received?of=stages", "nobody?of=sent"):
         browser.get(f"{PAGE}/{wrong}", 404)
     signed_in(people.observer).get(PAGE, 404)
     browser.get("/staff/summaries/2027-q4/course", 404)
