@@ -23,14 +23,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.served import ROOT, Served, database_of, demonstration, must, sign_in_of
 
-SIZES = {"sqlite": 100_000, "postgresql": 100_000}
 SECONDS_AT_MOST, MEGABYTES_AT_MOST, READ_AT_MOST, PDF_AT_MOST, SLOWER_AT_MOST = 20, 300, 30, 3, 1.25
 TIMES, DAYS = 31, (1, 7, 30, 91, 182, 365)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100_000])
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
     parser.add_argument("--folder")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -41,7 +40,7 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         folder = options.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="crm-bench-"))
         for database in options.databases:
-            for size in options.sizes or [SIZES[database]]:
+            for size in options.sizes:
                 _print_one(database, size, Path(folder) / f"{database}-{size}", kept=bool(options.folder))
     return 0
 

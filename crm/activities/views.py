@@ -112,9 +112,7 @@ def send(lang: str) -> BaseResponse | tuple[str, int]:
         return _ask_page(form), 200
     if not form.validate():
         return _ask_page(form), 422
-    # What was corrected and sent again is another request: the key is the form's and its words'.
-    typed = " ".join(str(field.data) for field in form if field.name != "shown_at")
-    key = f"{form.form_key.data or secrets.token_urlsafe(16)} {typed}"
+    key = _key_of(form)
     if services.received_as(key) is None:
         why = robots.suspicions(
             trap=bool(request.form.get(robots.TRAP)),
@@ -132,6 +130,12 @@ def send(lang: str) -> BaseResponse | tuple[str, int]:
             if services.received_as(key) is None:
                 raise
     return redirect(url_for("activities.received", lang=lang), 303)
+
+
+def _key_of(form: Any) -> str:
+    """What was corrected and sent again is another activity: the key is the form's and its words'."""
+    typed = " ".join(str(field.data) for field in form if field.name != "shown_at")
+    return f"{form.form_key.data or secrets.token_urlsafe(16)} {typed}"
 
 
 def _asked(form: AskForm) -> Asked:
@@ -159,22 +163,18 @@ def received(lang: str) -> str:
 # --- staff -----------------------------------------------------------------------------------------------------------
 
 
-def _bodies() -> list[tuple[str, str]]:
-    """Active bodies with their short names, to be ticked as present; local offices stand under the body that they are of."""
-    return [(body.code, body.short(language())) for body in directory() if body.part_of_id is None]
-
-
 class _WithBodies(forms.Form):
-    """The bodies that were present; those of an activity that are not referred to any more stay."""
+    """The bodies that were present: active ones, local offices under the body that they are of, and those that an activity names already."""
 
     bodies = forms.Boxes(lazy("Organizations present"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.bodies.choices = _bodies()
+        self.bodies.choices = []
+        self.offer([body for body in directory() if body.part_of_id is None])
 
     def offer(self, there: Sequence[Body]) -> None:
-        """Offer also the bodies that an activity names."""
+        """Offer bodies that are not offered yet."""
         known = {code for code, _short in self.bodies.choices}
         self.bodies.choices += [(body.code, body.short(language())) for body in there if body.code not in known]
 
@@ -289,8 +289,7 @@ def write_down() -> BaseResponse | tuple[str, int]:
     form = WriteForm(request.form)
     if not form.validate():
         return render_template("activities/write.html", form=form), 422
-    # What was changed and sent again is another activity: the key is the form's and its words'.
-    key = " ".join([form.form_key.data or secrets.token_urlsafe(16), *(str(field.data) for field in form)])
+    key = _key_of(form)
     try:
         found = services.write_down(form.written(), key=key, actor=me())
         db.session.commit()

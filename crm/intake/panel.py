@@ -12,7 +12,7 @@ from crm.i18n import language
 from crm.intake.introductions import of_case
 from crm.intake.models import Arrangements
 from crm.intake.services import opened_arrangements
-from crm.partners.models import Body
+from crm.partners.queries import by_codes
 from crm.permissions.models import Consent, Purpose
 
 
@@ -42,5 +42,4 @@ def _named(codes: list[str] | None) -> list[str]:
     """Short names of bodies, active or not."""
     if not codes:
         return []
-    bodies = db.session.scalars(select(Body).where(Body.code.in_(codes)).order_by(Body.short_fr))
-    return [body.short(language()) for body in bodies]
+    return [body.short(language()) for body in by_codes(codes)]

@@ -2,12 +2,12 @@
 team alone, and pure: rows in, figures out.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from crm.summaries.figures import Count, Median, waited
+from crm.summaries.figures import Count, Median, counted, grouped, waited
 
 DAY = 86_400  # seconds
 STEPS = ("received", "referred", "supported", "financed", "launched")
@@ -83,44 +83,37 @@ class Course:
 
 def course_of(rows: Rows) -> Course:
     """The figures, in the order in which they are read: stages and hands as they come, the others with the most first."""
-    bodies = {name: _body(found) for name, found in _by(rows.asked, lambda one: one.body).items()}
-    lacked = {need: _count(found) for need, found in _by(rows.lacked, lambda one: one.need).items()}
+    bodies = {name: _body(found) for name, found in grouped(rows.asked, lambda one: one.body).items()}
+    lacked = {need: counted(found) for need, found in grouped(rows.lacked, lambda one: one.need).items()}
     return Course(
-        {stage: _days(found) for stage, found in _by(rows.stages, lambda one: one.where).items()},
-        {turn: _days(found) for turn, found in _by(rows.hands, lambda one: one.where).items()},
-        {step: _count(one for one in rows.cohort if step == "received" or getattr(one, step)) for step in STEPS},
+        {stage: _days(found) for stage, found in grouped(rows.stages, lambda one: one.where).items()},
+        {turn: _days(found) for turn, found in grouped(rows.hands, lambda one: one.where).items()},
+        {step: counted(one for one in rows.cohort if step == "received" or getattr(one, step)) for step in STEPS},
         dict(sorted(bodies.items(), key=lambda one: (-one[1].sent.value, one[0]))),
         _waits(rows.asked),
         dict(sorted(lacked.items(), key=lambda one: (-one[1].value, one[0]))),
     )
 
 
+def kind_of(figure: str) -> str | None:
+    """The kind of rows that a figure is made of; None when there is none of that name."""
+    if figure in {"sent", "accepted", "declined", "silent"}:
+        return "asked"
+    return figure if figure in {"stages", "hands", "cohort", "lacked"} else None
+
+
 def files_of(course: Course, figure: str, part: str) -> tuple[int, ...] | None:
     """The files of a number: of a stage, of hands, of a step of the cohort, of a need, or of what a body was sent and how it answered; None when
     there is none.
     """
-    match figure:
-        case "stages" | "hands" | "cohort" | "lacked":
-            found = getattr(course, figure).get(part)
-        case "sent" | "accepted" | "declined" | "silent":
+    match kind_of(figure):
+        case None:
+            return None
+        case "asked":
             found = getattr(course.bodies.get(part), figure, None)
         case _:
-            found = None
+            found = getattr(course, figure).get(part)
     return found.files if found is not None else None
-
-
-Row = TypeVar("Row")
-
-
-def _by(rows: Iterable[Row], category: Callable[[Row], str]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(category(row), []).append(row)
-    return found
-
-
-def _count(rows: Iterable[Reached | Lacked | Asked]) -> Count:
-    return Count(tuple(row.file for row in rows))
 
 
 def _days(spells: Iterable[Spell]) -> Median:
@@ -134,6 +127,6 @@ def _waits(asked: Iterable[Asked]) -> Median:
 
 def _body(asked: Sequence[Asked]) -> Body:
     accepted, declined, silent = (
-        _count(one for one in asked if one.answer == answer) for answer in ("accepted", "declined", "")
+        counted(one for one in asked if one.answer == answer) for answer in ("accepted", "declined", "")
     )
-    return Body(_count(asked), accepted, declined, silent, _waits(asked))
+    return Body(counted(asked), accepted, declined, silent, _waits(asked))

@@ -1,6 +1,6 @@
 """The rows that tell how files go, as they stand now."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, and_, case, exists, or_, select, type_coerce
@@ -11,34 +11,33 @@ from crm.financing.models import Application
 from crm.financing.rules import Status as Applied
 from crm.partners.models import Body
 from crm.referrals.models import Referral
-from crm.referrals.outcomes import EndedBy, Status
+from crm.referrals.outcomes import Status
 from crm.summaries import course as c
 from crm.summaries.periods import Period
-from crm.summaries.rows import ACCEPTED, between, counted, streamed
+from crm.summaries.rows import ACCEPTED, answer_of, between, counted, streamed
 
 GRANTED = (Applied.GRANTED, Applied.DISBURSED)
 
 
-def rows_of(period: Period) -> c.Rows:
-    """The rows of a period; the cohort and the bodies are of the twelve months that end with it."""
-    return c.Rows(
-        list(_stages(period)), list(_hands(period)), list(_cohort(period)), list(_asked(period)), list(_lacked(period))
-    )
+def rows_of(period: Period, *kinds: str) -> c.Rows:
+    """The rows of a period, of some kinds or of all; the cohort and the bodies are of the twelve months that end with it."""
+    return c.Rows(**{kind: list(READ[kind](period)) for kind in kinds or READ})
 
 
 def _stages(period: Period) -> Iterator[c.Spell]:
-    read = select(StageSpell.case_id, type_coerce(StageSpell.stage, String), StageSpell.entered_at, StageSpell.left_at)
-    read = read.join(Case, Case.id == StageSpell.case_id)
-    read = read.where(between(StageSpell.left_at, period.bounds), StageSpell.stage != Stage.CLOSED, counted())
-    for row in streamed(read.order_by(StageSpell.id + 0)):
-        yield c.Spell(*row)
+    return _spells(StageSpell, StageSpell.stage, Stage.CLOSED, period)
 
 
 def _hands(period: Period) -> Iterator[c.Spell]:
-    read = select(TurnSpell.case_id, type_coerce(TurnSpell.turn, String), TurnSpell.entered_at, TurnSpell.left_at)
-    read = read.join(Case, Case.id == TurnSpell.case_id)
-    read = read.where(between(TurnSpell.left_at, period.bounds), TurnSpell.turn != Turn.NOBODY, counted())
-    for row in streamed(read.order_by(TurnSpell.id + 0)):
+    return _spells(TurnSpell, TurnSpell.turn, Turn.NOBODY, period)
+
+
+def _spells(spell: Any, where: Any, left_out: Stage | Turn, period: Period) -> Iterator[c.Spell]:
+    """Stays that ended in the period, but those of closed files."""
+    read = select(spell.case_id, type_coerce(where, String), spell.entered_at, spell.left_at)
+    read = read.join(Case, Case.id == spell.case_id)
+    read = read.where(between(spell.left_at, period.bounds), where != left_out, counted())
+    for row in streamed(read.order_by(spell.id + 0)):
         yield c.Spell(*row)
 
 
@@ -69,9 +68,8 @@ def _asked(period: Period) -> Iterator[c.Asked]:
     read = read.join(Body, Body.id == Referral.body_id).join(Case, Case.id == Referral.case_id)
     read = read.where(between(Referral.sent_at, period.rolling), Referral.status != Status.WITHDRAWN, counted())
     for number, body, sent_at, status, declined_by, answered_at in streamed(read.order_by(Referral.id)):
-        declined = status is Status.DECLINED and declined_by is EndedBy.BODY
-        answer = "accepted" if status in ACCEPTED else "declined" if declined else ""
-        yield c.Asked(number, body, sent_at, answer if answered_at is not None else "", answered_at)
+        answer = answer_of(status, declined_by) if answered_at is not None else ""
+        yield c.Asked(number, body, sent_at, answer, answered_at)
 
 
 def _lacked(period: Period) -> Iterator[c.Lacked]:
@@ -86,3 +84,12 @@ def _lacked(period: Period) -> Iterator[c.Lacked]:
     read = read.where(and_(CaseNeed.state != NeedState.ANSWERED, sent, ~taken_on, ~waits))
     for row in streamed(read.order_by(CaseNeed.case_id, CaseNeed.need)):
         yield c.Lacked(*row)
+
+
+READ: dict[str, Callable[[Period], Iterator[Any]]] = {
+    "stages": _stages,
+    "hands": _hands,
+    "cohort": _cohort,
+    "asked": _asked,
+    "lacked": _lacked,
+}

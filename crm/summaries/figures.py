@@ -199,6 +199,15 @@ class Amount:
         return (sum(cents for _file, cents in self.parts) + HUNDRED // 2) // HUNDRED * HUNDRED
 
 
+def percent_of(part: int, whole: int) -> int | None:
+    """Whole percent; none of nothing. Half goes up, as people round.
+
+    >>> percent_of(1, 8), percent_of(0, 3), percent_of(0, 0)
+    (13, 0, None)
+    """
+    return (200 * part + whole) // (2 * whole) if whole else None
+
+
 @dataclass(frozen=True)
 class Rate:
     """A part of a whole, in whole percent; none when there is no whole."""
@@ -208,9 +217,7 @@ class Rate:
 
     @property
     def percent(self) -> int | None:
-        """Half goes up, as people round: 12.5 % is 13 %."""
-        of = self.whole.value
-        return (200 * self.part.value + of) // (2 * of) if of else None
+        return percent_of(self.part.value, self.whole.value)
 
 
 @dataclass(frozen=True)
@@ -372,11 +379,17 @@ def counted(rows: Iterable[_OfFile]) -> Count:
 
 def by(rows: Iterable[Row], category: Callable[[Row], str]) -> Table:
     """Rows by category; an empty one is none."""
-    found: dict[str, list[int]] = {}
+    found = grouped(rows, category)
+    without = counted(found.pop("", ()))
+    return Table({name: counted(found[name]) for name in _the_most_first(found)}, without)
+
+
+def grouped(rows: Iterable[Row], category: Callable[[Row], str]) -> dict[str, list[Row]]:
+    """Rows by category, in the order in which categories first come."""
+    found: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(category(row), []).append(row.file)
-    without = Count(tuple(found.pop("", ())))
-    return Table({name: Count(tuple(found[name])) for name in _the_most_first(found)}, without)
+        found.setdefault(category(row), []).append(row)
+    return found
 
 
 def _the_most_first(found: Mapping[str, Sequence[object]]) -> list[str]:

@@ -118,12 +118,12 @@ def all_published() -> list[Summary]:
     return list(db.session.scalars(_published().order_by(Summary.first_day.desc())))
 
 
-def revisions_of(summary: Summary) -> list[tuple[Summary, dict[str, Any]]]:
-    """What later summaries revised of a published one: of each figure the last time, with the summary that says so."""
+def revisions_of(code: str, published: Sequence[Summary]) -> list[tuple[Summary, dict[str, Any]]]:
+    """What published summaries, the newest first, revised of a period: of each figure the last time, with the summary that says so."""
     found: dict[str, tuple[Summary, dict[str, Any]]] = {}
-    for later in reversed(all_published()):
+    for later in reversed(published):
         for one in later.shown.get("revised", ()):
-            if one["period"] == summary.period:
+            if one["period"] == code:
                 found[one["figure"]] = later, one
     return list(found.values())
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from sys import intern
 from typing import Any
 
 from sqlalchemy import (
@@ -91,14 +92,13 @@ def _requests(period: Period) -> Iterator[f.Request]:
         .where(between(Case.received_at, _as_far_as(period)), counted())
         .order_by(Case.id)
     )
-    known: dict[str, str] = {}  # one string for each code, however many rows have it
     for number, received_at, replied_at, region, language, sector, stage, form, heard in streamed(read):
         yield f.Request(
             number,
             received_at,
             replied_at,
             first.get(number),
-            *(known.setdefault(code, code) for code in (region, language, sector, stage, form, heard)),
+            *map(intern, (region, language, sector, stage, form, heard)),  # one string for each code, however many rows
         )
 
 
@@ -127,9 +127,8 @@ def _stays(period: Period) -> Iterator[f.Stay]:
     read = select(StageSpell.case_id, type_coerce(StageSpell.stage, String), held).join(
         Case, Case.id == StageSpell.case_id + 0
     )
-    known: dict[str, str] = {}
     for number, stage, is_one in streamed(read.where(_stood(period), counted()).order_by(StageSpell.id + 0)):
-        yield f.Stay(number, known.setdefault(stage, stage), bool(is_one))
+        yield f.Stay(number, intern(stage), bool(is_one))
 
 
 def _steps(period: Period) -> Iterator[f.Step]:
@@ -159,15 +158,22 @@ def _sent(period: Period) -> Iterator[f.Sent]:
         Referral.case_id, Referral.sent_at, _kind(), Referral.status, Referral.declined_by, Referral.answered_at
     ).where(between(Referral.sent_at, span), counted())
     for number, sent_at, kind, status, declined_by, answered_at in streamed(read.order_by(Referral.id)):
-        declined = status is Status.DECLINED and declined_by is EndedBy.BODY
+        answer = answer_of(status, declined_by)
         yield f.Sent(
             number,
             sent_at,
             str(kind),
-            answered_at if status in ACCEPTED else None,
-            answered_at if declined else None,
+            answered_at if answer == "accepted" else None,
+            answered_at if answer == "declined" else None,
             status is Status.WITHDRAWN and declined_by is not EndedBy.TIME,  # a permission that ended took nothing back
         )
+
+
+def answer_of(status: Status, declined_by: EndedBy | None) -> str:
+    """What a body answered to a referral: "accepted", whatever came of it, "declined" by itself, or nothing."""
+    if status in ACCEPTED:
+        return "accepted"
+    return "declined" if status is Status.DECLINED and declined_by is EndedBy.BODY else ""
 
 
 def _begun(period: Period) -> Iterator[f.Begun]:
@@ -221,9 +227,8 @@ def _needs(period: Period) -> Iterator[f.Needed]:
         .where(_stood(period), CaseNeed.since < end - f.UNMET_AFTER, counted())
         .order_by(CaseNeed.case_id, CaseNeed.need)
     )
-    known: dict[str, str] = {}
     for number, need, since, is_met in streamed(read):
-        yield f.Needed(number, known.setdefault(need, need), since, bool(is_met))
+        yield f.Needed(number, intern(need), since, bool(is_met))
 
 
 def _money(period: Period) -> Iterator[f.Money]:
@@ -278,10 +283,9 @@ def _closed(period: Period) -> Iterator[f.Closed]:
         between(Case.closed_at, _as_far_as(period)),
         Case.quarantined.is_(False),
     )
-    known: dict[str, str] = {}
     for number, closed_at, reason in streamed(read.order_by(Case.id)):
         if closed_at is not None and reason is not None:
-            yield f.Closed(number, closed_at, known.setdefault(reason, reason), reason not in NEVER_COUNTED)
+            yield f.Closed(number, closed_at, intern(reason), reason not in NEVER_COUNTED)
 
 
 def _activities(period: Period) -> Iterator[f.Held]:

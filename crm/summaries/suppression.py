@@ -7,6 +7,8 @@ or "empty" (there is nothing to divide by, or no value). `k` is the threshold, 5
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crm.summaries.figures import percent_of
+
 K = 5  # the lowest threshold, and the one without a setting
 SMALLEST_DENOMINATOR = 10
 FEWEST = 5  # values of a median and files behind an amount, or the threshold when it is higher
@@ -40,7 +42,7 @@ def rate(numerator: int, denominator: int, k: int) -> Cell:
     few = denominator < SMALLEST_DENOMINATOR
     if few or is_small(numerator, k) or is_small(denominator - numerator, k):
         return dict(MASKED)
-    return {"value": (200 * numerator + denominator) // (2 * denominator)}  # half goes up
+    return {"value": percent_of(numerator, denominator)}
 
 
 def middle(value: float | None, of: int, k: int) -> Cell:

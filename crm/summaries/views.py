@@ -1,6 +1,6 @@
 """What the advisory committee reads, and what staff see and do before it is published."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -21,7 +21,7 @@ from crm.search.words import fold
 from crm.summaries import figures as f
 from crm.summaries import queries, services
 from crm.summaries.content import WRITTEN, Report, category, measured, period_name, report, revised_said
-from crm.summaries.course import course_of
+from crm.summaries.course import course_of, kind_of
 from crm.summaries.course import files_of as course_files_of
 from crm.summaries.course_rows import rows_of as course_rows
 from crm.summaries.formats import data
@@ -172,13 +172,15 @@ def read(code: str) -> str:
     is_team = me().role in CASE_ROLES
     if (summary is None or summary.state is not State.PUBLISHED) and (not is_team or period.first > clock.today()):
         abort(404)
-    offered = queries.files_offered(summary) if summary and summary.state is State.PUBLISHED else []
+    is_published = summary is not None and summary.state is State.PUBLISHED
+    offered = queries.files_offered(summary) if summary and is_published else []
+    published = queries.all_published() if is_published else []
     return render_template(
         "summaries/read.html",
         summary=summary,
         period=period,
         report=services.report_of(summary) if summary else _as_of_now(period),
-        year_of=_tables_elsewhere(summary),
+        year_of=_tables_elsewhere(summary, published),
         files=[one for one in offered if one.format is not Format.SVG],
         charts={one.table: one.id for one in offered if one.format is Format.SVG and one.language == language()},
         kept=queries.kept_parts(summary) if summary and is_team else set(),
@@ -188,9 +190,9 @@ def read(code: str) -> str:
             "make": summary is None and clock.today() >= period.cut_off,
             "approve": summary is not None and summary.state is State.PROPOSED and summary.proposed_by_id != me().id,
         },
-        revised=[(later.period, revised_said(one), one["figure"]) for later, one in queries.revisions_of(summary)]
-        if summary and summary.state is State.PUBLISHED
-        else [],
+        revised=[
+            (later.period, revised_said(one), one["figure"]) for later, one in queries.revisions_of(code, published)
+        ],
         names=summary.names if summary and summary.state is State.DRAFT and is_team else [],
         period_name=period_name,
         name=period_name(code),
@@ -201,11 +203,11 @@ def _as_of_now(period: Period) -> Report:
     return report(period, services.release_of(period, queries.look(period)), {})
 
 
-def _tables_elsewhere(summary: Summary | None) -> Summary | None:
+def _tables_elsewhere(summary: Summary | None, published: Sequence[Summary]) -> Summary | None:
     """The published summary in which a reader finds the tables of twelve months that this one has not."""
     if summary is None or summary.shown.get("year"):
         return None
-    earlier = [one for one in queries.all_published() if one.shown.get("year") and one.last_day < summary.last_day]
+    earlier = [one for one in published if one.shown.get("year") and one.last_day < summary.last_day]
     return earlier[0] if earlier else None
 
 
@@ -358,15 +360,22 @@ def _seen() -> int:
 
 def said(code: str, figure: f.Figure) -> str:
     """A figure as the team reads it; nothing is hidden from them."""
-    value: float | None
     match figure:
         case f.Rate():
-            value, unit = figure.percent, "percent"
+            return _measured(figure.percent, "percent")
         case f.Median():
-            value, unit = figure.value, "calendar" if code in CALENDAR_DAYS else "days"
+            return _measured(figure.value, _days_of(code))
         case _:
             return format_number(figure.value)
+
+
+def _measured(value: float | None, unit: str) -> str:
     return text("summaries.unit.empty") if value is None else measured(value, unit)
+
+
+def _days_of(code: str) -> str:
+    """The unit of a median."""
+    return "calendar" if code in CALENDAR_DAYS else "days"
 
 
 def _frozen_figures(summary: Summary | None) -> Mapping[str, Any]:
@@ -379,11 +388,10 @@ def _frozen_figures(summary: Summary | None) -> Mapping[str, Any]:
 def frozen(code: str, kept: Mapping[str, Any]) -> str:
     """A figure as it was kept when its period was published, as the team reads it."""
     if "whole" in kept:
-        rate = f.Rate(f.Count(tuple(range(kept["part"]))), f.Count(tuple(range(kept["whole"]))))
-        return f"{said(code, rate)} ({format_number(kept['part'])}/{format_number(kept['whole'])})"
+        percent = _measured(f.percent_of(kept["part"], kept["whole"]), "percent")
+        return f"{percent} ({format_number(kept['part'])}/{format_number(kept['whole'])})"
     if "of" in kept:
-        unit = "calendar" if code in CALENDAR_DAYS else "days"
-        return text("summaries.unit.empty") if kept["value"] is None else measured(kept["value"], unit)
+        return _measured(kept["value"], _days_of(code))
     return format_number(kept["value"])
 
 
@@ -441,6 +449,7 @@ def course(code: str) -> str:
         course=course_of(course_rows(period)),
         bodies=queries.short_names(),
         measured=measured,
+        percent_of=f.percent_of,
         days=text("summaries.days", first=format_date(first), last=format_date(last)),
     )
 
@@ -450,7 +459,9 @@ def course(code: str) -> str:
 def course_files(code: str, name: str) -> str:
     """The files of a number of that page: of a step of the cohort or, with `of`, of another of its tables."""
     period = _begun_or_404(code)
-    numbers = course_files_of(course_of(course_rows(period)), _table_asked(), name)
+    table = _table_asked()
+    kind = kind_of(table)
+    numbers = course_files_of(course_of(course_rows(period, kind)), table, name) if kind else None
     if numbers is None:
         abort(404)
     return _files_page(period, name, numbers, "summaries.course_files")

@@ -26,10 +26,7 @@ LARGE = (
 )
 
 
-READ = {
-    **rows._READ,
-    **{name: getattr(course_rows, f"_{name}") for name in ("stages", "hands", "cohort", "asked", "lacked")},
-}
+READ = {**rows._READ, **course_rows.READ}
 
 
 def asked_by(session, kind: str) -> list[tuple[str, object]]:
