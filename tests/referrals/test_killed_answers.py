@@ -19,13 +19,14 @@ from tests.support.server import Product
 # there as `kill -9` does, the commit and the moment after it included. What the database holds then is told, one line for each. The copy
 # that comes after the commit presses a second time: it meets no more writes, and ends with what it was answered.
 PRESSED_AND_KILLED = """
-import json, os, signal, sys
-from sqlalchemy import event, select, text
+import json, sys
+from sqlalchemy import text
 from crm.app import create_app
 from crm.cases.models import Case
 from crm.db import db
 from crm.referrals.models import Referral
 from crm.reminders.services import open_ones
+from tests.support.killing import kill_at, killed_at_each_write
 from tests.support.pages import HOST, Pages
 
 door, page, address, typed, who, number = json.loads(sys.argv[1])
@@ -69,38 +70,15 @@ def said():
 
 
 def pressed(at):
-    count = 0
-
-    def next_write(*_):
-        nonlocal count
-        count += 1
-        if count == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
     with app.app_context():
-        engine = db.engine
-    writes = ("INSERT", "UPDATE", "DELETE")
-    event.listen(engine, "before_cursor_execute", lambda c, cursor, statement, *_: statement.lstrip().startswith(writes) and next_write())
-    event.listen(engine, "commit", next_write)
-    event.listen(db.session, "after_commit", next_write)
+        kill_at(at)
     token = browser.token()
     answer = browser._ask(browser.client.post, address, data=typed | {"csrf_token": token}, headers={"Host": HOST})
     return answer.status_code
 
 
 print(json.dumps(["before", said()]), flush=True)
-for at in range(1, 200):
-    child = os.fork()
-    if not child:
-        try:
-            os._exit(pressed(at) - 300)
-        except BaseException as error:
-            print(repr(error), flush=True)
-            os._exit(1)
-    _, how = os.waitpid(child, 0)
-    print(json.dumps(["killed" if os.WIFSIGNALED(how) else 300 + os.waitstatus_to_exitcode(how), said()]), flush=True)
-    if not os.WIFSIGNALED(how):
-        break
+killed_at_each_write(pressed, said, base=300)
 """
 
 

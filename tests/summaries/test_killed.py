@@ -17,11 +17,11 @@ Q3 = Period.read("2026-q3")
 # The job of the worker in a process of its own: at each write in turn, and at the commit and the moment after it, a copy of it is killed as
 # `kill -9` does. What the database holds then is told, a line for each, until a copy meets nothing any more: it was published before.
 PUBLISHED_AND_KILLED = """
-import json, os, signal
-from sqlalchemy import event, text
+from sqlalchemy import text
 from crm.app import create_app
 from crm.db import db, writing
 from crm.summaries import services
+from tests.support.killing import kill_at, killed_at_each_write
 
 app = create_app()
 
@@ -38,34 +38,12 @@ def said():
 
 
 def publish(at):
-    count = 0
-
-    def next_write(*_):
-        nonlocal count
-        count += 1
-        if count == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
     with app.app_context(), writing():
-        writes = ("INSERT", "UPDATE", "DELETE")
-        event.listen(db.engine, "before_cursor_execute", lambda c, cursor, statement, *_: statement.lstrip().startswith(writes) and next_write())
-        event.listen(db.engine, "commit", next_write)
-        event.listen(db.session, "after_commit", next_write)
+        kill_at(at)
         return services.publish_approved()
 
 
-for at in range(1, 100):
-    child = os.fork()
-    if not child:
-        try:
-            os._exit(publish(at))
-        except BaseException as error:
-            print(repr(error), flush=True)
-            os._exit(99)
-    _, how = os.waitpid(child, 0)
-    print(json.dumps(["killed" if os.WIFSIGNALED(how) else os.waitstatus_to_exitcode(how), said()]), flush=True)
-    if not os.WIFSIGNALED(how):
-        break
+killed_at_each_write(publish, said)
 """
 
 
