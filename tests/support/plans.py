@@ -15,7 +15,7 @@ def plan(session, statement, values) -> list[str]:
     if dialect.name == "sqlite":
         return [row[3] for row in session.execute(text(f"EXPLAIN QUERY PLAN {written.replace(':', chr(92) + ':')}"))]
     # The tables are empty: what is asked is whether an index serves, not whether it is worth it here.
-    for way in ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin"):
+    for way in ("seqscan", "bitmapscan", "sort", "incremental_sort", "hashjoin", "mergejoin"):
         session.execute(text(f"SET LOCAL enable_{way} = off"))
     return [row[0] for row in session.execute(text(f"EXPLAIN {written.replace(':', chr(92) + ':')}"))]
 
