@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import jsonschema
 import openpyxl
+import page as conformance
 import pypdf
 import pytest
 import time_machine
@@ -152,6 +153,20 @@ def test_a_pdf_is_tagged_in_its_language_with_its_fonts(summary):
         assert fonts
         assert "/JavaScript" not in str(root)
         assert b"/URI" not in content
+
+
+def test_a_pdf_conforms_to_the_standard_of_accessible_ones(summary):
+    """ISO 14289-1, by a checker that did not make the file and that finds what is wrong with the same file without its language or its tags."""
+    for content in contents(summary, Format.PDF).values():
+        told = conformance.validate_pdf_bytes(content, profile=conformance.ValidationProfile.PDF_UA_1)
+        assert told.rules.total > 100
+        assert [(one.rule_id, one.message) for one in told.failures] == []
+        for key in ("/Lang", "/StructTreeRoot"):
+            broken = pypdf.PdfWriter(io.BytesIO(content), full=True)
+            del broken.root_object[key]
+            written = io.BytesIO()
+            broken.write(written)
+            assert not conformance.is_pdf_compliant_bytes(written.getvalue(), profile="ua1")
 
 
 def structure(root) -> tuple[set[str], list[str]]:
