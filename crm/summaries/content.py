@@ -17,7 +17,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "requests": ("received", "first_reply", "on_time", "reached"),
     "answers": ("by_region", "by_language", "by_field", "by_stage", "by_form", "heard"),
     "follow_up": ("exchanges", "no_next_step_count", "no_next_step", "steps_on_time", "active"),
-    "referrals": ("sent", "sent_files", "accepted", "body_reply", "assistance", "sent_by_kind"),
+    "referrals": ("sent", "sent_files", "accepted", "body_reply", "assistance", "sent_by_kind", "sent_by_body"),
     "needs": ("unmet", "unmet_by_need"),
     "money": ("filed", "granted", "granted_files", "approval", "granted_by_instrument"),
     "projects": ("launched", "still_active", "not_reached", "to_launch", "incorporated"),
@@ -180,8 +180,12 @@ def period_name(code: str) -> str:
     return text("summaries.days", first=format_date(period.first), last=format_date(period.last))
 
 
-def category(code: str, name: str) -> str:
-    """What a category of a table is called."""
+def category(code: str, name: str, bodies: Mapping[str, str] | None = None) -> str:
+    """What a category of a table is called. `bodies` are names by number, for the table of which the categories are a kind and a body of it."""
+    if code == "sent_by_body" and "/" in name:
+        kind, _slash, body = name.partition("/")
+        body = label("summaries.group", OTHER) if body == OTHER else (bodies or {}).get(body, body)
+        return text("summaries.body_of_kind", body=body, kind=label("partners.kind", kind))
     if name in _GROUPS and not (name == "without" and code == "active"):
         return label("summaries.group", name)
     return label(CATEGORIES[code], name)
@@ -274,10 +278,11 @@ def _grid(code: str, table: Released, shown: Released) -> Grid:
     k, year = shown["k"], shown["year"]
     cells, amounts = table["cells"] or {}, table.get("amounts") or {}
     total = table["total"].get("value")
+    bodies = {number: names[language()] for number, names in table.get("names", {}).items()}
     rows = [
         Row(
             name,
-            category(code, name),
+            category(code, name, bodies),
             plain(cell, k),
             cell.get("value"),
             plain(amounts[name]) if name in amounts else "",

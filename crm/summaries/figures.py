@@ -70,7 +70,7 @@ class Step(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A referral that was sent, and when a body said yes or no to it."""
+    """A referral that was sent to a body, by its number, and when it said yes or no."""
 
     file: int
     sent_at: datetime
@@ -78,6 +78,7 @@ class Sent(NamedTuple):
     accepted_at: datetime | None = None
     declined_at: datetime | None = None
     withdrawn: bool = False
+    body: int = 0
 
 
 class Begun(NamedTuple):
@@ -269,6 +270,7 @@ NUMBERS: Mapping[str, int] = {
     "sent": 11,
     "sent_files": 11,
     "sent_by_kind": 11,
+    "sent_by_body": 11,
     "accepted": 12,
     "body_reply": 13,
     "assistance": 14,
@@ -477,6 +479,8 @@ def _referrals(rows: Rows, period: Period, cut_off: datetime) -> dict[str, Figur
         "sent": counted(now),
         "sent_files": once(one.file for one in now),
         "sent_by_kind": by(now, lambda one: one.kind),
+        # A body with programmes of several kinds has a row in each, so that the rows of a kind are all of its number.
+        "sent_by_body": by(now, lambda one: f"{one.kind}/{one.body}"),
         "accepted": Rate(counted(one for one in before if _was_accepted(one)), counted(before)),
         "body_reply": Median(
             tuple((one.file, waited(one.sent_at, at)) for one, at in answers),

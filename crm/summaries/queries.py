@@ -1,6 +1,6 @@
 """The figures of a period as they stand now, and summaries from their draft on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -14,6 +14,7 @@ from crm.accounts.models import Staff
 from crm.cases.models import Case, Contact, Founder, Project
 from crm.cases.queries import visible
 from crm.cases.vocabulary import Stage
+from crm.config import LANGUAGES
 from crm.db import db
 from crm.i18n import language
 from crm.partners.models import Body
@@ -180,6 +181,13 @@ def file_of(summary: Summary, number: int) -> SummaryFile | None:
 def short_names() -> dict[str, str]:
     """The short names of all bodies, by their code."""
     return {body.code: body.short(language()) for body in db.session.scalars(select(Body))}
+
+
+def names_of_bodies(numbers: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The short names of some bodies, by number and language; what is no number is left out."""
+    wanted = [int(number) for number in numbers if number.isdecimal()]
+    found = db.session.scalars(select(Body).where(Body.id.in_(wanted)).order_by(Body.id))
+    return {str(body.id): {lang: body.short(lang) for lang in LANGUAGES} for body in found}
 
 
 def observers() -> list[Staff]:

@@ -97,11 +97,14 @@ def released(
     for code, figure in found.items():
         if code in OWN:
             tables[code] = _own_table(code, figure, stages, k)
-        elif code not in YEARLY and code not in {"closed", "from_awareness"}:
+        elif code not in YEARLY and code not in {"closed", "from_awareness", "sent_by_body"}:
             figures[code] = _figure(code, figure, found, k)
             if isinstance(figure, Amount):
                 amount_ = _money(figure, k) if "value" in figures[code] else dict(MASKED)
                 figures[f"{code}_amount"] = amount_ | {"unit": "amount"}
+    by_body = _by_body(found["sent_by_body"], tables["sent_by_kind"], k)
+    if by_body["cells"]:
+        tables["sent_by_body"] = by_body
     year = _year(found, period, before, figures["received"], k)
     previous = next((one for one in before if one.last == period.previous.last), None)
     _hide_what_betrays({"figures": figures, "tables": tables}, found, previous.figures if previous else {}, k)
@@ -220,6 +223,22 @@ def _own_table(code: str, figure: Figure, stages: Sequence[str], k: int) -> Rele
     return table
 
 
+def _by_body(figure: Figure, by_kind: Released, k: int) -> Released:
+    """Referrals by body, of those kinds of bodies that are told. The rows of a kind are all of its number, so that beside the table of kinds they
+    tell nothing more; what is left of the total is one row.
+    """
+    assert isinstance(figure, Table)  # noqa: S101
+    cells: dict[str, Cell] = {}
+    for kind in by_kind["cells"] or {}:
+        of_kind = {name: cell.value for name, cell in figure.cells.items() if name.startswith(f"{kind}/")}
+        for name, value in (merged(of_kind, k) or {}).items():
+            cells[f"{kind}/{OTHER}" if name == OTHER else name] = {"value": value}
+    left = by_kind["total"].get("value", 0) - sum(cell["value"] for cell in cells.values())
+    if cells and left:
+        cells[OTHER] = {"value": left}
+    return {"total": by_kind["total"], "cells": cells}
+
+
 def _table(sizes: Mapping[str, int], k: int) -> Released:
     """A table with its total; its cells are none when the total is all that can be told."""
     total = sum(sizes.values())
@@ -270,7 +289,7 @@ def put_together(code: str, figure: Figure, cells: Mapping[str, Cell]) -> dict[s
     categories = dict(figure.cells) | ({"without": figure.without} if figure.without.files else {})
     for name, cell in categories.items():
         group = _group(code, name)
-        shown = group if group in cells else OTHER
+        shown = next((one for one in (group, f"{group.partition('/')[0]}/{OTHER}") if one in cells), OTHER)
         if shown in cells and shown != name:
             found[shown] = (*found.get(shown, ()), *cell.files)
     for name in found.keys() & categories.keys():  # a group called like one of its categories

@@ -155,9 +155,15 @@ def _referrals(*columns: Any) -> Select[Any]:
 def _sent(period: Period) -> Iterator[f.Sent]:
     span = period.previous.previous.bounds[0], period.bounds[1]
     read = _referrals(
-        Referral.case_id, Referral.sent_at, _kind(), Referral.status, Referral.declined_by, Referral.answered_at
+        Referral.case_id,
+        Referral.sent_at,
+        _kind(),
+        Referral.status,
+        Referral.declined_by,
+        Referral.answered_at,
+        Referral.body_id,
     ).where(between(Referral.sent_at, span), counted())
-    for number, sent_at, kind, status, declined_by, answered_at in streamed(read.order_by(Referral.id)):
+    for number, sent_at, kind, status, declined_by, answered_at, body in streamed(read.order_by(Referral.id)):
         answer = answer_of(status, declined_by)
         yield f.Sent(
             number,
@@ -166,6 +172,7 @@ def _sent(period: Period) -> Iterator[f.Sent]:
             answered_at if answer == "accepted" else None,
             answered_at if answer == "declined" else None,
             status is Status.WITHDRAWN and declined_by is not EndedBy.TIME,  # a permission that ended took nothing back
+            body,
         )
 
 

@@ -172,6 +172,10 @@ def release_of(period: Period, found: Looked) -> Released:
         if one.period in found.earlier and one.definitions == DEFINITIONS and one.shown["form"] == FORM
     }
     shown = released(found.figures, period, queries.ACTIVE, before, threshold(), fresh=fresh)
+    if "sent_by_body" in shown["tables"]:  # by their names of now, whatever they are called later
+        shown["tables"]["sent_by_body"]["names"] = queries.names_of_bodies(
+            name.partition("/")[2] for name in shown["tables"]["sent_by_body"]["cells"]
+        )
     return shown | {"compared": _compared(period, shown, {one.period: one for one in earlier})}
 
 

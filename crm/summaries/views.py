@@ -1,7 +1,8 @@
 """What the advisory committee reads, and what staff see and do before it is published."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Any
 
 import wtforms
@@ -401,20 +402,27 @@ def indicators(code: str) -> str:
     """The twenty-four indicators as they stand now, each number leading to its files."""
     period = _begun_or_404(code)
     summary = queries.of_period(period)
+    figures = queries.all_figures(period)
     return render_template(
         "summaries/indicators.html",
         period=period,
         name=period_name(code),
         name_before=period_name(period.year_before.code),
-        figures=queries.all_figures(period),
+        figures=figures,
         before=queries.all_figures(period.year_before),
         published=_frozen_figures(summary),
         frozen=frozen,
         numbers_of=f.numbers_of,
         numbers=f.NUMBERS,
         said=said,
-        category=category,
+        category=partial(category, bodies=_bodies_of(f.parts_of(figures["sent_by_body"]))),
     )
+
+
+def _bodies_of(categories: Iterable[str]) -> dict[str, str]:
+    """The names of the bodies of some categories, each a kind and a body of it, by number, in the language spoken."""
+    names = queries.names_of_bodies(name.partition("/")[2] for name in categories)
+    return {number: one[language()] for number, one in names.items()}
 
 
 def _begun_or_404(code: str) -> Period:
@@ -494,7 +502,7 @@ def _files_page(period: Period, name: str, numbers: Any, endpoint: str) -> str:
         period_said=period_name(period.code),
         which=which,
         title=label("summaries.course", _table_asked()) if of_course else label("summaries.indicator", name),
-        category=_of_course(name) if of_course else category(name, which) if is_category else "",
+        category=_of_course(name) if of_course else category(name, which, _bodies_of([which])) if is_category else "",
         in_all=len(numbers),
         found=queries.files_of(numbers, me(), after=whole(request.args.get("after", "")) or 0),
         endpoint=endpoint,

@@ -27,6 +27,8 @@ SECTORS = ("mobility", "delivery", "care", "food", "arts", "media", "housing", "
 REGIONS = ("06", "13", "16", "03", "canada", "abroad")
 REASONS = ("done", "silent", "refused", "stopped")
 KINDS = ("assistance", "financing", "network", "city")
+BODIES = {"assistance": (1, 2, 3), "financing": (3, 4, 5, 6), "network": (7,), "city": (8, 9)}  # one is of two kinds
+SENT_TO = {f"{kind}/{body}": kind for kind, bodies in BODIES.items() for body in bodies}
 QUARTERS = 6
 WHOLE = 1e-6
 
@@ -52,6 +54,7 @@ class Quarter:
     accepted: int  # within sixty days
     answered_otherwise: int  # refused, or late
     stopped: int  # of launched ones that were reached a year later
+    sent_to: dict[str, int] = field(default_factory=dict)  # those sent, by kind and body
 
     @property
     def received(self) -> int:
@@ -102,6 +105,10 @@ def invented(seed: int) -> list[Quarter]:
                 min(due - not_reached, chance.choice((0, 1, 5))),
             )
         )
+    chance = random.Random(f"bodies of {seed}")  # of its own: the histories are those that there were before
+    for quarter in quarters:
+        for kind, bodies in BODIES.items():
+            quarter.sent_to |= _spread(chance, quarter.sent[kind], tuple(f"{kind}/{body}" for body in bodies))
     return quarters
 
 
@@ -147,6 +154,7 @@ def figures(history: list[Quarter], place: int) -> dict[str, object]:
         "sent": count(sum(now.sent.values())),
         "sent_files": count(now.sent_files),
         "sent_by_kind": table(now.sent),
+        "sent_by_body": table(now.sent_to),
         "granted": Amount(tuple((n, 100) for n in range(sum(now.granted.values())))),
         "granted_files": count(now.granted_files),
         "granted_by_instrument": Table(
@@ -293,6 +301,9 @@ def attack(history: list[Quarter], shown: dict[int, dict], k: int) -> Attack:
             known.is_({("request", name, place, one): 1.0 for one in categories} | {("received", place): -1.0}, 0)
         known.is_({("active", place, one): 1.0 for one in STAGES} | {("stock", place): -1.0}, 0)
         known.is_({("sent", place, one): 1.0 for one in KINDS} | {("sent", place): -1.0}, 0)
+        for kind, bodies in BODIES.items():
+            to = {("sent to", place, f"{kind}/{body}"): 1.0 for body in bodies}
+            known.is_(to | {("sent", place, kind): -1.0}, 0)
         known.is_({("closed", place, one): 1.0 for one in REASONS} | {("closed", place): -1.0}, 0)
         known.is_({("answered", place): 1.0, ("silent", place): 1.0, ("received", place): -1.0}, 0)
         known.is_({("on time", place): 1.0, ("late", place): 1.0, ("received", place): -1.0}, 0)
@@ -358,6 +369,7 @@ def _truths(known: Attack, place: int, quarter: Quarter, history: list[Quarter])
         truths |= {("request", name, place, one): number for one, number in quarter.requests[name].items()}
     truths |= {("active", place, one): number for one, number in quarter.active.items()}
     truths |= {("sent", place, one): number for one, number in quarter.sent.items()}
+    truths |= {("sent to", place, one): number for one, number in quarter.sent_to.items()}
     truths |= {("closed", place, one): number for one, number in quarter.closed.items()}
     for name, number in truths.items():
         known.truth[known.one(*name)] = number
@@ -390,6 +402,8 @@ def _reads(known: Attack, place: int, shown: dict, received: dict[tuple, float])
         if "hidden" in cell:  # zeros are shown
             known.at_most({("active", place, stage): -1.0}, -1)
     _reads_table(known, shown["tables"]["sent_by_kind"], {one: {("sent", place, one): 1.0} for one in KINDS}, str)
+    if "sent_by_body" in shown["tables"]:
+        _reads_bodies(known, place, shown["tables"]["sent_by_body"])
     year = range(max(0, place - 3), place + 1)
     for name, categories in TABLES.items():
         if name in shown["tables"]:
@@ -432,6 +446,24 @@ def _reads_table(known: Attack, said: dict, sums: dict[str, dict[tuple, float]],
     unnamed = {name: 1.0 for code, terms in groups.items() if code not in cells for name in terms}
     if unnamed:  # together the cell of what was put together, or nothing at all
         known.is_(unnamed, cells.get(OTHER, {"value": 0})["value"])
+
+
+def _reads_bodies(known: Attack, place: int, said: dict) -> None:
+    """Rows of bodies, those of a kind that were put together, and what is left. A kind with a row is told whole."""
+    cells = said["cells"]
+    split = {name.partition("/")[0] for name in cells if name != OTHER}
+    left = {}
+    for name, kind in SENT_TO.items():
+        if name in cells:
+            known.hears(cells[name], {("sent to", place, name): 1.0})
+        elif kind not in split:
+            left["sent to", place, name] = 1.0
+    for kind in split:
+        unnamed = {("sent to", place, one): 1.0 for one, of in SENT_TO.items() if of == kind and one not in cells}
+        if unnamed:
+            known.is_(unnamed, cells.get(f"{kind}/{OTHER}", {"value": 0})["value"])
+    if left:
+        known.is_(left, cells.get(OTHER, {"value": 0})["value"])
 
 
 def _reads_shares(known: Attack, cells: dict, sums: dict[str, dict[tuple, float]]) -> None:

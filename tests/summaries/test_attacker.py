@@ -4,7 +4,7 @@ import pytest
 
 from crm.summaries import release
 from crm.summaries.suppression import SMALL
-from tests.summaries.attacker import attack, found_out, invented, releases
+from tests.summaries.attacker import KINDS, attack, found_out, invented, releases
 
 
 @pytest.mark.parametrize(("seed", "k", "since"), [(0, 5, 0), (4, 5, 2), (5, 7, 0), (7, 10, 4), (9, 5, 0), (14, 5, 2)])
@@ -13,6 +13,14 @@ def test_nothing_hidden_is_found_out(seed, k, since):
     known = attack(history, releases(history, k, since=since), k)
     assert sum(0 < number < k for number in known.truth.values()) > 50, "the history has nothing to hide"
     assert found_out(known) == []
+
+
+by_body = release._by_body
+
+
+def _of_every_kind(figure, by_kind, k):
+    """Bodies of all kinds, those among them that the table of kinds does not tell."""
+    return by_body(figure, by_kind | {"cells": dict.fromkeys(KINDS)}, k)
 
 
 # The same attacker finds what each of these rules hides: none of them is there for nothing, and the attacker sees.
@@ -24,6 +32,7 @@ def test_nothing_hidden_is_found_out(seed, k, since):
         ("merged", lambda cells, _k: {name: number for name, number in cells.items() if number}),
         ("row", lambda cells, k: {n: dict(SMALL) if 0 < v < k else {"value": v} for n, v in cells.items()}),
         ("part", lambda value, _whole, _k: {"value": value}),
+        ("_by_body", _of_every_kind),
         ("_hide_what_betrays", lambda _shown, _found, _last, _k: None),
     ],
     ids=[
@@ -32,6 +41,7 @@ def test_nothing_hidden_is_found_out(seed, k, since):
         "no cell put together",
         "only small cells hidden",
         "small parts",
+        "bodies of kinds that are not told",
         "rates that betray",
     ],
 )
