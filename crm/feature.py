@@ -89,10 +89,11 @@ class MailPart:
 
 @dataclass(frozen=True)
 class BodyPart:
-    """A part of the page on which a body reads a referral that it took on: `load` reads what `template` shows, of that referral."""
+    """A part of a page of a body: `load` reads what `template` shows, of a referral that it took on or, where `place` is "list", of the body itself."""
 
     template: str
     load: "Callable[[Any], dict[str, Any]]"
+    place: str = "referral"
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Feature:
     case_columns: "tuple[ListColumn, ...]" = ()  # cases: what lists show
     bulk: "tuple[BulkAction, ...]" = ()  # bulk: what can be asked of many files at once
     samples: "tuple[Callable[[Staff, str], dict[str, str]], ...]" = ()  # content: what a text that is being written is tried with
-    body_parts: tuple[BodyPart, ...] = ()  # referrals: the page of a body
+    body_parts: tuple[BodyPart, ...] = ()  # referrals: the pages of a body
     search_text: "tuple[Searched, ...]" = ()  # search: what of files is found
     today: tuple[TodayPart, ...] = ()  # desk: the start page
     digest: tuple[MailPart, ...] = ()  # accounts: the mail that people choose, and the morning's digest

@@ -116,7 +116,13 @@ def list_page(lang: str) -> str | Response:
     waiting, more = queries.waiting_for(body, after=_number(request.args.get("after", "")))
     working, more_working = queries.taken_on_by(body, after=_number(request.args.get("working", "")))
     return render_template(
-        "referrals/list.html", body=body, waiting=waiting, more=more, working=working, more_working=more_working
+        "referrals/list.html",
+        body=body,
+        waiting=waiting,
+        more=more,
+        working=working,
+        more_working=more_working,
+        parts=_parts("list", body),
     )
 
 
@@ -147,8 +153,13 @@ def answer_page(lang: str) -> str | Response:
     return _page(referral)
 
 
+def _parts(place: str, of: Any) -> list[tuple[str, dict[str, Any]]]:
+    """What other features show on a page of a body, with their templates."""
+    return [(one.template, one.load(of)) for one in plugged("body_parts") if one.place == place]
+
+
 def _page(referral: Referral, **filled: Any) -> str:
-    parts = [(one.template, one.load(referral)) for one in plugged("body_parts")]
+    parts = _parts("referral", referral)
     return render_template(
         "referrals/answer.html",
         referral=referral,

@@ -1,16 +1,15 @@
 """Plugs the summaries into the product."""
 
-from crm.feature import Feature, MailPart, TodayPart
+from crm.feature import BodyPart, Feature, MailPart, TodayPart
 from crm.jobs import Job
 from crm.outbox.kinds import MessageKind
-from crm.summaries import services, sessions
+from crm.summaries import services, sessions, views
 from crm.summaries.session_views import bp as sessions_bp
-from crm.summaries.views import bp
 from crm.timeline.sentences import Sentence
 
 feature = Feature(
     name="summaries",
-    blueprints=(bp, sessions_bp),
+    blueprints=(views.bp, sessions_bp),
     event_sentences=tuple(
         Sentence(f"summary.{what}", f"summaries.event.{what}", "internal", frozenset({"period"}))
         for what in (
@@ -35,6 +34,7 @@ feature = Feature(
         Job("summary_check", services.verify_all, every=86_400),
     ),
     messages=(MessageKind("summaries.published", "summaries.mail.published"),),
+    body_parts=(BodyPart("summaries/body_part.html", views.of_body, place="list"),),
     today=(TodayPart("summaries", "summaries/today.html", sessions.of_today),),
     digest=(MailPart("decisions", in_digest=True, sections=sessions.digest),),
 )

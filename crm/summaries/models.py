@@ -57,6 +57,8 @@ class Summary(Base):
     figures: Mapped[dict[str, Any]]
     shown: Mapped[dict[str, Any]]
     texts: Mapped[dict[str, Any]]
+    # What each body is told of its own answers, by its code; none of what was taken before there was any.
+    bodies: Mapped[dict[str, Any] | None]
     names: Mapped[list[str]]  # of people and projects, that the texts held when they were written
     made_at: Mapped[datetime]  # when the figures were taken
     proposed_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))

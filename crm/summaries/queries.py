@@ -1,6 +1,6 @@
 """The figures of a period as they stand now, and summaries from their draft on."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -18,6 +18,9 @@ from crm.config import LANGUAGES
 from crm.db import db
 from crm.i18n import language
 from crm.partners.models import Body
+from crm.summaries import course_rows
+from crm.summaries.course import Body as Answered
+from crm.summaries.course import course_of
 from crm.summaries.figures import Figure, Rows, counted_again, figures_by_part, figures_of, kinds_of
 from crm.summaries.models import CountedFiles, Format, State, Summary, SummaryFile
 from crm.summaries.periods import Period
@@ -35,10 +38,11 @@ def all_figures(period: Period) -> dict[str, Figure]:
 
 @dataclass(frozen=True)
 class Looked:
-    """What was found of a period: its figures, and what periods published before, of the same twelve months, count now."""
+    """What was found of a period: its figures, what periods published before, of the same twelve months, count now, and what each body answered."""
 
     figures: dict[str, Figure]
     earlier: dict[str, dict[str, int]]
+    bodies: Mapping[str, Answered]
 
 
 def look(period: Period) -> Looked:
@@ -55,7 +59,8 @@ def look(period: Period) -> Looked:
             earlier.update({one.code: counted_again(rows, one) for one in before})
         return rows
 
-    return Looked(figures_by_part(read, period, period.cut_off_at), earlier)
+    figures = figures_by_part(read, period, period.cut_off_at)
+    return Looked(figures, earlier, course_of(course_rows.rows_of(period, "asked")).bodies)
 
 
 def figure_of(period: Period, name: str) -> Figure | None:
@@ -131,6 +136,16 @@ def revisions_of(code: str, published: Sequence[Summary]) -> list[tuple[Summary,
 
 def _published() -> Select[Any]:
     return select(Summary).where(Summary.state == State.PUBLISHED)
+
+
+def told_to(body: Body) -> tuple[Period, dict[str, Any]] | None:
+    """What the last published summary tells a body of its own answers, with the period that ends its twelve months; None when it was sent nothing."""
+    read = select(Summary.period, Summary.bodies).where(Summary.state == State.PUBLISHED)
+    last = db.session.execute(read.order_by(Summary.last_day.desc()).limit(1)).first()
+    period = Period.read(last.period) if last else None
+    if last is None or period is None or not (last.bodies or {}).get(body.code):
+        return None
+    return period, last.bodies[body.code]
 
 
 def in_work() -> list[Summary]:

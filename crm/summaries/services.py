@@ -23,6 +23,7 @@ from crm.errors import RefusedError
 from crm.i18n import format_date, speaking
 from crm.outbox.services import queue, settings
 from crm.summaries import queries
+from crm.summaries.bodies import beside_others
 from crm.summaries.content import MOST_PARAGRAPHS, WRITTEN, Report, paragraphs, period_name, report
 from crm.summaries.figures import DEFINITIONS, Figure, numbers_of, parts_of
 from crm.summaries.formats import charts, data, document, tables, workbook
@@ -149,6 +150,7 @@ def take_again(summary: Summary, seen_version: int, actor: Staff, *, found: Look
 def _take(summary: Summary, period: Period, found: Looked, at: datetime) -> None:
     summary.figures = {"form": FORM} | {code: numbers_of(figure) for code, figure in found.figures.items()}
     summary.shown = release_of(period, found)
+    summary.bodies = beside_others(found.bodies, threshold())
     summary.made_at = at
     summary.definitions = DEFINITIONS
 
@@ -427,9 +429,11 @@ def digest_of(summary: Summary) -> str:
         [form.value, lang, table, digest]
         for form, lang, table, digest in db.session.execute(read.where(SummaryFile.summary_id == summary.id))
     ]
-    frozen = [
+    frozen: list[Any] = [
         summary.period, summary.definitions, summary.figures, summary.shown, summary.texts, sorted(files),
     ]  # fmt: skip
+    if summary.bodies is not None:  # later than the first digests
+        frozen.append(summary.bodies)
     return _sha256(json.dumps(frozen, sort_keys=True, ensure_ascii=False).encode())
 
 

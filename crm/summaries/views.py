@@ -18,6 +18,7 @@ from crm.db import db
 from crm.errors import RefusedError
 from crm.forms import clean, whole
 from crm.i18n import format_date, format_number, gettext, language, lazy
+from crm.partners.models import Body
 from crm.search.words import fold
 from crm.summaries import figures as f
 from crm.summaries import queries, services
@@ -449,7 +450,6 @@ def files(code: str, name: str) -> str:
 def course(code: str) -> str:
     """How files go, for the team: time in each stage and in whose hands, how far a cohort comes, what bodies answer, needs that nobody met."""
     period = _begun_or_404(code)
-    first, last = period.rolling_days
     return render_template(
         "summaries/course.html",
         period=period,
@@ -458,7 +458,7 @@ def course(code: str) -> str:
         bodies=queries.short_names(),
         measured=measured,
         percent_of=f.percent_of,
-        days=text("summaries.days", first=format_date(first), last=format_date(last)),
+        days=_twelve_months(period),
     )
 
 
@@ -489,6 +489,20 @@ def counted(code: str, name: str) -> str:
     if numbers is None:
         abort(404)
     return _files_page(period, name, numbers, "summaries.counted")
+
+
+def of_body(body: Body) -> dict[str, Any]:
+    """A body's own answers, for its page."""
+    found = queries.told_to(body)
+    if found is None:
+        return {}
+    period, own = found
+    return {"own": own, "days": _twelve_months(period), "measured": measured}
+
+
+def _twelve_months(period: Period) -> str:
+    first, last = period.rolling_days
+    return text("summaries.days", first=format_date(first), last=format_date(last))
 
 
 def _files_page(period: Period, name: str, numbers: Any, endpoint: str) -> str:

@@ -162,6 +162,7 @@ OF = [
     "sent",
     "sent_files",
     "sent_by_kind",
+    "sent_by_body",
     "accepted",
     "body_reply",
     "assistance",
@@ -333,14 +334,16 @@ def test_a_follow_up_is_on_time_by_the_day_for_which_it_was_first_planned():
 
 def test_referrals_are_counted_with_their_files_and_the_kinds_of_bodies():
     rows = [
-        f.Sent(1, at("2026-10-05"), "assistance"),
-        f.Sent(1, at("2026-10-06"), "financing", withdrawn=True),  # it was sent all the same
-        f.Sent(2, at("2026-12-31"), "financing"),
+        f.Sent(1, at("2026-10-05"), "assistance", body=7),
+        f.Sent(1, at("2026-10-06"), "financing", withdrawn=True, body=7),  # it was sent all the same
+        f.Sent(2, at("2026-12-31"), "financing", body=8),
         f.Sent(3, at("2026-09-30"), "financing"),
     ]
     figures = found(sent=rows)
     assert (figures["sent"], figures["sent_files"]) == (Count((1, 1, 2)), Count((1, 2)))
     assert dict(figures["sent_by_kind"].cells) == {"financing": Count((1, 2)), "assistance": Count((1,))}
+    by_body = {"assistance/7": Count((1,)), "financing/7": Count((1,)), "financing/8": Count((2,))}
+    assert dict(figures["sent_by_body"].cells) == by_body
 
 
 def test_the_acceptance_counts_what_was_accepted_within_sixty_days():
