@@ -225,13 +225,18 @@ def _own_table(code: str, figure: Figure, stages: Sequence[str], k: int) -> Rele
 
 def _by_body(figure: Figure, by_kind: Released, k: int) -> Released:
     """Referrals by body, of those kinds of bodies that are told. The rows of a kind are all of its number, so that beside the table of kinds they
-    tell nothing more; what is left of the total is one row.
+    tell nothing more; what is left of the total is one row. Readers are at these bodies and know their own number: a kind is told by body only
+    where a row of several, less the number of any one of them, is not small.
     """
     assert isinstance(figure, Table)  # noqa: S101
     cells: dict[str, Cell] = {}
     for kind in by_kind["cells"] or {}:
         of_kind = {name: cell.value for name, cell in figure.cells.items() if name.startswith(f"{kind}/")}
-        for name, value in (merged(of_kind, k) or {}).items():
+        shown = merged(of_kind, k) or {}
+        together = [value for name, value in of_kind.items() if name not in shown]
+        if any(is_small(sum(together) - own, k) for own in together):
+            continue
+        for name, value in shown.items():
             cells[f"{kind}/{OTHER}" if name == OTHER else name] = {"value": value}
     left = by_kind["total"].get("value", 0) - sum(cell["value"] for cell in cells.values())
     if cells and left:

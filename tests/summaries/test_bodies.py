@@ -18,8 +18,9 @@ from crm.referrals.outcomes import DeclineReason
 from crm.summaries import services
 from crm.summaries.bodies import beside_others
 from crm.summaries.course import Asked, Rows, course_of
-from crm.summaries.figures import to_half
+from crm.summaries.figures import Count, Table, to_half
 from crm.summaries.periods import Period
+from crm.summaries.release import _by_body
 from tests.support.pages import Pages, words
 from tests.support.summaries import published
 
@@ -70,6 +71,23 @@ def test_the_median_of_the_others_is_the_median_of_their_answers(waits):
         assert own["others"] in {None, to_half(median(others))}
         most = max(len(some) for other, some in waits.items() if other != body)
         assert (own["others"] is None) == (len(waits) < 6 or most > len(others) / 2)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ({"a/1": 6, "a/2": 5}, {"a/1": 6, "a/2": 5}),
+        ({"a/1": 9, "a/2": 3, "a/3": 3, "a/4": 2}, {"a/1": 9, "a/merged": 8}),
+        ({"a/1": 9, "a/2": 5, "a/3": 3}, {}),  # whoever was sent five would know what the other was sent
+        ({"a/1": 6, "a/2": 1}, {}),
+        ({"a/1": 7}, {"a/1": 7}),
+        ({"a/1": 7, "b/1": 4}, {"a/1": 7, "merged": 5}),  # of a kind that the table of kinds does not tell
+    ],
+)
+def test_bodies_are_told_where_none_of_them_learns_of_another(sent, shown):
+    figure = Table({name: Count(tuple(range(number))) for name, number in sent.items()})
+    kinds = {"total": {"value": 12 if "b/1" in sent else sum(sent.values())}, "cells": {"a": {}, "merged": {}}}
+    assert _by_body(figure, kinds, 5)["cells"] == {name: {"value": number} for name, number in shown.items()}
 
 
 # --- with a database --------------------------------------------------------------------------------------------------
