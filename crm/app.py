@@ -30,6 +30,7 @@ from crm.operations.feature import feature as operations
 from crm.outbox.feature import feature as outbox
 from crm.permissions.feature import feature as permissions
 from crm.portal.feature import feature as portal
+from crm.privacy.feature import feature as privacy
 from crm.referrals.feature import feature as referrals
 from crm.reminders.feature import feature as reminders
 from crm.static_files import address_of
@@ -60,6 +61,7 @@ FEATURES: tuple[Feature, ...] = (
     duplicates,
     imports,
     exchange,
+    privacy,
     intake,
     summaries,
     portal,

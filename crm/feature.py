@@ -45,11 +45,17 @@ class Panel:
 
 @dataclass(frozen=True)
 class TodayPart:
-    """A part of the start page: `load` reads what `template` shows, for one person."""
+    """A part of the start page: `load` reads what `template` shows, for one person.
+
+    A short list is better given as `rows`, a select of texts, numbers and days, or None where there is nothing for this person: those of all
+    parts are read in one statement, and `shown` makes of the rows, which come in no order, what the template shows.
+    """
 
     name: str
     template: str
-    load: "Callable[[Staff], dict[str, Any]]"
+    load: "Callable[[Staff], dict[str, Any]]" = lambda _staff: {}
+    rows: "Callable[[Staff], Select[*tuple[Any, ...]] | None]" = lambda _staff: None
+    shown: "Callable[[list[list[Any]]], dict[str, Any]]" = lambda _rows: {}
 
 
 @dataclass(frozen=True)
@@ -78,13 +84,14 @@ class Section:
 @dataclass(frozen=True)
 class MailPart:
     """A kind of mail that people of the team choose about (named in `desk.kind`): whether they get it at once and in the morning's digest from the start; None where
-    there is no such mail. `sections` is what a day's digest says of it to one person, in the language spoken.
+    there is no such mail. `sections` is what a day's digest says of it to one person, in the language spoken. Some kinds are for who coordinates.
     """
 
     kind: str
     at_once: bool | None = None
     in_digest: bool | None = None
     sections: "Callable[[Staff, date], Iterable[Section]]" = lambda _staff, _day: ()
+    coordinates: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,16 @@ class BodyPart:
     template: str
     load: "Callable[[Any], dict[str, Any]]"
     place: str = "referral"
+
+
+@dataclass(frozen=True)
+class AnnexLine:
+    """A line of the operator's annex to a summary: a number and what it counts, in words, or how many `of` a whole. `section` is a code of `summaries.annex`."""
+
+    section: str
+    name: str
+    value: int
+    of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +146,8 @@ class Feature:
     bulk: "tuple[BulkAction, ...]" = ()  # bulk: what can be asked of many files at once
     samples: "tuple[Callable[[Staff, str], dict[str, str]], ...]" = ()  # content: what a text that is being written is tried with
     body_parts: tuple[BodyPart, ...] = ()  # referrals: the pages of a body
+    # summaries: lines of the operator's annex, of the days from one to another, both included
+    annex: "tuple[Callable[[date, date], Iterable[AnnexLine]], ...]" = ()
     search_text: "tuple[Searched, ...]" = ()  # search: what of files is found
     today: tuple[TodayPart, ...] = ()  # desk: the start page
     digest: tuple[MailPart, ...] = ()  # accounts: the mail that people choose, and the morning's digest

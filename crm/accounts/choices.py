@@ -5,20 +5,20 @@ from functools import cache
 
 from sqlalchemy import Select, bindparam, select
 
-from crm.access import CASE_ROLES
+from crm.access import CASE_ROLES, COORDINATING
 from crm.accounts.models import MailChoice, Staff
 from crm.db import db
 from crm.feature import MailPart, plugged
 
 
-def parts() -> Sequence[MailPart]:
-    """The kinds that people choose about."""
-    found: Sequence[MailPart] = plugged("digest")
-    return found
+def parts(staff: Staff) -> Sequence[MailPart]:
+    """The kinds that somebody chooses about."""
+    return [part for part in plugged("digest") if staff.role in COORDINATING or not part.coordinates]
 
 
 def _part(kind: str) -> MailPart:
-    return next(part for part in parts() if part.kind == kind)
+    found: MailPart = next(part for part in plugged("digest") if part.kind == kind)
+    return found
 
 
 def wants_at_once(staff: Staff, kind: str) -> bool:
@@ -47,7 +47,7 @@ def chosen(staff: Staff) -> dict[str, tuple[bool, bool]]:
     """(at once, in the digest) of every kind, as somebody chose or as it is from the start."""
     rows = db.session.scalars(select(MailChoice).where(MailChoice.staff_id == staff.id))
     own = {row.kind: (row.at_once, row.in_digest) for row in rows}
-    return {part.kind: own.get(part.kind, (bool(part.at_once), bool(part.in_digest))) for part in parts()}
+    return {part.kind: own.get(part.kind, (bool(part.at_once), bool(part.in_digest))) for part in parts(staff)}
 
 
 def choose(staff: Staff, kind: str, *, at_once: bool, in_digest: bool) -> None:

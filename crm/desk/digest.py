@@ -28,6 +28,7 @@ SECTIONS = (
     "promise_soon",
     "today",
     "week",
+    "rights",
     "decisions",
     "talks",
     "mailbox",
@@ -39,6 +40,7 @@ LIST_OF = {
     "late": "/staff/follow-ups?when=late",
     "today": "/staff/follow-ups?when=today",
     "week": "/staff/follow-ups?when=week",
+    "rights": "/staff/privacy",
     "decisions": "/staff/today",
     "talks": "/staff/today",
     "mailbox": "/staff/mailbox",
@@ -99,7 +101,7 @@ def told(staff: Staff, day: date) -> dict[str, object] | None:
     with speaking(staff.language):
         found = {
             section.name: section
-            for part in parts()
+            for part in parts(staff)
             if part.kind in wanted
             for section in part.sections(staff, day)
             if section.lines or section.more

@@ -16,7 +16,7 @@ bp = Blueprint("my_mail", __name__, url_prefix="/staff/my-mail")
 @bp.get("")
 @case_team
 def page() -> str:
-    return render_template("desk/my_mail.html", parts=parts(), chosen=chosen(me()), trouble=mail_trouble())
+    return render_template("desk/my_mail.html", parts=parts(me()), chosen=chosen(me()), trouble=mail_trouble())
 
 
 @bp.post("")
@@ -24,7 +24,7 @@ def page() -> str:
 def keep() -> Response:
     """Ticked boxes are named "at_once" and "in_digest", with the kind as their value; others are nobody's."""
     at_once, in_digest = set(request.form.getlist("at_once")), set(request.form.getlist("in_digest"))
-    for part in parts():
+    for part in parts(me()):
         choose(me(), part.kind, at_once=part.kind in at_once, in_digest=part.kind in in_digest)
     db.session.commit()
     flash(gettext("Your choices are kept."))

@@ -4,23 +4,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, url_for
+from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from crm import clock
 from crm.access import case_team
 from crm.accounts.feature import me
+from crm.accounts.models import Staff
 from crm.cases.filters import FORGOTTEN, LATE_REPLY, LATE_STEP, ME, NOBODY, Filter
 from crm.cases.listing import COUNTED, Look, counts
 from crm.cases.queue_views import Quick, address_of, address_of_view
 from crm.cases.saved import start_of
 from crm.cases.vocabulary import Turn
+from crm.db import as_one_value, db, listed
 from crm.feature import TodayPart, plugged
 from crm.i18n import lazy
 from crm.outbox.queries import mail_trouble
 
 bp = Blueprint("today", __name__, url_prefix="/staff/today")
 # What is told first: what has an hour, then what is mine, then what waits.
-ORDER = ("absences", "talks", "follow_ups", "answers", "mailbox", "requests", "bodies", "summaries")
+ORDER = ("absences", "talks", "follow_ups", "answers", "mailbox", "requests", "bodies", "privacy", "summaries")
 
 
 NUMBERS = (
@@ -48,6 +51,19 @@ def begin() -> Response:
     return redirect(address_of_view(view) if view else url_for("today.page"))
 
 
+def _short_lists(parts: Sequence[TodayPart], staff: Staff) -> dict[str, Any]:
+    """What the short lists of all parts show, in one statement."""
+    found = [(part, rows) for part in parts if (rows := part.rows(staff)) is not None]
+    if not found:
+        return {}
+    lists = [as_one_value(rows, db.engine.dialect.name).label(part.name) for part, rows in found]
+    values = db.session.execute(select(*lists)).one()
+    context: dict[str, Any] = {}
+    for (part, _rows), value in zip(found, values, strict=True):
+        context |= part.shown(listed(value))
+    return context
+
+
 @bp.get("")
 @case_team
 def page() -> str:
@@ -56,6 +72,7 @@ def page() -> str:
     context: dict[str, Any] = {}
     for part in parts:
         context |= part.load(staff)
+    context |= _short_lists(parts, staff)
     counted = counts(staff, [one.wanted for one in NUMBERS])
     numbers = [
         (one, address_of(one.wanted, Look(one.sort)), number) for one, number in zip(NUMBERS, counted, strict=True)

@@ -1,7 +1,7 @@
 """Plugs the public pages, the destruction of drafts, and what the history says of requests."""
 
 from crm.feature import Feature, MailPart, MergePart, Panel, TodayPart
-from crm.intake import brief, desk, documents, drafts, introductions, promise, services
+from crm.intake import annex, brief, desk, documents, drafts, introductions, promise, services
 from crm.intake.introduction_views import bp as introductions_bp
 from crm.intake.panel import load, rows, shown
 from crm.intake.views import bp
@@ -12,6 +12,7 @@ from crm.timeline.sentences import Sentence
 feature = Feature(
     name="intake",
     blueprints=(bp, documents.bp, introductions_bp, desk.bp, brief.bp),
+    annex=(annex.lines,),
     panels=(Panel("facts", "intake/panel.html", load, rows=rows, shown=shown),),
     jobs=(
         Job("drafts", drafts.destroy_old, every=600),

@@ -2,7 +2,7 @@
 
 from crm.cases.merging import rows_of
 from crm.feature import Feature
-from crm.permissions import newsletter
+from crm.permissions import annex, newsletter
 from crm.permissions.models import Consent
 from crm.timeline.sentences import Sentence
 
@@ -12,6 +12,7 @@ feature = Feature(
     name="permissions",
     merge=(rows_of(Consent),),  # permissions move with their referrals
     blueprints=(newsletter.bp,),
+    annex=(annex.lines,),
     event_sentences=(
         Sentence("permission.given", "permissions.event.given", "internal", _KEYS, frozenset({"body_name"})),
         Sentence(

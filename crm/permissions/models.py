@@ -19,6 +19,7 @@ class How(StrEnum):
     LINK = "link"  # the button of a page that an e-mail leads to
 
 
+_WITHDRAWN = text("withdrawn_at IS NOT NULL")
 _LIVE = text("withdrawn_at IS NULL AND lapsed_at IS NULL")
 
 
@@ -29,6 +30,8 @@ class Permission(Base):
         # What a referral points to: this permission, for this file, naming this body.
         UniqueConstraint("id", "case_id", "body_id"),
         Index("ix_permission_case", "case_id"),
+        Index("ix_permission_given", "given_at"),
+        Index("ix_permission_withdrawn", "withdrawn_at", postgresql_where=_WITHDRAWN, sqlite_where=_WITHDRAWN),
         Index("ix_permission_live", "expires_on", postgresql_where=_LIVE, sqlite_where=_LIVE),
     )
 
@@ -61,7 +64,12 @@ class Consent(Base):
     """A box that a person ticked, with the exact words beside it. Never changed but to say withdrawn."""
 
     __tablename__ = "consent"
-    __table_args__ = (one_of("purpose", Purpose), Index("ix_consent_case", "case_id"))
+    __table_args__ = (
+        one_of("purpose", Purpose),
+        Index("ix_consent_case", "case_id"),
+        Index("ix_consent_given", "given_at"),
+        Index("ix_consent_withdrawn", "withdrawn_at", postgresql_where=_WITHDRAWN, sqlite_where=_WITHDRAWN),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     case_id: Mapped[int] = mapped_column(ForeignKey("case_file.id"))

@@ -1,9 +1,9 @@
 """Answers that the person would have corrected: proposed on their page, confirmed or not by staff, told either way."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Select, Text, bindparam, cast, delete, select, update
@@ -18,6 +18,7 @@ from crm.cases.pipeline import Move
 from crm.cases.vocabulary import Stage
 from crm.db import db, read_instant
 from crm.errors import RefusedError
+from crm.feature import AnnexLine
 from crm.i18n import speaking
 from crm.intake.answers import answers_of, changed, in_words, put, same
 from crm.intake.forms import QuestionPage
@@ -27,6 +28,7 @@ from crm.outbox.services import carry_instead, queue
 from crm.portal.conversation import without_place
 from crm.portal.models import Correction, CorrectionState
 from crm.portal.services import mail_link, tell_team
+from crm.privacy.rules import answer_by
 from crm.referrals.services import ask_anew
 from crm.reminders.models import FollowUp, State
 from crm.reminders.services import complete, plan_once
@@ -242,6 +244,22 @@ def change_answers(case: Case, page: str, wanted: Mapping[str, list[str]], actor
 def forget_all(case: Case) -> None:
     """What the person would have had corrected is destroyed."""
     db.session.execute(delete(Correction).where(Correction.case_id == case.id))
+
+
+def annex(first: date, last: date) -> Iterator[AnnexLine]:
+    """Corrections that people asked for on their page from one day to another, and how many were answered within the delay of the law."""
+    start, end = clock.day_bounds(first, last)
+    asked = select(Correction.sent_at, Correction.decided_at).where(
+        Correction.sent_at >= start, Correction.sent_at < end
+    )
+    found = db.session.execute(asked).all()
+    in_time = [
+        one
+        for one in found
+        if one.decided_at and clock.local_date(one.decided_at) <= answer_by(clock.local_date(one.sent_at))
+    ]
+    yield AnnexLine("rights", text("portal.annex.asked"), len(found))
+    yield AnnexLine("rights", text("portal.annex.in_time"), len(in_time), len(found))
 
 
 def moved(case: Case, move: Move, actor: Staff | None) -> None:

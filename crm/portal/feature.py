@@ -32,6 +32,7 @@ feature = Feature(
     ),
     merge=(rows_of(PersonMessage), rows_of(StaffMessage), rows_of(Correction)),
     case_moved=(corrections.moved,),
+    annex=(corrections.annex,),
     personal_data=(conversation.forget_all, corrections.forget_all),
     search_text=(
         Searched("theirs", lambda: select(PersonMessage.case_id, PersonMessage.id, PersonMessage.body)),

@@ -67,6 +67,7 @@ class Correction(Base):
     __table_args__ = (
         one_of("state", CorrectionState),
         Index("ix_correction_case", "case_id"),
+        Index("ix_correction_sent", "sent_at"),
         Index("ix_correction_open", "sent_at", postgresql_where=_OPEN, sqlite_where=_OPEN),
         {"sqlite_autoincrement": True},
     )

@@ -35,6 +35,6 @@ feature = Feature(
     ),
     messages=(MessageKind("summaries.published", "summaries.mail.published"),),
     body_parts=(BodyPart("summaries/body_part.html", views.of_body, place="list"),),
-    today=(TodayPart("summaries", "summaries/today.html", sessions.of_today),),
+    today=(TodayPart("summaries", "summaries/today.html", rows=sessions.of_today, shown=sessions.shown_today),),
     digest=(MailPart("decisions", in_digest=True, sections=sessions.digest),),
 )

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, String, literal, null, or_, select, type_coerce, union_all
+from sqlalchemy import ColumnElement, Select, String, literal, null, or_, select, type_coerce, union_all
 from sqlalchemy.orm import contains_eager, joinedload, selectinload
 
 from crm import clock
@@ -202,8 +202,25 @@ def to_see_to(staff: Staff) -> list[Point]:
     return list(db.session.scalars(read.order_by(Point.due_on, Point.id).limit(SHOWN)))
 
 
-def of_today(staff: Staff) -> dict[str, Any]:
-    """For the start page, in one statement: the decisions to see to and, for who coordinates, the summaries that wait for one of them."""
+class ToSeeTo(NamedTuple):
+    """A decision as the start page shows it."""
+
+    period: str
+    day: date
+    title: str
+    owner_id: int
+    name: str
+
+
+class InWork(NamedTuple):
+    """A summary that waits for somebody who coordinates."""
+
+    period: str
+    state: str
+
+
+def of_today(staff: Staff) -> Select[*tuple[Any, ...]]:
+    """For the start page: the decisions to see to and, for who coordinates, the summaries that wait for one of them."""
     nothing = literal("", String)
     points = select(
         literal(1).label("order"), Session.period, Point.due_on.label("day"), Point.title, Point.owner_id, Staff.name, nothing.label("state")
@@ -213,10 +230,23 @@ def of_today(staff: Staff) -> dict[str, Any]:
         literal(2), Summary.period, Summary.first_day, nothing, null(), nothing, type_coerce(Summary.state, String)
     ).where(Summary.state != State.PUBLISHED)
     read: Any = union_all(points, waiting) if staff.role in COORDINATING else points
-    rows = db.session.execute(read.order_by("order", "day").limit(2 * SHOWN)).all()
+    return select(read.order_by("order", "day").limit(2 * SHOWN).subquery())
+
+
+def shown_today(rows: list[list[Any]]) -> dict[str, Any]:
+    """Those as the template shows them, the first due first."""
+    found = sorted((row[0], date.fromisoformat(row[2]), *row) for row in rows)
     return {
-        "decisions_to_see_to": [row for row in rows if row.order == 1],
-        "summaries_in_work": [(row, period_name(row.period)) for row in rows if row.order == 2],
+        "decisions_to_see_to": [
+            ToSeeTo(period, day, title, owner_id, name)
+            for order, day, _order, period, _day, title, owner_id, name, _state in found
+            if order == 1
+        ],
+        "summaries_in_work": [
+            (InWork(period, state), period_name(period))
+            for order, _day, _order, period, _its_day, _title, _owner, _name, state in found
+            if order != 1
+        ],
     }
 
 

@@ -16,6 +16,7 @@ from crm.accounts.feature import me
 from crm.config import LANGUAGES
 from crm.db import db
 from crm.errors import RefusedError
+from crm.feature import AnnexLine, plugged
 from crm.forms import clean, whole
 from crm.i18n import format_date, format_number, gettext, language, lazy
 from crm.partners.models import Body
@@ -41,6 +42,7 @@ TYPES = {
     Format.SVG: "image/svg+xml",
 }
 CALENDAR_DAYS = frozenset({"to_launch"})  # the other medians are of business days
+ANNEX = ("rights", "incidents", "consents", "quarantine")  # its sections, in the order in which they are read
 COURSE_WORDS = {
     "stages": "cases.stage", "hands": "cases.turn", "cohort": "summaries.step", "lacked": "cases.need",
 }  # fmt: skip
@@ -473,6 +475,32 @@ def course_files(code: str, name: str) -> str:
     if numbers is None:
         abort(404)
     return _files_page(period, name, numbers, "summaries.course_files")
+
+
+@bp.get("/<code>/annex")
+@coordinators
+def annex(code: str) -> str:
+    """What the law asks the operator to follow, beside the same days a year earlier; the committee has nothing of it."""
+    period = _begun_or_404(code)
+    return render_template(
+        "summaries/annex.html",
+        period=period,
+        name=period_name(code),
+        name_before=period_name(period.year_before.code),
+        sections=_annex_of(period),
+        measured=measured,
+        percent_of=f.percent_of,
+    )
+
+
+def _annex_of(period: Period) -> list[tuple[str, list[tuple[AnnexLine, AnnexLine]]]]:
+    """The lines that all features have for the annex, by section, each beside that of a year earlier."""
+    found: dict[str, list[tuple[AnnexLine, AnnexLine]]] = {}
+    for offered in plugged("annex"):
+        now, before = (offered(days.first, days.last) for days in (period, period.year_before))
+        for line, earlier in zip(now, before, strict=True):
+            found.setdefault(line.section, []).append((line, earlier))
+    return [(section, found[section]) for section in ANNEX if section in found]
 
 
 def _table_asked() -> str:

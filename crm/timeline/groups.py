@@ -5,7 +5,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "notes": ("note.", "import.note"),
     "contacts": ("exchange.",),
     "talks": ("talk.",),
-    "messages": ("message.", "person.", "request.", "introduction.", "survey.", "mail."),
+    "messages": ("message.", "person.", "request.", "introduction.", "survey.", "mail.", "rights."),
     "moves": ("case.", "duplicate.", "import."),
     "facts": ("case.assessed", "case.corrected", "correction.", "founder.", "tag.", "need.", "milestone."),
     "referrals": ("referral.", "financing."),

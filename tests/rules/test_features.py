@@ -44,6 +44,7 @@ ASKED_BY = {
     "case_columns": "cases",
     "bulk": "bulk",
     "body_parts": "referrals",
+    "annex": "summaries",
     "search_text": "search",
     "messages": "outbox",
     "personal_data": "intake",

@@ -35,6 +35,8 @@ from crm.mailbox.models import State as MailState
 from crm.outbox.models import Message
 from crm.partners.vocabulary import Instrument
 from crm.portal.models import Correction, MessageTemplate
+from crm.privacy import services as privacy
+from crm.privacy.models import Right, Risk
 from crm.reminders.models import FollowUp
 from crm.summaries import sessions
 from crm.summaries.models import Point, SummaryFile
@@ -294,6 +296,12 @@ def arguments(make, session, people):
         "documents": keep(Checked("plan.pdf", FileKind.PDF, b"%PDF-"), case.id).id,
     }
     sessions.add_point(quarter, "Prolonger", key="x", actor=people.admin)
+    learned = privacy.Happened(clock.today(), "", "Noms", "Perte", None, Risk.ASSESSING, "", None, None, "", "", None)
+    incident = privacy.write_incident(learned, key="x", actor=people.admin)
+    asked = privacy.Asked(clock.today(), Right.ACCESS, "Ada", "", "", None, None, "")
+    rights = privacy.write_request(asked, None, key="x", actor=people.admin)
+    # Before "requests" of the intake.
+    numbers = {"privacy/incidents": incident.id, "privacy/requests": rights.id} | numbers
     numbers = {"points": session.scalar(select(Point.id))} | numbers  # before "summaries", under which they are
     body = ready.body.code
     session.commit()

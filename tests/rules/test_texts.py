@@ -362,6 +362,9 @@ def test_every_refusal_has_its_words():
 
 # Every enum that the database repeats, and where its words are. None: people never read its codes.
 VOCABULARIES = {
+    "crm.privacy.models.Right": "privacy.right",
+    "crm.privacy.models.Outcome": "privacy.outcome",
+    "crm.privacy.models.Risk": "privacy.risk",
     "crm.summaries.models.Format": None,  # files are named where they are offered
     "crm.summaries.models.State": "summaries.state",
     "crm.summaries.periods.Kind": None,  # a period is named by its months or its days
