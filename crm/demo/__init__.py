@@ -42,6 +42,9 @@ from crm.partners.models import Body
 from crm.partners.queries import by_codes
 from crm.partners.services import change_contact
 from crm.partners.vocabulary import Instrument
+from crm.privacy import services as privacy
+from crm.privacy.models import Outcome as PrivacyOutcome
+from crm.privacy.models import Right, Risk
 from crm.summaries import services as summaries
 from crm.summaries.models import State
 from crm.summaries.periods import Period
@@ -141,6 +144,7 @@ def _load(settings: Settings, cases: int, seed: int, say: Say) -> str:
     _offer_times(team)
     _financing(random.Random(seed), team[0])
     _activities(first, today, team[0])
+    _registers(first, today, team[0])
     _publish(first, today, world)
     last = db.session.scalar(select(Case.id).order_by(Case.id.desc()).limit(1))
     db.session.add(
@@ -287,6 +291,34 @@ def _activities(first: date, today: date, by: Staff) -> None:
         )
         at = clock.at_local(min(day, today - timedelta(days=1)), 16)
         write_down(written, key=f"demo-{number}", actor=by, at=at)
+
+
+def _registers(first: date, today: date, by: Staff) -> None:
+    """A request of somebody about their information each quarter, the last one still to be answered, and one incident without a risk."""
+    told = words()["registers"]
+    days = [
+        day for quarter in range(0, (today - first).days, 91) if (day := first + timedelta(days=quarter + 30)) < today
+    ]
+    for number, day in enumerate(days):
+        answered = day + timedelta(days=12 + 5 * (number % 4))
+        is_answered = answered < today
+        asked = privacy.Asked(
+            day,
+            Right.ACCESS if number % 2 else Right.RECTIFICATION,
+            told["person"],
+            told["identity"],
+            "",
+            answered if is_answered else None,
+            PrivacyOutcome.GRANTED if is_answered else None,
+            "",
+        )
+        privacy.write_request(asked, None, key=f"demo-{number}", actor=by, at=clock.at_local(day, 10))
+    if days:
+        happened = privacy.Happened(
+            days[-1], "", told["information"], told["circumstances"], 1, Risk.NONE, told["grounds"], None, days[-1],
+            "", told["measures"], days[-1],
+        )  # fmt: skip
+        privacy.write_incident(happened, key="demo", actor=by, at=clock.at_local(days[-1], 11))
 
 
 def _publish(first: date, today: date, world: World) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, func, select
@@ -66,24 +66,33 @@ def _key_of(sent: str) -> str:
     return hashlib.sha256(sent.encode("utf-8", "replace")).hexdigest()[:40]
 
 
-def write_request(asked: Asked, case: Case | None, *, key: str, actor: Staff) -> RightsRequest:
+def write_request(
+    asked: Asked, case: Case | None, *, key: str, actor: Staff, at: datetime | None = None
+) -> RightsRequest:
     """Write a request down, due by the day that the law says. The same form sent twice is one request; raises IntegrityError when both are sent at once."""
     return _write(
-        RightsRequest, asked, key, actor, due_on=answer_by(asked.received_on), case_id=case.id if case else None
+        RightsRequest, asked, key, actor, at, due_on=answer_by(asked.received_on), case_id=case.id if case else None
     )
 
 
-def write_incident(happened: Happened, *, key: str, actor: Staff) -> Incident:
+def write_incident(happened: Happened, *, key: str, actor: Staff, at: datetime | None = None) -> Incident:
     """Write an incident down. The same form sent twice is one incident; raises IntegrityError when both are sent at once."""
-    return _write(Incident, happened, key, actor)
+    return _write(Incident, happened, key, actor, at)
 
 
-def _write(model: type[Entry], written: Asked | Happened, key: str, actor: Staff, **more: Any) -> Entry:
+def _write(
+    model: type[Entry], written: Asked | Happened, key: str, actor: Staff, at: datetime | None, **more: Any
+) -> Entry:
     before = db.session.scalar(select(model).where(model.form_key == _key_of(key)))
     if before is not None:
         return before
     entry = model(
-        form_key=_key_of(key), recorded_at=clock.now(), recorded_by_id=actor.id, version=1, **asdict(written), **more
+        form_key=_key_of(key),
+        recorded_at=at or clock.now(),
+        recorded_by_id=actor.id,
+        version=1,
+        **asdict(written),
+        **more,
     )
     db.session.add(entry)
     db.session.flush()

@@ -41,10 +41,13 @@ from crm.permissions.models import Purpose as Consented
 from crm.permissions.services import consent
 from crm.portal import corrections
 from crm.portal.conversation import write_to_person
+from crm.privacy import services as privacy
+from crm.privacy.models import Outcome, Right, Risk
 from crm.referrals.answers import Next, accept
 from crm.referrals.answers import ask as body_asks
 from crm.referrals.outcomes import DeclineReason
 from crm.referrals.services import FIELDS, ask_permission, link_of_person
+from crm.summaries import queries as summary_queries
 from crm.summaries import services as summaries
 from crm.summaries import sessions
 from crm.summaries.periods import Period
@@ -196,7 +199,10 @@ def full(migrated, post, tmp_path_factory):
     other_coordinator = site.person(Role.COORDINATOR, "fr", "-two")
     with site.inside():
         first, second = by_email(coordinator), by_email(other_coordinator)
-        published(Period.read("2026-q2"), first, second, {lang: {"text": WORDS} for lang in ("fr", "en")})
+        q2 = published(Period.read("2026-q2"), first, second, {lang: {"text": WORDS} for lang in ("fr", "en")})
+        own = {"sent": 12, "accepted": 7, "declined": 3, "silent": 2, "days": 6.5, "others": None}
+        q2.bodies = {code: own for code in summary_queries.short_names()}
+        q2.digest = summaries.digest_of(q2)
         draft_of = Period.read("2026-q3")
         draft = summaries.make(draft_of)
         texts = {lang: {"text": "Nadia Benali", "learned": LONG, "missing": WORDS} for lang in ("fr", "en")}
@@ -209,6 +215,10 @@ def full(migrated, post, tmp_path_factory):
             point = sessions.of_period(quarter).points[0]
             sessions.decide(point, 1, title=LONG, decision=WORDS, owner_id=first.id, due_on=due, actor=first)
             site.refs["point"] = point.id
+        asked = privacy.Asked(due, Right.ACCESS, LONG[:200], LONG[:200], WORDS, due, Outcome.REFUSED, WORDS)
+        site.refs["rights"] = privacy.write_request(asked, None, key="long", actor=first).id
+        told = privacy.Happened(due, LONG[:200], WORDS, WORDS, 12_000, Risk.SERIOUS, WORDS, due, due, WORDS, WORDS, due)
+        site.refs["incident"] = privacy.write_incident(told, key="long", actor=first).id
         written = Written(due, Kind.GROUP_BODIES, Spoken.BOTH, ["advisers"], 9, [by_code("cdrq")], LONG, "", WORDS)
         site.refs["activity"] = write_down(written, key="x", actor=first).id
         db.session.commit()
@@ -984,6 +994,12 @@ PAGES = {
     "summary-write": (Role.COORDINATOR, at("/staff/summaries/2026-q3/write")),
     "session": (Role.COORDINATOR, at("/staff/summaries/2026-q3/session")),
     "session-point": (Role.COORDINATOR, at("/staff/summaries/2026-q3/session/points/{point}")),
+    "annex": (Role.COORDINATOR, at("/staff/summaries/2026-q4/annex")),
+    "registers": (Role.COORDINATOR, at("/staff/privacy")),
+    "rights": (Role.COORDINATOR, at("/staff/privacy/requests/{rights}")),
+    "rights-wrong": (Role.COORDINATOR, sent_blank("/staff/privacy/requests/new")),
+    "incident-entry": (Role.COORDINATOR, at("/staff/privacy/incidents/{incident}")),
+    "incident-wrong": (Role.COORDINATOR, sent_blank("/staff/privacy/incidents/new")),
     "summary-now": (Role.COORDINATOR, at("/staff/summaries/2026-q4")),
     "summary-counted": (Role.ADVISER, at("/staff/summaries/2026-q2/counted/received")),
     "summaries-compared": (Role.ADVISER, at("/staff/summaries/compare?a=2026-q2&b=2026-q2")),
