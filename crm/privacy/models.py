@@ -26,8 +26,8 @@ class Right(StrEnum):
 
 class Outcome(StrEnum):
     GRANTED = "granted"
-    PARTLY = "partly"
-    REFUSED = "refused"  # with the reasons, the section of the law and the recourse
+    PARTLY = "partly"  # what is refused, with the reasons, the section of the law and the recourse
+    REFUSED = "refused"
     DROPPED = "dropped"  # by the person
 
 
@@ -47,7 +47,7 @@ class RightsRequest(Base):
         one_of("asked", Right),
         one_of("outcome", Outcome),
         CheckConstraint("(answered_on IS NULL) = (outcome IS NULL)", name="answered_with_an_outcome"),
-        CheckConstraint("outcome <> 'refused' OR reasons <> ''", name="refused_with_reasons"),
+        CheckConstraint("outcome NOT IN ('refused', 'partly') OR reasons <> ''", name="refused_with_reasons"),
         Index("ix_rights_request_case", "case_id"),
         Index("ix_rights_request_received", "received_on"),
         Index("ix_rights_request_open", "due_on", postgresql_where=_UNANSWERED, sqlite_where=_UNANSWERED),

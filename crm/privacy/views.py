@@ -32,7 +32,7 @@ def _day(name: Any, **more: Any) -> DateField:
 
 def _not_to_come(field: DateField) -> None:
     if field.day is not None and field.day > clock.today():
-        raise StopValidation(gettext("This day is still to come"))
+        raise StopValidation(gettext("Choose today or an earlier date"))
 
 
 class RequestForm(forms.Form):
@@ -42,24 +42,25 @@ class RequestForm(forms.Form):
 
     version = wtforms.HiddenField()
     form_key = wtforms.HiddenField()
-    received_on = _day(lazy("Received on"))
-    asked = forms.Radio(lazy("What is asked for?"), [Chosen(lazy("Choose what is asked for"))])
+    received_on = _day(lazy("Date received"))
+    asked = forms.Radio(lazy("What is the person asking for?"), [Chosen(lazy("Choose what the person is asking for"))])
     person = wtforms.StringField(
-        lazy("Who asks, and where to answer"), [Filled(lazy("Write who asks, and where to answer")), AtMost(200)]
+        lazy("Who is asking, and where to reply"),
+        [Filled(lazy("Write who is asking, and where to reply")), AtMost(200)],
     )
     reference = wtforms.StringField(
         lazy("File"), [AtMost(20)], render_kw={"optional": True, "short": True, "spellcheck": "false"},
-        description=lazy("Its reference, if there is a file."),
+        description=lazy("Reference number, if the person has a file."),
     )  # fmt: skip
     identity = wtforms.StringField(
-        lazy("How was it checked who asks?"), [AtMost(200)], render_kw={"optional": True},
-        description=lazy("For example: answered from the address of the file, or called back."),
+        lazy("How was the person’s identity verified?"), [AtMost(200)], render_kw={"optional": True},
+        description=lazy("For example: an email from the address in the file, or a call to the number in the file."),
     )  # fmt: skip
     note = wtforms.TextAreaField(lazy("Note"), [AtMost(2000)], render_kw={"rows": "3", "optional": True})
     answered_on = _day(lazy("Answered on"), optional=True)
     outcome = forms.Pick(lazy("Outcome"), render_kw={"optional": True})
     reasons = wtforms.TextAreaField(
-        lazy("If something is refused: the reasons, the section of the law, and the recourse"), [AtMost(4000)],
+        lazy("If any part is refused: the reasons, the section of the law, the recourse and its time limit"), [AtMost(4000)],
         render_kw={"rows": "3", "optional": True},
     )  # fmt: skip
 
@@ -79,7 +80,7 @@ class RequestForm(forms.Form):
         typed = (field.data or "").strip()
         self.case = find(typed, me()) if typed else None
         if typed and self.case is None:
-            raise StopValidation(gettext("There is no file of this reference, or it is not yours to see"))
+            raise StopValidation(gettext("Check the reference: no file has it, or you cannot see that file"))
 
     def validate_answered_on(self, field: DateField) -> None:
         if self.outcome.data and field.day is None:
@@ -93,8 +94,10 @@ class RequestForm(forms.Form):
             raise StopValidation(gettext("Say what the outcome is"))
 
     def validate_reasons(self, field: wtforms.Field) -> None:
-        if self.outcome.data == Outcome.REFUSED and not (field.data or "").strip():
-            raise StopValidation(gettext("Write the reasons, the section of the law and the recourse"))
+        if self.outcome.data in {Outcome.PARTLY, Outcome.REFUSED} and not (field.data or "").strip():
+            raise StopValidation(
+                gettext("Write the reasons for the refusal, the section of the law, the recourse and its time limit")
+            )
 
     def written(self) -> Asked:
         """What was typed, once it is valid."""
@@ -118,15 +121,15 @@ class IncidentForm(forms.Form):
 
     version = wtforms.HiddenField()
     form_key = wtforms.HiddenField()
-    learned_on = _day(lazy("Learned of on"))
+    learned_on = _day(lazy("Date the team became aware"))
     happened = wtforms.StringField(
         lazy("When did it happen?"), [AtMost(200)], render_kw={"optional": True},
-        description=lazy("The day or the period, if it is known."),
+        description=lazy("The day or the period, or an approximation."),
     )  # fmt: skip
     information = wtforms.TextAreaField(
         lazy("Which personal information?"),
         [Filled(lazy("Write which information, or why it is not known")), AtMost(4000)], render_kw={"rows": "3"},
-        description=lazy("Or why it is not known."),
+        description=lazy("If it is not known, say why."),
     )  # fmt: skip
     circumstances = wtforms.TextAreaField(
         lazy("What happened?"), [Filled(lazy("Write what happened")), AtMost(4000)], render_kw={"rows": "3"}
@@ -134,21 +137,23 @@ class IncidentForm(forms.Form):
     people = wtforms.StringField(
         lazy("Number of people concerned"), [AtMost(12)],
         render_kw={"inputmode": "numeric", "short": True, "optional": True},
-        description=lazy("About how many, if it is not known."),
+        description=lazy("If the exact number is not known, give an estimate."),
     )  # fmt: skip
-    risk = forms.Radio(lazy("Is there a risk of serious injury?"), [Chosen(lazy("Say whether there is a risk"))])
+    risk = forms.Radio(
+        lazy("Is there a risk of serious injury?"), [Chosen(lazy("Say whether there is a risk of serious injury"))]
+    )
     grounds = wtforms.TextAreaField(
         lazy("Why?"), [AtMost(4000)], render_kw={"rows": "3", "optional": True},
-        description=lazy("How sensitive the information is, what may be feared, how likely it is to be used to do harm."),
+        description=lazy("How sensitive the information is, the expected consequences of its use, how likely it is to be used to cause harm."),
     )  # fmt: skip
     measures = wtforms.TextAreaField(
-        lazy("What was done to reduce the harm, and so that it does not happen again?"), [AtMost(4000)],
+        lazy("What was done to reduce the risk of injury and keep it from happening again?"), [AtMost(4000)],
         render_kw={"rows": "3", "optional": True},
     )  # fmt: skip
-    commission_on = _day(lazy("The Commission d’accès à l’information was told on"), optional=True)
-    people_on = _day(lazy("The people concerned were told on"), optional=True)
+    commission_on = _day(lazy("Date the Commission d’accès à l’information was notified"), optional=True)
+    people_on = _day(lazy("Date the people concerned were notified"), optional=True)
     public_notice = wtforms.TextAreaField(
-        lazy("Public notice, if there was one, and why"), [AtMost(2000)], render_kw={"rows": "2", "optional": True}
+        lazy("Was there a public notice, and why?"), [AtMost(2000)], render_kw={"rows": "2", "optional": True}
     )
     closed_on = _day(lazy("Closed on"), optional=True)
 
@@ -169,13 +174,19 @@ class IncidentForm(forms.Form):
     def validate_grounds(self, field: wtforms.Field) -> None:
         if self.closed_on.data and not (field.data or "").strip():
             raise StopValidation(
-                gettext("An incident is closed once its risk is assessed: write why there is one, or none")
+                gettext(
+                    "To close the incident, first say whether there is a risk of serious injury (yes or no), then say why"
+                )
             )
 
     def validate_commission_on(self, field: DateField) -> None:
         _not_to_come(field)
         if self.closed_on.data and self.risk.data == Risk.SERIOUS and field.day is None:
-            raise StopValidation(gettext("A serious incident is closed once the Commission was told"))
+            raise StopValidation(
+                gettext(
+                    "Enter the date the Commission was notified: without it, an incident with a risk of serious injury cannot be closed"
+                )
+            )
 
     def validate_people_on(self, field: DateField) -> None:
         _not_to_come(field)
@@ -184,7 +195,9 @@ class IncidentForm(forms.Form):
         _not_to_come(field)
         if field.data and self.risk.data == Risk.ASSESSING:
             raise StopValidation(
-                gettext("An incident is closed once its risk is assessed: write why there is one, or none")
+                gettext(
+                    "To close the incident, first say whether there is a risk of serious injury (yes or no), then say why"
+                )
             )
 
     def written(self) -> Happened:

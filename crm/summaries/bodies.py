@@ -11,15 +11,19 @@ from crm.summaries.suppression import FEWEST
 MOST_HELD = 0.5  # of the others' answers, by one of them: with more, their median would be its own
 
 
-def beside_others(bodies: Mapping[str, Body], k: int) -> dict[str, dict[str, Any]]:
+def beside_others(bodies: Mapping[str, Body], k: int, wholes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """For each body what it was sent and what it answered, the median of its business days to an answer, and that of all the others' answers:
-    none when fewer than `k` others answered, or one of them gave more than half of the answers.
+    none when fewer than `k` others answered, or one of them gave more than half of the answers. Local offices are one with the body that they
+    are of, which `wholes` says by code.
     """
-    waits = {code: Counter(days for _file, days in body.waits.values) for code, body in bodies.items()}
+    waits: dict[str, Counter[float]] = {}
+    for code, body in bodies.items():
+        waits.setdefault(wholes.get(code, code), Counter()).update(days for _file, days in body.waits.values)
     everybody: Counter[float] = sum(waits.values(), Counter())
     found = {}
     for code, body in bodies.items():
-        sizes = [one.total() for other, one in waits.items() if other != code and one]
+        whole = wholes.get(code, code)
+        sizes = [one.total() for other, one in waits.items() if other != whole and one]
         is_told = len(sizes) >= max(FEWEST, k) and max(sizes) <= MOST_HELD * sum(sizes)
         found[code] = {
             "sent": body.sent.value,
@@ -27,7 +31,7 @@ def beside_others(bodies: Mapping[str, Body], k: int) -> dict[str, dict[str, Any
             "declined": body.declined.value,
             "silent": body.silent.value,
             "days": body.waits.value,
-            "others": _middle(everybody - waits[code]) if is_told else None,
+            "others": _middle(everybody - waits[whole]) if is_told else None,
         }
     return found
 

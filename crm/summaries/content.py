@@ -184,7 +184,7 @@ def category(code: str, name: str, bodies: Mapping[str, str] | None = None) -> s
     """What a category of a table is called. `bodies` are names by number, for the table of which the categories are a kind and a body of it."""
     if code == "sent_by_body" and "/" in name:
         kind, _slash, body = name.partition("/")
-        body = label("summaries.group", OTHER) if body == OTHER else (bodies or {}).get(body, body)
+        body = label("summaries.group", "merged_bodies") if body == OTHER else (bodies or {}).get(body, body)
         return text("summaries.body_of_kind", body=body, kind=label("partners.kind", kind))
     if name in _GROUPS and not (name == "without" and code == "active"):
         return label("summaries.group", name)

@@ -11,7 +11,7 @@ from crm.financing.models import Application
 from crm.financing.rules import Status as Applied
 from crm.partners.models import Body
 from crm.referrals.models import Referral
-from crm.referrals.outcomes import Status
+from crm.referrals.outcomes import EndedBy, Status
 from crm.summaries import course as c
 from crm.summaries.periods import Period
 from crm.summaries.rows import ACCEPTED, answer_of, between, counted, streamed
@@ -66,10 +66,15 @@ def _asked(period: Period) -> Iterator[c.Asked]:
         Referral.case_id, Body.code, Referral.sent_at, Referral.status, Referral.declined_by, Referral.answered_at
     )
     read = read.join(Body, Body.id == Referral.body_id).join(Case, Case.id == Referral.case_id)
-    read = read.where(between(Referral.sent_at, period.rolling), Referral.status != Status.WITHDRAWN, counted())
+    read = read.where(between(Referral.sent_at, period.rolling), _was_left(), counted())
     for number, body, sent_at, status, declined_by, answered_at in streamed(read.order_by(Referral.id)):
         answer = answer_of(status, declined_by) if answered_at is not None else ""
         yield c.Asked(number, body, sent_at, answer, answered_at)
+
+
+def _was_left() -> ColumnElement[bool]:
+    """Referrals that nobody took back; a permission that ended took nothing back."""
+    return or_(Referral.status != Status.WITHDRAWN, Referral.declined_by == EndedBy.TIME)
 
 
 def _lacked(period: Period) -> Iterator[c.Lacked]:

@@ -35,6 +35,7 @@ Released = dict[str, Any]
 YEARLY = ("by_region", "by_language", "by_field", "by_stage", "by_form", "heard", "closed_by_reason", "left_out")
 # Told as shares: their numbers, with files received and files active, would say how many were closed each quarter.
 SHARES = frozenset({"closed_by_reason"})
+FEWEST_BODIES = 2  # others of a body, at least, beside which it may read how many each was sent
 PART_OF = {"sent_files": "sent", "granted_files": "granted"}  # a count, and the one that it is a part of
 OWN = ("active", "sent_by_kind", "unmet_by_need", "granted_by_instrument", "incorporated")
 # Of the team's own doing, and of bodies: nobody is counted, so nothing is hidden.
@@ -225,11 +226,19 @@ def _own_table(code: str, figure: Figure, stages: Sequence[str], k: int) -> Rele
 
 def _by_body(figure: Figure, by_kind: Released, k: int) -> Released:
     """Referrals by body, of those kinds of bodies that are told. The rows of a kind are all of its number, so that beside the table of kinds they
-    tell nothing more; what is left of the total is one row. Readers are at these bodies and know their own number: a kind is told by body only
-    where a row of several, less the number of any one of them, is not small.
+    tell nothing more; what is left of the total is one row. Readers are at these bodies and know their own number, and what they answered: a kind
+    is told by body only where a row of several, less the number of any one of them, is not small; and nothing is, unless the others of any
+    body are several that were sent enough for a rate, which is what that body learns of them when the answers of all are told.
     """
     assert isinstance(figure, Table)  # noqa: S101
+    by_body: dict[str, int] = {}
+    for name, cell in figure.cells.items():
+        body = name.partition("/")[2]
+        by_body[body] = by_body.get(body, 0) + cell.value
+    others = [sum(by_body.values()) - own for own in by_body.values()]
     cells: dict[str, Cell] = {}
+    if len(by_body) <= FEWEST_BODIES or min(others) < SMALLEST_DENOMINATOR:
+        return {"total": by_kind["total"], "cells": cells}
     for kind in by_kind["cells"] or {}:
         of_kind = {name: cell.value for name, cell in figure.cells.items() if name.startswith(f"{kind}/")}
         shown = merged(of_kind, k) or {}

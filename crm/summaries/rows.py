@@ -161,7 +161,7 @@ def _sent(period: Period) -> Iterator[f.Sent]:
         Referral.status,
         Referral.declined_by,
         Referral.answered_at,
-        Referral.body_id,
+        func.coalesce(Body.joined_to_id, Body.part_of_id, Body.id),  # a local office is one with the body that it is of
     ).where(between(Referral.sent_at, span), counted())
     for number, sent_at, kind, status, declined_by, answered_at, body in streamed(read.order_by(Referral.id)):
         answer = answer_of(status, declined_by)

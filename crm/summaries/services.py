@@ -22,6 +22,7 @@ from crm.db import db, save_over, writing
 from crm.errors import RefusedError
 from crm.i18n import format_date, speaking
 from crm.outbox.services import queue, settings
+from crm.partners.queries import everyone, wholes
 from crm.summaries import queries
 from crm.summaries.bodies import beside_others
 from crm.summaries.content import MOST_PARAGRAPHS, WRITTEN, Report, paragraphs, period_name, report
@@ -150,7 +151,7 @@ def take_again(summary: Summary, seen_version: int, actor: Staff, *, found: Look
 def _take(summary: Summary, period: Period, found: Looked, at: datetime) -> None:
     summary.figures = {"form": FORM} | {code: numbers_of(figure) for code, figure in found.figures.items()}
     summary.shown = release_of(period, found)
-    summary.bodies = beside_others(found.bodies, threshold())
+    summary.bodies = beside_others(found.bodies, threshold(), wholes(everyone()))
     summary.made_at = at
     summary.definitions = DEFINITIONS
 

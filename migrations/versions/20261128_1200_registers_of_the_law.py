@@ -32,7 +32,7 @@ def upgrade() -> None:
         sa.CheckConstraint("asked IN ('access', 'portability', 'rectification', 'deletion', 'withdrawal', 'deindexing')", name=op.f('ck_rights_request_asked')),
         sa.CheckConstraint("outcome IN ('granted', 'partly', 'refused', 'dropped')", name=op.f('ck_rights_request_outcome')),
         sa.CheckConstraint('(answered_on IS NULL) = (outcome IS NULL)', name=op.f('ck_rights_request_answered_with_an_outcome')),
-        sa.CheckConstraint("outcome <> 'refused' OR reasons <> ''", name=op.f('ck_rights_request_refused_with_reasons')),
+        sa.CheckConstraint("outcome NOT IN ('refused', 'partly') OR reasons <> ''", name=op.f('ck_rights_request_refused_with_reasons')),
         sa.ForeignKeyConstraint(['case_id'], ['case_file.id'], name=op.f('fk_rights_request_case_id_case_file')),
         sa.ForeignKeyConstraint(['recorded_by_id'], ['staff.id'], name=op.f('fk_rights_request_recorded_by_id_staff')),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_rights_request')),

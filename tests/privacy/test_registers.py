@@ -74,7 +74,7 @@ def test_a_request_is_written_down_answered_and_kept(session, people, signed_in,
     where = asked(browser, reference=case.reference.lower()).headers["Location"]
     found = session.scalars(select(RightsRequest)).one()
     assert (found.case_id, found.due_on, found.asked) == (case.id, date(2026, 12, 20), Right.ACCESS)
-    assert "Request about personal information entered in the register" in words(
+    assert "entered a personal information request in the register" in words(
         signed_in(people.adviser).get(f"/staff/cases/{case.reference}").text
     )
     page = words(browser.get(where).text)
@@ -83,7 +83,7 @@ def test_a_request_is_written_down_answered_and_kept(session, people, signed_in,
     session.expire_all()
     assert (found.answered_on, found.outcome, found.version) == (clock.today(), Outcome.GRANTED, 2)
     page = words(browser.get(PAGE).text)
-    assert "No request waits for an answer." in page
+    assert "No request is waiting for an answer." in page
     assert "Granted 2026-11-24" in page
 
 
@@ -103,15 +103,16 @@ def test_what_cannot_be_is_said_in_words_and_nothing_is_lost(session, people, si
     session.commit()
     browser = signed_in(people.coordinator)
     for wrong, said in (
-        ({"received_on": "2026-11-25"}, "This day is still to come"),
+        ({"received_on": "2026-11-25"}, "Choose today or an earlier date"),
         ({"received_on": ""}, "Choose a date"),
-        ({"person": " "}, "Write who asks"),
-        ({"reference": "PCC-0000-0000"}, "There is no file of this reference"),
-        ({"reference": hidden.reference}, "There is no file of this reference"),
+        ({"person": " "}, "Write who is asking"),
+        ({"reference": "PCC-0000-0000"}, "Check the reference: no file has it"),
+        ({"reference": hidden.reference}, "Check the reference: no file has it"),
         ({"answered_on": "2026-11-19", "outcome": "granted"}, "before it was received"),
         ({"answered_on": "2026-11-21"}, "Say what the outcome is"),
         ({"outcome": "granted"}, "Choose a date"),
-        ({"answered_on": "2026-11-21", "outcome": "refused"}, "Write the reasons"),
+        ({"answered_on": "2026-11-21", "outcome": "partly"}, "Write the reasons for the refusal"),
+        ({"answered_on": "2026-11-21", "outcome": "refused"}, "Write the reasons for the refusal"),
     ):
         page = asked(browser, 422, note="Ce que j’ai écrit", **wrong).text
         assert said in words(page), wrong
@@ -126,7 +127,7 @@ def test_two_who_write_at_once_lose_nothing(session, people, signed_in):
     mine = form_with(browser.get(address).text, "person")[1]
     save(signed_in(people.admin), "requests", number, note="De l’autre")
     page = browser.post(f"{address}/save", mine | {"note": "De moi"}, status=409).text
-    assert "Somebody wrote on this entry meanwhile" in words(page)
+    assert "Somebody changed this entry meanwhile" in words(page)
     assert "De moi" in page
     session.expire_all()
     assert session.get(RightsRequest, number).note == "De l’autre"
@@ -151,13 +152,13 @@ def test_an_incident_closes_once_it_was_assessed_and_the_commission_was_told(ses
     browser = signed_in(people.coordinator)
     number = int(happened(browser, people="1 200").headers["Location"].rpartition("/")[2])
     for wrong, said in (
-        ({"closed_on": "2026-11-24"}, "An incident is closed once its risk is assessed"),
-        ({"closed_on": "2026-11-24", "risk": "none"}, "An incident is closed once its risk is assessed"),
+        ({"closed_on": "2026-11-24"}, "To close the incident, first say whether"),
+        ({"closed_on": "2026-11-24", "risk": "none"}, "To close the incident, first say whether"),
         (
             {"closed_on": "2026-11-24", "risk": "serious", "grounds": "Numéros d’assurance"},
-            "once the Commission was told",
+            "Enter the date the Commission was notified",
         ),
-        ({"commission_on": "2026-11-25"}, "This day is still to come"),
+        ({"commission_on": "2026-11-25"}, "Choose today or an earlier date"),
         ({"people": "beaucoup"}, "people"),
     ):
         assert said in words(save(browser, "incidents", number, 422, **wrong).text), wrong
@@ -212,8 +213,8 @@ def test_a_request_that_waits_is_on_the_start_page_and_from_the_fifteenth_day_in
 ):
     browser = signed_in(people.coordinator)
     number = int(asked(browser, received_on="2026-11-24").headers["Location"].rpartition("/")[2])
-    assert "See one’s information, or have a copy 2026-12-24" in words(browser.get("/staff/today").text)
-    assert "See one’s information" not in words(signed_in(people.adviser).get("/staff/today").text)
+    assert "See their information, or get a copy 2026-12-24" in words(browser.get("/staff/today").text)
+    assert "See their information" not in words(signed_in(people.adviser).get("/staff/today").text)
 
     def told() -> set[str]:
         queue_digests()
@@ -230,7 +231,7 @@ def test_a_request_that_waits_is_on_the_start_page_and_from_the_fifteenth_day_in
     session.execute(text("DELETE FROM message"))
     browser = signed_in(people.coordinator)
     save(browser, "requests", number, answered_on="2026-12-09", outcome="granted")
-    assert "See one’s information" not in words(browser.get("/staff/today").text)
+    assert "See their information" not in words(browser.get("/staff/today").text)
     moment.shift(timedelta(days=1))
     assert told() == set()
 
@@ -264,14 +265,14 @@ def test_the_annex_counts_what_the_law_asks_to_follow_beside_a_year_earlier(sess
     session.commit()
     page = words(browser.get(ANNEX).text)
     for line in (
-        "Requests received, entered in the register 3 1",
-        "Of which answered within thirty days 1 /3 (33%) 0 /1 (0%)",
+        "Requests entered in the register 3 1",
+        "Requests answered within thirty days 1 /3 (33%) 0 /1 (0%)",
         "Confidentiality incidents 2 0",
-        "Of which with a risk of serious injury 1 /2 (50%) 0",
+        "Incidents with a risk of serious injury 1 /2 (50%) 0",
         "Consents given: newsletters and invitations by email 2 0",
         "Consents withdrawn: newsletters and invitations by email 1 0",
-        "Requests set aside as unwanted 2 0",
-        "Of which the team let in once somebody looked (set aside wrongly) 1 /2 (50%) 0",
+        "Requests set aside (suspected robot) 2 0",
+        "Requests set aside by mistake, then released by the team 1 /2 (50%) 0",
         "Corrections that people asked for on their page 0 0",
     ):
         assert line in page, (line, page)

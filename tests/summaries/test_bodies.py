@@ -1,5 +1,7 @@
 """What each body reads of its own answers, beside the others' without saying whose; and what the committee reads of bodies."""
 
+import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
@@ -19,6 +21,7 @@ from crm.summaries import services
 from crm.summaries.bodies import beside_others
 from crm.summaries.course import Asked, Rows, course_of
 from crm.summaries.figures import Count, Table, to_half
+from crm.summaries.models import SummaryFile
 from crm.summaries.periods import Period
 from crm.summaries.release import _by_body
 from tests.support.pages import Pages, words
@@ -29,12 +32,12 @@ READ = "/staff/summaries/2026-q3"
 SENT = datetime(2026, 8, 3, 14, tzinfo=UTC)  # a Monday
 
 
-def told(waits: dict[str, list[int]], k: int = 5) -> dict:
+def told(waits: dict[str, list[int]], k: int = 5, wholes: dict[str, str] | None = None) -> dict:
     """What bodies are told that answered after so many days, all within one week."""
     rows = [
         Asked(1, body, SENT, "accepted", SENT + timedelta(days=days)) for body, some in waits.items() for days in some
     ]
-    return beside_others(course_of(Rows(asked=rows)).bodies, k)
+    return beside_others(course_of(Rows(asked=rows)).bodies, k, wholes or {})
 
 
 def test_a_body_reads_the_median_of_all_answers_but_its_own():
@@ -50,6 +53,19 @@ def test_with_few_others_nothing_is_told_of_them():
     assert told(four | {"e": [2]}, k=6)["mine"]["others"] is None
 
 
+def test_local_offices_are_one_with_the_body_that_they_are_of():
+    offices = {"mine": [1], **{f"door{n}": [3] for n in range(6)}}
+    of_one = {f"door{n}": "door" for n in range(6)}
+    assert told(offices)["mine"]["others"] == 3
+    assert told(offices, wholes=of_one)["mine"]["others"] is None
+    both = offices | {"a": [1], "b": [1], "c": [1], "d": [1], "e": [1], "f": [1]}
+    assert told(both, wholes=of_one)["mine"]["others"] == 2
+    own = told(both, wholes=of_one)[
+        "door1"
+    ]  # a door reads its own answers, and not those of the other doors beside them
+    assert (own["sent"], own["days"], own["others"]) == (1, 3, 1)
+
+
 def test_a_median_that_would_be_one_bodys_own_is_not_told():
     others = {"mine": [1], "a": [3] * 5, "b": [1], "c": [1], "d": [1], "e": [1]}
     assert told(others)["mine"]["others"] is None
@@ -58,7 +74,7 @@ def test_a_median_that_would_be_one_bodys_own_is_not_told():
 
 def test_a_body_that_was_silent_has_no_time_and_counts_for_no_other():
     rows = [Asked(1, "mine", SENT), *(Asked(2, body, SENT, "declined", SENT) for body in "abcd"), Asked(3, "e", SENT)]
-    found = beside_others(course_of(Rows(asked=rows)).bodies, 5)
+    found = beside_others(course_of(Rows(asked=rows)).bodies, 5, {})
     assert found["mine"] == {"sent": 1, "accepted": 0, "declined": 0, "silent": 1, "days": None, "others": None}
     assert found["a"]["declined"] == 1
 
@@ -73,20 +89,28 @@ def test_the_median_of_the_others_is_the_median_of_their_answers(waits):
         assert (own["others"] is None) == (len(waits) < 6 or most > len(others) / 2)
 
 
+OTHERS = {"b/8": 10, "b/9": 10}  # of a kind that the table of kinds does not tell
+
+
 @pytest.mark.parametrize(
     ("sent", "shown"),
     [
-        ({"a/1": 6, "a/2": 5}, {"a/1": 6, "a/2": 5}),
-        ({"a/1": 9, "a/2": 3, "a/3": 3, "a/4": 2}, {"a/1": 9, "a/merged": 8}),
-        ({"a/1": 9, "a/2": 5, "a/3": 3}, {}),  # whoever was sent five would know what the other was sent
-        ({"a/1": 6, "a/2": 1}, {}),
-        ({"a/1": 7}, {"a/1": 7}),
-        ({"a/1": 7, "b/1": 4}, {"a/1": 7, "merged": 5}),  # of a kind that the table of kinds does not tell
+        (OTHERS | {"a/1": 6, "a/2": 5}, {"a/1": 6, "a/2": 5, "merged": 20}),
+        (OTHERS | {"a/1": 9, "a/2": 3, "a/3": 3, "a/4": 2}, {"a/1": 9, "a/merged": 8, "merged": 20}),
+        (OTHERS | {"a/1": 9, "a/2": 5, "a/3": 3}, {}),  # whoever was sent five would know what the other was sent
+        (OTHERS | {"a/1": 6, "a/2": 1}, {}),
+        (OTHERS | {"a/1": 7}, {"a/1": 7, "merged": 20}),
+        # Later, the answers of all are told: of two bodies each learns the other's, and of one everybody does.
+        ({"a/1": 12}, {}),
+        ({"a/1": 12, "a/2": 12}, {}),
+        ({"a/1": 12, "a/2": 5, "a/3": 5}, {"a/1": 12, "a/2": 5, "a/3": 5}),
+        ({"a/1": 12, "a/2": 5, "b/2": 4}, {}),  # a body with programmes of two kinds is one
+        ({"a/1": 30, "a/2": 5, "b/3": 4}, {}),  # nine of all others
     ],
 )
 def test_bodies_are_told_where_none_of_them_learns_of_another(sent, shown):
     figure = Table({name: Count(tuple(range(number))) for name, number in sent.items()})
-    kinds = {"total": {"value": 12 if "b/1" in sent else sum(sent.values())}, "cells": {"a": {}, "merged": {}}}
+    kinds = {"total": {"value": sum(sent.values())}, "cells": {"a": {}, "merged": {}}}
     assert _by_body(figure, kinds, 5)["cells"] == {name: {"value": number} for name, number in shown.items()}
 
 
@@ -126,18 +150,19 @@ def list_of(app, session, body, lang="fr"):
 
 def test_a_body_reads_its_own_answers_on_its_page_once_a_summary_is_published(app, session, bodies, people):
     mine, other = bodies[:2]
-    assert "Vos réponses sur un an" not in list_of(app, session, mine)
+    assert "Vos réponses sur douze mois" not in list_of(app, session, mine)
     published(Q3, people.coordinator, people.admin)
     session.commit()
     page = list_of(app, session, mine)
     assert "Du 1er octobre 2025 au 30 septembre 2026" in page
     assert (
-        "Mises en relation reçues 2 Acceptées 0 Refusées 1 Sans réponse de votre part 1 "
-        "Votre délai de réponse médian 0 jour ouvrable Celui des autres organismes 2 jours ouvrables" in page
+        "Mises en relation reçues, sauf celles qui ont été retirées 2 Acceptées 0 Refusées 1 Sans réponse de votre part 1 "
+        "Votre délai médian de réponse 0 jour ouvrable Délai médian de réponse des autres organismes 2 jours ouvrables"
+        in page
     )
     page = list_of(app, session, other, "en")
-    assert "Referrals received 1 Accepted 1 Declined 0 Without an answer from you 0" in page
-    assert "Not shown: too few" not in page
+    assert "Referrals received, except those withdrawn 1 Accepted 1 Declined 0 Without an answer from you 0" in page
+    assert "Hidden, so that" not in page
 
 
 def test_what_a_body_was_told_stays_and_is_part_of_the_digest(app, session, bodies, people, make):
@@ -145,7 +170,7 @@ def test_what_a_body_was_told_stays_and_is_part_of_the_digest(app, session, bodi
     session.commit()
     make.referral(body=bodies[0])
     session.commit()
-    assert "Mises en relation reçues 2 " in list_of(app, session, bodies[0])
+    assert "ont été retirées 2 " in list_of(app, session, bodies[0])
     assert services.verify_all() == 1
     made.bodies = made.bodies | {"cdrq": made.bodies["cdrq"] | {"sent": 9}}
     session.commit()
@@ -195,3 +220,18 @@ def test_the_committee_reads_how_many_each_body_was_sent_only_where_there_are_en
 
 def by_code(session, code):
     return session.scalars(select(Body).where(Body.code == code)).one()
+
+
+def test_the_last_summary_speaks_and_older_ones_without_it_are_still_whole(app, session, bodies, people, moment):
+    first = published(Q3, people.coordinator, people.admin)
+    session.commit()
+    moment.move_to(clock.at_local(Q3.next.cut_off, 10))
+    published(Q3.next, people.coordinator, people.admin)
+    session.commit()
+    assert "Du 1er janvier 2026 au 31 décembre 2026" in list_of(app, session, bodies[0])
+    first.bodies = None  # as one that was published before there was any: its digest is of the rest
+    frozen = [first.period, first.definitions, first.figures, first.shown, first.texts]
+    read = select(SummaryFile).where(SummaryFile.summary_id == first.id)
+    files = sorted([one.format.value, one.language, one.table, one.digest] for one in session.scalars(read))
+    written = json.dumps([*frozen, files], sort_keys=True, ensure_ascii=False)
+    assert services.digest_of(first) == hashlib.sha256(written.encode()).hexdigest()
