@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from crm import clock
 from crm.cases.models import Case
+from crm.cases.pipeline import NEVER_COUNTED
 from crm.db import db
 from crm.feature import AnnexLine
 from crm.permissions.models import Consent, Permission, Purpose
@@ -15,7 +16,7 @@ from crm.texts import label, text
 
 
 def lines(first: date, last: date) -> Iterator[AnnexLine]:
-    """Consents and permissions given and withdrawn from one day to another, both included; requests that wait in quarantine are left out."""
+    """Consents and permissions given and withdrawn from one day to another, both included; those of unwanted requests, of mistakes and of duplicates are left out."""
     given, withdrawn = (_consents(at, first, last) for at in (Consent.given_at, Consent.withdrawn_at))
     for purpose in Purpose:
         of = label("permissions.purpose", purpose)
@@ -33,6 +34,10 @@ def _consents(at: Any, first: date, last: date) -> dict[Purpose, int]:
     return {row.purpose: row.number for row in db.session.execute(read)}
 
 
+def _counts() -> ColumnElement[bool]:
+    return or_(Case.closing_reason.is_(None), Case.closing_reason.not_in(NEVER_COUNTED))
+
+
 def _within(read: Select[Any], at: Any, first: date, last: date) -> Select[Any]:
     start, end = clock.day_bounds(first, last)
-    return read.where(at >= start, at < end, Case.quarantined.is_(False))
+    return read.where(at >= start, at < end, Case.quarantined.is_(False), _counts())

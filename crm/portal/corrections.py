@@ -258,8 +258,9 @@ def annex(first: date, last: date) -> Iterator[AnnexLine]:
         for one in found
         if one.decided_at and clock.local_date(one.decided_at) <= answer_by(clock.local_date(one.sent_at))
     ]
+    due = [one for one in found if one.decided_at or answer_by(clock.local_date(one.sent_at)) < clock.today()]
     yield AnnexLine("rights", text("portal.annex.asked"), len(found))
-    yield AnnexLine("rights", text("portal.annex.in_time"), len(in_time), len(found))
+    yield AnnexLine("rights", text("portal.annex.in_time"), len(in_time), len(due))
 
 
 def moved(case: Case, move: Move, actor: Staff | None) -> None:

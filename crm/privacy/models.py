@@ -85,6 +85,7 @@ class Incident(Base):
         CheckConstraint(
             "closed_on IS NULL OR risk <> 'serious' OR commission_on IS NOT NULL", name="serious_ones_notified"
         ),
+        CheckConstraint("closed_on >= learned_on", name="closed_after_it_was_known"),
         Index("ix_incident_learned", "learned_on"),
         Index("ix_incident_open", "learned_on", postgresql_where=_OPEN, sqlite_where=_OPEN),
         {"sqlite_autoincrement": True},

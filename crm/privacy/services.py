@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from crm import clock
 from crm.access import COORDINATING
@@ -21,7 +21,7 @@ from crm.privacy.rules import WARNED_FROM, answer_by
 from crm.texts import label, text
 from crm.timeline.services import record
 
-SHOWN = 100
+SHOWN = 50
 TODAY = 12  # on the start page
 Entry = TypeVar("Entry", RightsRequest, Incident)
 
@@ -66,10 +66,21 @@ def _key_of(sent: str) -> str:
     return hashlib.sha256(sent.encode("utf-8", "replace")).hexdigest()[:40]
 
 
+def request_of(key: str) -> RightsRequest | None:
+    """The request that a form made already."""
+    return db.session.scalar(select(RightsRequest).where(RightsRequest.form_key == _key_of(key)))
+
+
+def incident_of(key: str) -> Incident | None:
+    """The incident that a form made already."""
+    return db.session.scalar(select(Incident).where(Incident.form_key == _key_of(key)))
+
+
 def write_request(
     asked: Asked, case: Case | None, *, key: str, actor: Staff, at: datetime | None = None
 ) -> RightsRequest:
     """Write a request down, due by the day that the law says. The same form sent twice is one request; raises IntegrityError when both are sent at once."""
+    case = _standing(case)
     return _write(
         RightsRequest, asked, key, actor, at, due_on=answer_by(asked.received_on), case_id=case.id if case else None
     )
@@ -103,20 +114,33 @@ def _write(
 def change_request(entry: RightsRequest, asked: Asked, case: Case | None, seen_version: int, actor: Staff) -> None:
     """Write anew what a request says, its answer among it. Raises StaleError when somebody else did meanwhile."""
     answered = entry.answered_on is None and asked.answered_on is not None
-    _change(entry, asked, seen_version, due_on=answer_by(asked.received_on), case_id=case.id if case else None)
-    _tell(entry, "answered" if answered else "changed", actor)
+    of = _standing(case)
+    if _change(entry, asked, seen_version, due_on=answer_by(asked.received_on), case_id=of.id if of else None):
+        _tell(entry, "answered" if answered else "changed", actor)
 
 
 def change_incident(entry: Incident, happened: Happened, seen_version: int, actor: Staff) -> None:
     """Write anew what an incident says. Raises StaleError when somebody else did meanwhile."""
     closed = entry.closed_on is None and happened.closed_on is not None
-    _change(entry, happened, seen_version)
-    _tell(entry, "closed" if closed else "changed", actor)
+    if _change(entry, happened, seen_version):
+        _tell(entry, "closed" if closed else "changed", actor)
 
 
-def _change(entry: RightsRequest | Incident, written: Asked | Happened, seen_version: int, **more: Any) -> None:
-    if not save_over(entry, seen_version, **asdict(written), **more):
+def _change(entry: RightsRequest | Incident, written: Asked | Happened, seen_version: int, **more: Any) -> bool:
+    """Whether anything changes: what stands there already, because it was pressed twice, is no change."""
+    values = asdict(written) | more
+    if all(getattr(entry, name) == value for name, value in values.items()):
+        return False
+    if not save_over(entry, seen_version, **values):
         raise StaleError
+    return True
+
+
+def _standing(case: Case | None) -> Case | None:
+    """The file itself, or the one that took its place while a form was open."""
+    while case is not None and case.merged_into_id is not None:
+        case = db.session.get(Case, case.merged_into_id)
+    return case
 
 
 def _tell(entry: RightsRequest | Incident, what: str, actor: Staff) -> None:
@@ -129,22 +153,31 @@ def _tell(entry: RightsRequest | Incident, what: str, actor: Staff) -> None:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def requests() -> tuple[Sequence[RightsRequest], Sequence[RightsRequest]]:
-    """Those that wait for an answer, the first due first; and those that were answered, the latest first."""
-    read = select(RightsRequest)
-    waiting = read.where(RightsRequest.answered_on.is_(None)).order_by(RightsRequest.due_on, RightsRequest.id)
-    answered = read.where(RightsRequest.answered_on.is_not(None))
-    answered = answered.order_by(RightsRequest.received_on.desc(), RightsRequest.id.desc())
-    return db.session.scalars(waiting).all(), db.session.scalars(answered.limit(SHOWN)).all()
+@dataclass(frozen=True)
+class Register(Generic[Entry]):
+    """A page of a register: all that is open and some of what is settled, the last written down first. `next` is the entry after which there are more."""
+
+    open: Sequence[Entry]
+    settled: Sequence[Entry]
+    next: int | None
 
 
-def incidents() -> tuple[Sequence[Incident], Sequence[Incident]]:
-    """Those that are not closed, and those that are, the latest first."""
-    read = select(Incident).order_by(Incident.learned_on.desc(), Incident.id.desc())
-    return (
-        db.session.scalars(read.where(Incident.closed_on.is_(None))).all(),
-        db.session.scalars(read.where(Incident.closed_on.is_not(None)).limit(SHOWN)).all(),
-    )
+def requests(after: int = 0) -> Register[RightsRequest]:
+    """Requests; those that wait for an answer, the first due first, are not told again on later pages."""
+    open_ones = RightsRequest.answered_on.is_(None)
+    return _page(RightsRequest, open_ones, after, RightsRequest.due_on, RightsRequest.id)
+
+
+def incidents(after: int = 0) -> Register[Incident]:
+    """Incidents; those that are not closed, the latest first, are not told again on later pages."""
+    return _page(Incident, Incident.closed_on.is_(None), after, Incident.learned_on.desc(), Incident.id.desc())
+
+
+def _page(model: type[Entry], open_ones: ColumnElement[bool], after: int, *first: Any) -> Register[Entry]:
+    settled = select(model).where(~open_ones).order_by(model.id.desc()).limit(SHOWN + 1)
+    found = db.session.scalars(settled.where(model.id < after) if after else settled).all()
+    standing = [] if after else db.session.scalars(select(model).where(open_ones).order_by(*first)).all()
+    return Register(standing, found[:SHOWN], found[SHOWN - 1].id if len(found) > SHOWN else None)
 
 
 @dataclass(frozen=True)
@@ -190,13 +223,19 @@ def digest(staff: Staff, day: date) -> list[Section]:
 
 
 def annex(first: date, last: date) -> Iterator[AnnexLine]:
-    """Requests received and incidents learned of from one day to another, and how many requests were answered by the day that the law says."""
+    """Requests received and incidents learned of from one day to another, and how many requests, of those
+    that were answered or should have been, were by the day that the law says.
+    """
     received = RightsRequest.received_on.between(first, last)
     number = select(func.count(RightsRequest.id)).where(received)
     in_all = db.session.scalar(number) or 0
     yield AnnexLine("rights", text("privacy.annex.received"), in_all)
     in_time = db.session.scalar(number.where(RightsRequest.answered_on <= RightsRequest.due_on)) or 0
-    yield AnnexLine("rights", text("privacy.annex.in_time"), in_time, in_all)
+    due = (
+        db.session.scalar(number.where(RightsRequest.answered_on.is_not(None) | (RightsRequest.due_on < clock.today())))
+        or 0
+    )
+    yield AnnexLine("rights", text("privacy.annex.in_time"), in_time, due)
     learned = select(func.count(Incident.id)).where(Incident.learned_on.between(first, last))
     happened = db.session.scalar(learned) or 0
     yield AnnexLine("incidents", text("privacy.annex.incidents"), happened)

@@ -15,7 +15,7 @@ from crm.accounts.feature import me
 from crm.cases.models import Case
 from crm.cases.queries import find, may_see
 from crm.db import db
-from crm.forms import AtMost, Chosen, DateField, Filled, read_people
+from crm.forms import AtMost, Chosen, DateField, Filled, read_people, whole
 from crm.i18n import gettext, lazy
 from crm.privacy import services
 from crm.privacy.models import Incident, Outcome, Right, RightsRequest, Risk
@@ -30,9 +30,12 @@ def _day(name: Any, **more: Any) -> DateField:
     return DateField(name, render_kw={"type": "date", **more})
 
 
-def _not_to_come(field: DateField) -> None:
+def _past(field: DateField, since: DateField | None = None) -> None:
+    """A day that has come, and not before another one."""
     if field.day is not None and field.day > clock.today():
         raise StopValidation(gettext("Choose today or an earlier date"))
+    if field.day is not None and since is not None and since.day is not None and field.day < since.day:
+        raise StopValidation(gettext("This day is before the one on which it was known: check both dates"))
 
 
 class RequestForm(forms.Form):
@@ -74,7 +77,7 @@ class RequestForm(forms.Form):
     def validate_received_on(self, field: DateField) -> None:
         if field.day is None:
             raise StopValidation(gettext("Choose a date"))
-        _not_to_come(field)
+        _past(field)
 
     def validate_reference(self, field: wtforms.Field) -> None:
         typed = (field.data or "").strip()
@@ -85,9 +88,7 @@ class RequestForm(forms.Form):
     def validate_answered_on(self, field: DateField) -> None:
         if self.outcome.data and field.day is None:
             raise StopValidation(gettext("Choose a date"))
-        _not_to_come(field)
-        if field.day is not None and self.received_on.day is not None and field.day < self.received_on.day:
-            raise StopValidation(gettext("It was answered before it was received: check both dates"))
+        _past(field, self.received_on)
 
     def validate_outcome(self, field: wtforms.Field) -> None:
         if self.answered_on.data and not field.data:
@@ -166,7 +167,7 @@ class IncidentForm(forms.Form):
     def validate_learned_on(self, field: DateField) -> None:
         if field.day is None:
             raise StopValidation(gettext("Choose a date"))
-        _not_to_come(field)
+        _past(field)
 
     def validate_people(self, field: wtforms.Field) -> None:
         self.number = read_people(field.data or "", MOST)
@@ -180,7 +181,7 @@ class IncidentForm(forms.Form):
             )
 
     def validate_commission_on(self, field: DateField) -> None:
-        _not_to_come(field)
+        _past(field, self.learned_on)
         if self.closed_on.data and self.risk.data == Risk.SERIOUS and field.day is None:
             raise StopValidation(
                 gettext(
@@ -189,10 +190,10 @@ class IncidentForm(forms.Form):
             )
 
     def validate_people_on(self, field: DateField) -> None:
-        _not_to_come(field)
+        _past(field, self.learned_on)
 
     def validate_closed_on(self, field: DateField) -> None:
-        _not_to_come(field)
+        _past(field, self.learned_on)
         if field.data and self.risk.data == Risk.ASSESSING:
             raise StopValidation(
                 gettext(
@@ -222,9 +223,13 @@ class IncidentForm(forms.Form):
 @bp.get("")
 @coordinators
 def registers() -> str:
-    """Both registers: what is open first."""
+    """Both registers: what is open, then what is settled, some at a time: `requests` and `incidents` say after which entry."""
+    after = {register: whole(request.args.get(register, "")) or 0 for register in ("requests", "incidents")}
     return render_template(
-        "privacy/registers.html", requests=services.requests(), incidents=services.incidents(), today=clock.today()
+        "privacy/registers.html",
+        requests=services.requests(after["requests"]),
+        incidents=services.incidents(after["incidents"]),
+        today=clock.today(),
     )
 
 
@@ -246,7 +251,15 @@ def _request_page(
     form: RequestForm, entry: RightsRequest | None, status: int = 200, *, theirs: bool = False
 ) -> Response:
     return make_response(
-        render_template("privacy/request.html", form=form, entry=entry, theirs=theirs, today=clock.today()), status
+        render_template(
+            "privacy/request.html",
+            form=form,
+            entry=entry,
+            theirs=theirs,
+            hidden=entry is not None and _hidden(entry) is not None,
+            today=clock.today(),
+        ),
+        status,
     )
 
 
@@ -261,21 +274,18 @@ def new_request() -> Response:
 def write_request() -> BaseResponse:
     """One request however often it is pressed."""
     form = RequestForm(request.form)
+    key = form.form_key.data or _key()
+    if (before := services.request_of(key)) is not None:
+        return _save_request(before, form, 1)  # gone back, corrected and sent again
     if not form.validate():
         return _request_page(form, None, 422)
 
     def write() -> RightsRequest:
-        return services.write_request(form.written(), form.case, key=_sent(form), actor=me())
+        return services.write_request(form.written(), form.case, key=key, actor=me())
 
     entry = _once(write)
     flash(gettext("The request is in the register."))
     return redirect(url_for("privacy.request_page", number=entry.id), 303)
-
-
-def _sent(form: Any) -> str:
-    """What was corrected and sent again is another entry: the key is the form's and its words'."""
-    typed = " ".join(str(field.data) for field in form)
-    return f"{form.form_key.data or _key()} {typed}"
 
 
 def _once(write: Any) -> Any:
@@ -294,13 +304,12 @@ def _once(write: Any) -> Any:
 @coordinators
 def request_page(number: int) -> Response:
     entry = _request_or_404(number)
-    seen = entry.case is not None and may_see(me(), entry.case.id)
     shown = {
         "version": str(entry.version),
         "received_on": entry.received_on.isoformat(),
         "asked": entry.asked.value,
         "person": entry.person,
-        "reference": entry.case.reference if entry.case and seen else "",
+        "reference": entry.case.reference if entry.case and not _hidden(entry) else "",
         "identity": entry.identity,
         "note": entry.note,
         "answered_on": entry.answered_on.isoformat() if entry.answered_on else "",
@@ -314,19 +323,25 @@ def request_page(number: int) -> Response:
 @coordinators
 def save_request(number: int) -> BaseResponse:
     """Keep what is known of a request now; what two people typed at once is given back."""
-    entry = _request_or_404(number)
     form = RequestForm(request.form)
+    return _save_request(_request_or_404(number), form, forms.seen_version(form.version.data))
+
+
+def _save_request(entry: RightsRequest, form: RequestForm, seen_version: int) -> BaseResponse:
     if not form.validate():
         return _request_page(form, entry, 422)
-    hidden = entry.case if entry.case and not may_see(me(), entry.case.id) else None  # stays, whatever was typed
     try:
-        services.change_request(entry, form.written(), form.case or hidden, forms.seen_version(form.version.data), me())
+        services.change_request(entry, form.written(), _hidden(entry) or form.case, seen_version, me())
     except services.StaleError:
         db.session.rollback()
-        entry = _request_or_404(number)
         form.version.data = str(entry.version)
         return _request_page(form, entry, 409, theirs=True)
     return _done(gettext("The request is saved."))
+
+
+def _hidden(entry: RightsRequest) -> Case | None:
+    """The file of an entry that is not this person's to see: it stays, whatever was typed."""
+    return entry.case if entry.case is not None and not may_see(me(), entry.case.id) else None
 
 
 def _done(said: str) -> BaseResponse:
@@ -360,11 +375,14 @@ def new_incident() -> Response:
 def write_incident() -> BaseResponse:
     """One incident however often it is pressed."""
     form = IncidentForm(request.form)
+    key = form.form_key.data or _key()
+    if (before := services.incident_of(key)) is not None:
+        return _save_incident(before, form, 1)  # gone back, corrected and sent again
     if not form.validate():
         return _incident_page(form, None, 422)
 
     def write() -> Incident:
-        return services.write_incident(form.written(), key=_sent(form), actor=me())
+        return services.write_incident(form.written(), key=key, actor=me())
 
     entry = _once(write)
     flash(gettext("The incident is in the register."))
@@ -393,15 +411,17 @@ def incident_page(number: int) -> Response:
 @coordinators
 def save_incident(number: int) -> BaseResponse:
     """Keep what is known of an incident now; what two people typed at once is given back."""
-    entry = _incident_or_404(number)
     form = IncidentForm(request.form)
+    return _save_incident(_incident_or_404(number), form, forms.seen_version(form.version.data))
+
+
+def _save_incident(entry: Incident, form: IncidentForm, seen_version: int) -> BaseResponse:
     if not form.validate():
         return _incident_page(form, entry, 422)
     try:
-        services.change_incident(entry, form.written(), forms.seen_version(form.version.data), me())
+        services.change_incident(entry, form.written(), seen_version, me())
     except services.StaleError:
         db.session.rollback()
-        entry = _incident_or_404(number)
         form.version.data = str(entry.version)
         return _incident_page(form, entry, 409, theirs=True)
     return _done(gettext("The incident is saved."))

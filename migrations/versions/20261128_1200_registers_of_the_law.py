@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.CheckConstraint("risk IN ('assessing', 'none', 'serious')", name=op.f('ck_incident_risk')),
         sa.CheckConstraint("closed_on IS NULL OR (risk <> 'assessing' AND grounds <> '')", name=op.f('ck_incident_closed_once_assessed')),
         sa.CheckConstraint("closed_on IS NULL OR risk <> 'serious' OR commission_on IS NOT NULL", name=op.f('ck_incident_serious_ones_notified')),
+        sa.CheckConstraint('closed_on >= learned_on', name=op.f('ck_incident_closed_after_it_was_known')),
         sa.ForeignKeyConstraint(['recorded_by_id'], ['staff.id'], name=op.f('fk_incident_recorded_by_id_staff')),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_incident')),
         sa.UniqueConstraint('form_key', name=op.f('uq_incident_form_key')),

@@ -1,5 +1,6 @@
 """The registers of the law: a request is answered by its day and nobody forgets it, an incident closes once it was assessed, and the annex counts them."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -9,15 +10,18 @@ from sqlalchemy.exc import IntegrityError
 
 from crm import clock
 from crm.cases import services as cases
+from crm.cases.vocabulary import ClosingReason
 from crm.desk.digest import queue_digests
 from crm.feature import plugged
 from crm.intake import services as intake
 from crm.intake.models import Request
 from crm.outbox.models import Message
 from crm.permissions.models import Consent, Purpose
+from crm.portal.models import Correction, CorrectionState
 from crm.privacy import services
 from crm.privacy.models import Incident, Outcome, Right, RightsRequest, Risk
 from crm.privacy.rules import answer_by
+from crm.referrals import services as referrals
 from tests.support.pages import words
 from tests.support.typed import form_with
 
@@ -91,10 +95,51 @@ def test_a_form_pressed_twice_is_one_entry(session, people, signed_in):
     browser = signed_in(people.coordinator)
     form = form_with(browser.get(f"{PAGE}/requests/new").text, "person")[1]
     form |= {"received_on": "2026-11-20", "asked": "deletion", "person": "Ada"}
-    first = browser.post(f"{PAGE}/requests/new", form).headers["Location"]
-    assert browser.post(f"{PAGE}/requests/new", form).headers["Location"] == first
-    browser.post(f"{PAGE}/requests/new", form | {"person": "Bea"})  # gone back, and typed otherwise
-    assert session.scalar(select(func.count()).select_from(RightsRequest)) == 2
+    for _ in range(2):
+        browser.post(f"{PAGE}/requests/new", form)
+    assert session.scalars(select(RightsRequest.version)).all() == [1]
+    browser.post(f"{PAGE}/requests/new", form | {"person": "Bea"})  # gone back, corrected and sent again
+    found = session.scalars(select(RightsRequest)).one()
+    assert (found.person, found.version) == ("Bea", 2)
+    page = browser.post(f"{PAGE}/requests/new", form | {"person": "Cléa"}, status=409).text  # somebody wrote since
+    assert "Cléa" in page
+    incident = form_with(browser.get(f"{PAGE}/incidents/new").text, "information")[1]
+    incident |= {"learned_on": "2026-11-20", "information": "Noms", "circumstances": "Perte"}
+    for circumstances in ("Perte", "Perte", "Vol"):
+        browser.post(f"{PAGE}/incidents/new", incident | {"circumstances": circumstances})
+    assert session.scalars(select(Incident.circumstances)).all() == ["Vol"]
+
+
+def test_saving_twice_changes_nothing_the_second_time(session, people, signed_in):
+    browser = signed_in(people.coordinator)
+    number = int(asked(browser).headers["Location"].rpartition("/")[2])
+    address = f"{PAGE}/requests/{number}"
+    form = form_with(browser.get(address).text, "person")[1] | {"note": "Rappelée"}
+    for _ in range(2):
+        browser.post(f"{address}/save", form)
+    session.expire_all()
+    assert session.get(RightsRequest, number).version == 2
+
+
+def test_earlier_entries_are_on_later_pages(session, people, signed_in):
+    for number in range(services.SHOWN + 1):
+        services.write_request(
+            services.Asked(clock.today(), Right.ACCESS, f"Ada {number}.", "", "", clock.today(), Outcome.GRANTED, ""),
+            None, key=f"a{number}", actor=people.admin,
+        )  # fmt: skip
+        done = services.Happened(
+            clock.today(), "", f"Noms {number}.", "x", None, Risk.NONE, "x", None, None, "", "", clock.today()
+        )
+        services.write_incident(done, key=f"a{number}", actor=people.admin)
+    session.commit()
+    browser = signed_in(people.coordinator)
+    page = browser.get(PAGE).text
+    assert "Ada 0." not in page
+    assert "Noms 0." not in page
+    for register, oldest in (("requests", "Ada 0."), ("incidents", "Noms 0.")):
+        found = re.search(rf'href="([^"]+{register}=\d+)"', page)
+        assert oldest in browser.get(found[1]).text
+    browser.get(f"{PAGE}?requests=x&incidents=-1")
 
 
 def test_what_cannot_be_is_said_in_words_and_nothing_is_lost(session, people, signed_in, make):
@@ -108,7 +153,7 @@ def test_what_cannot_be_is_said_in_words_and_nothing_is_lost(session, people, si
         ({"person": " "}, "Write who is asking"),
         ({"reference": "PCC-0000-0000"}, "Check the reference: no file has it"),
         ({"reference": hidden.reference}, "Check the reference: no file has it"),
-        ({"answered_on": "2026-11-19", "outcome": "granted"}, "before it was received"),
+        ({"answered_on": "2026-11-19", "outcome": "granted"}, "This day is before the one on which it was known"),
         ({"answered_on": "2026-11-21"}, "Say what the outcome is"),
         ({"outcome": "granted"}, "Choose a date"),
         ({"answered_on": "2026-11-21", "outcome": "partly"}, "Write the reasons for the refusal"),
@@ -143,9 +188,14 @@ def test_who_coordinates_may_not_see_the_file_and_takes_it_off_by_no_mistake(ses
     cases.restrict(case, restricted=True, readers=[], actor=people.adviser)
     session.commit()
     assert case.reference not in browser.get(f"{PAGE}/requests/{number}").text
-    save(browser, "requests", number, note="Rappelée")
+    assert "is of a file that you cannot see" in words(browser.last.text)
+    other = make.case(owner=people.coordinator)
+    save(browser, "requests", number, note="Rappelée", reference=other.reference)
     session.expire_all()
-    assert session.get(RightsRequest, number).case_id == case.id
+    assert (session.get(RightsRequest, number).case_id, session.get(RightsRequest, number).note) == (
+        case.id,
+        "Rappelée",
+    )
 
 
 def test_an_incident_closes_once_it_was_assessed_and_the_commission_was_told(session, people, signed_in):
@@ -159,6 +209,11 @@ def test_an_incident_closes_once_it_was_assessed_and_the_commission_was_told(ses
             "Enter the date the Commission was notified",
         ),
         ({"commission_on": "2026-11-25"}, "Choose today or an earlier date"),
+        ({"commission_on": "2026-11-19"}, "This day is before the one on which it was known"),
+        (
+            {"closed_on": "2026-11-19", "risk": "none", "grounds": "x"},
+            "This day is before the one on which it was known",
+        ),
         ({"people": "beaucoup"}, "people"),
     ):
         assert said in words(save(browser, "incidents", number, 422, **wrong).text), wrong
@@ -176,6 +231,8 @@ def test_an_incident_closes_once_it_was_assessed_and_the_commission_was_told(ses
         ("incident", "closed_on = '2026-11-24'"),
         ("incident", "closed_on = '2026-11-24', risk = 'none'"),
         ("incident", "closed_on = '2026-11-24', risk = 'serious', grounds = 'x'"),
+        ("incident", "closed_on = '2026-11-01', risk = 'none', grounds = 'x'"),
+        ("rights_request", "answered_on = '2026-11-24', outcome = 'partly'"),
         ("rights_request", "answered_on = '2026-11-24'"),
         ("rights_request", "answered_on = '2026-11-24', outcome = 'refused'"),
     ],
@@ -240,42 +297,94 @@ def test_the_annex_counts_what_the_law_asks_to_follow_beside_a_year_earlier(sess
     browser = signed_in(people.coordinator)
     for received, answered in (("2026-10-01", "2026-10-31"), ("2026-10-01", "2026-11-01"), ("2026-11-20", "")):
         asked(browser, received_on=received, answered_on=answered, outcome="granted" if answered else "", note=answered)
+    asked(browser, received_on="2026-10-20")  # late, and not answered
     asked(browser, received_on="2025-12-31")  # a year earlier
     asked(browser, received_on="2026-09-30")  # of another quarter
     happened(browser)
     happened(browser, risk="serious", grounds="NAS")
-    given, back, aside, let_in = (make.case() for _ in range(4))
-    for case, withdrawn in ((given, None), (back, clock.now())):
-        session.add(
-            Consent(
-                case_id=case.id, purpose=Purpose.NEWSLETTER, text_version="x", text_shown="x", language="fr",
-                given_at=clock.now(), withdrawn_at=withdrawn,
-            )
-        )  # fmt: skip
-    for case in (aside, let_in):
-        case.quarantined = True
-        session.add(
-            Request(
-                form_key=f"k{case.id}", case=case, received_at=clock.now(), page_language="fr", notice_version="x",
-                answers={}, suspicions=["links"],
-            )
-        )  # fmt: skip
-    session.flush()
-    intake.release(let_in, people.adviser, acknowledge=False)
-    session.commit()
+    _consents(session, make)
+    _set_aside(session, people, make)
+    _corrections(session, people, make, moment)
     page = words(browser.get(ANNEX).text)
     for line in (
-        "Requests entered in the register 3 1",
-        "Requests answered within thirty days 1 /3 (33%) 0 /1 (0%)",
+        "Requests entered in the register 4 1",
+        "Requests answered within thirty days 1 /3 (33%) 0 /1 (0%)",  # one is not due yet
         "Confidentiality incidents 2 0",
         "Incidents with a risk of serious injury 1 /2 (50%) 0",
         "Consents given: newsletters and invitations by email 2 0",
         "Consents withdrawn: newsletters and invitations by email 1 0",
-        "Requests set aside (suspected robot) 2 0",
-        "Requests set aside by mistake, then released by the team 1 /2 (50%) 0",
-        "Corrections that people asked for on their page 0 0",
+        "Permissions given: share information with an organization 2 0",
+        "Permissions withdrawn: share information with an organization 1 0",
+        "Requests set aside (suspected robot) 4 0",
+        "Requests set aside by mistake, then released by the team 2 /4 (50%) 0",
+        "Corrections that people asked for on their page 3 0",
+        "Corrections answered within thirty days 1 /2 (50%) 0",
     ):
         assert line in page, (line, page)
+
+
+def _consents(session, make) -> None:
+    """Two that count, one of them withdrawn; one of a request that waits in quarantine, and one of an unwanted request."""
+    for place in range(4):
+        case = make.case()
+        case.quarantined = place == 2
+        case.closing_reason = ClosingReason.SPAM if place == 3 else None
+        session.add(
+            Consent(
+                case_id=case.id, purpose=Purpose.NEWSLETTER, text_version="x", text_shown="x", language="fr",
+                given_at=clock.now(), withdrawn_at=clock.now() if place == 1 else None,
+            )
+        )  # fmt: skip
+    kept, taken_back = make.referral(), make.referral()
+    referrals.withdraw_permission(taken_back.permission, taken_back.case, taken_back.case.owner)
+    assert kept.permission.withdrawn_at is None
+
+
+def _set_aside(session, people, make) -> None:
+    """One released, one closed as a person's, one as a robot's, one that waits; and one of another quarter."""
+    for place in range(5):
+        case = make.case()
+        case.quarantined = True
+        received = clock.now() - timedelta(days=100 if place == 4 else 0)
+        case.received_at = received
+        session.add(
+            Request(
+                form_key=f"k{place}", case=case, received_at=received, page_language="fr", notice_version="x",
+                answers={}, suspicions=["links"],
+            )
+        )  # fmt: skip
+        session.flush()
+        if place == 0:
+            intake.release(case, people.adviser, acknowledge=False)
+        if place in {1, 2}:
+            case.quarantined, case.closing_reason = False, (ClosingReason.OUT_SCOPE, ClosingReason.SPAM)[place - 1]
+    session.commit()
+
+
+def _corrections(session, people, make, moment) -> None:
+    """One answered in time, one too late, one that is not due yet."""
+    for place, (asked_days_ago, answered_days_ago) in enumerate(((40, 10), (40, 9), (5, None))):
+        ago = clock.now() - timedelta(days=asked_days_ago)
+        answered = clock.now() - timedelta(days=answered_days_ago) if answered_days_ago else None
+        session.add(
+            Correction(
+                case_id=make.case().id, form_key=f"c{place}", page="you", changes={}, sent_at=ago, decided_at=answered,
+                state=CorrectionState.CONFIRMED if answered else CorrectionState.OPEN,
+            )
+        )  # fmt: skip
+    session.commit()
+
+
+def test_a_form_that_was_open_while_files_were_merged_follows_the_file_that_is_left(session, people, make, signed_in):
+    gone, kept = make.case(owner=people.adviser), make.case(owner=people.adviser)
+    browser = signed_in(people.coordinator)
+    number = int(asked(browser, reference=gone.reference).headers["Location"].rpartition("/")[2])
+    form = form_with(browser.get(f"{PAGE}/requests/{number}").text, "person")[1]
+    gone.merged_into_id = kept.id
+    session.commit()
+    browser.post(f"{PAGE}/requests/{number}/save", form | {"note": "Rappelée"})
+    session.expire_all()
+    assert session.get(RightsRequest, number).case_id == kept.id
 
 
 def test_requests_follow_the_file_that_takes_the_place_of_theirs(session, people, make):

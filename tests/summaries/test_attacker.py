@@ -7,7 +7,9 @@ from crm.summaries.suppression import SMALL
 from tests.summaries.attacker import KINDS, attack, found_out, invented, releases
 
 
-@pytest.mark.parametrize(("seed", "k", "since"), [(0, 5, 0), (4, 5, 2), (5, 7, 0), (7, 10, 4), (9, 5, 0), (14, 5, 2)])
+@pytest.mark.parametrize(
+    ("seed", "k", "since"), [(0, 5, 0), (8, 5, 0), (4, 5, 2), (5, 7, 0), (7, 10, 4), (9, 5, 0), (14, 5, 2)]
+)
 def test_nothing_hidden_is_found_out(seed, k, since):
     history = invented(seed)
     known = attack(history, releases(history, k, since=since), k)
