@@ -9,6 +9,7 @@ from sqlalchemy import update
 from crm.cases.models import CaseNeed, Project, StageSpell
 from crm.cases.vocabulary import NeedState, Stage
 from crm.referrals import answers
+from crm.referrals import services as referrals
 from crm.referrals.outcomes import DeclineReason
 from crm.summaries.course import Asked, Course, Lacked, Reached, Rows, Spell, course_of, files_of
 from crm.summaries.course_rows import rows_of
@@ -112,6 +113,14 @@ def test_from_the_database(session, moment, make, people):
     assert found.hands["body"].value == 2
     spells = session.query(StageSpell).filter(StageSpell.left_at.is_not(None), StageSpell.stage != Stage.CLOSED).count()
     assert sum(len(one.files) for one in found.stages.values()) == spells > 0
+
+
+def test_what_was_taken_back_was_not_asked_and_what_lapsed_had_no_answer(session, moment, make, people):
+    taken_back, lapsed = make.referral(), make.referral()
+    referrals.withdraw(taken_back, taken_back.case, people.adviser)
+    referrals.expire(lapsed, lapsed.case)
+    (body,) = now(session).bodies.values()
+    assert (body.sent.files, body.silent.files) == ((lapsed.case_id,), (lapsed.case_id,))
 
 
 def test_every_number_of_the_page_leads_to_its_files(session, moment, make, people, signed_in):
