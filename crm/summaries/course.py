@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from crm.business_days import in_force
 from crm.summaries.figures import Count, Median, counted, grouped, waited
 
 DAY = 86_400  # seconds
@@ -83,7 +84,7 @@ class Course:
 
 def course_of(rows: Rows) -> Course:
     """The figures, in the order in which they are read: stages and hands as they come, the others with the most first."""
-    bodies = {name: _body(found) for name, found in grouped(rows.asked, lambda one: one.body).items()}
+    bodies = bodies_of(rows.asked)
     lacked = {need: counted(found) for need, found in grouped(rows.lacked, lambda one: one.need).items()}
     return Course(
         {stage: _days(found) for stage, found in grouped(rows.stages, lambda one: one.where).items()},
@@ -93,6 +94,11 @@ def course_of(rows: Rows) -> Course:
         _waits(rows.asked),
         dict(sorted(lacked.items(), key=lambda one: (-one[1].value, one[0]))),
     )
+
+
+def bodies_of(asked: Iterable[Asked]) -> dict[str, Body]:
+    """What each body was asked and what it answered, by its code."""
+    return {name: _body(found) for name, found in grouped(asked, lambda one: one.body).items()}
 
 
 def kind_of(figure: str) -> str | None:
@@ -121,8 +127,8 @@ def _days(spells: Iterable[Spell]) -> Median:
 
 
 def _waits(asked: Iterable[Asked]) -> Median:
-    answered = [one for one in asked if one.answer]
-    return Median(tuple((one.file, waited(one.sent_at, one.answered_at)) for one in answered))
+    answered, calendar = [one for one in asked if one.answer], in_force()
+    return Median(tuple((one.file, waited(one.sent_at, one.answered_at, calendar)) for one in answered))
 
 
 def _body(asked: Sequence[Asked]) -> Body:

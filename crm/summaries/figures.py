@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from crm import clock
-from crm.business_days import business_days_between
+from crm.business_days import Calendar, business_days_between, in_force
 from crm.summaries.periods import Period
 
 DEFINITIONS = "2026-11"
@@ -430,7 +430,8 @@ def _requests(rows: Rows, period: Period, cut_off: datetime) -> dict[str, Figure
     before = [one for one in rows.requests if within(one.received_at, previous)]
     year = [one for one in rows.requests if within(one.received_at, rolling)]
     answered = [one for one in now if one.first_reply_at is not None and one.first_reply_at < cut_off]
-    waits = tuple((one.file, waited(one.received_at, one.first_reply_at)) for one in answered)
+    calendar = in_force()
+    waits = tuple((one.file, waited(one.received_at, one.first_reply_at, calendar)) for one in answered)
     replied = {one.file for one in answered}
     return {
         "received": counted(now),
@@ -442,12 +443,12 @@ def _requests(rows: Rows, period: Period, cut_off: datetime) -> dict[str, Figure
         "heard": by(year, attrgetter("heard")),
         "first_reply": Median(waits, counted(one for one in now if one.file not in replied)),
         "on_time": Rate(Count(tuple(file for file, days in waits if days <= ON_TIME)), counted(now)),
-        "reached": Rate(counted(one for one in before if _was_reached(one)), counted(before)),
+        "reached": Rate(counted(one for one in before if _was_reached(one, calendar)), counted(before)),
     }
 
 
-def _was_reached(one: Request) -> bool:
-    return one.two_way_at is not None and waited(one.received_at, one.two_way_at) <= REACHED_WITHIN
+def _was_reached(one: Request, calendar: Calendar) -> bool:
+    return one.two_way_at is not None and waited(one.received_at, one.two_way_at, calendar) <= REACHED_WITHIN
 
 
 def _conversations(rows: Rows, period: Period) -> dict[str, Figure]:
@@ -475,6 +476,7 @@ def _referrals(rows: Rows, period: Period, cut_off: datetime) -> dict[str, Figur
     answers = [(one, at) for one in two_back if (at := one.accepted_at or one.declined_at) is not None and at < cut_off]
     answered = {id(one) for one, _at in answers}
     begun = [one for one in rows.begun if within(one.at, bounds)]
+    calendar = in_force()
     return {
         "sent": counted(now),
         "sent_files": once(one.file for one in now),
@@ -483,7 +485,7 @@ def _referrals(rows: Rows, period: Period, cut_off: datetime) -> dict[str, Figur
         "sent_by_body": by(now, lambda one: f"{one.kind}/{one.body}"),
         "accepted": Rate(counted(one for one in before if _was_accepted(one)), counted(before)),
         "body_reply": Median(
-            tuple((one.file, waited(one.sent_at, at)) for one, at in answers),
+            tuple((one.file, waited(one.sent_at, at, calendar)) for one, at in answers),
             counted(one for one in two_back if id(one) not in answered),
         ),
         "assistance": once(one.file for one in begun),
@@ -609,10 +611,10 @@ def falls(day: date | None, period: Period) -> bool:
     return day is not None and period.first <= day <= period.last
 
 
-def waited(since: datetime, until: datetime | None) -> int:
-    """Business days between two instants, by Montréal's days."""
+def waited(since: datetime, until: datetime | None, calendar: Calendar | None = None) -> int:
+    """Business days between two instants, by Montréal's days; by the calendar in force, which is asked for once by who counts many, unless one is given."""
     assert until is not None  # noqa: S101 - only what came is measured
-    return business_days_between(clock.local_date(since), clock.local_date(until))
+    return business_days_between(clock.local_date(since), clock.local_date(until), calendar)
 
 
 def to_half(value: float) -> float:

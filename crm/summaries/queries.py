@@ -20,7 +20,7 @@ from crm.i18n import language
 from crm.partners.models import Body
 from crm.summaries import course_rows
 from crm.summaries.course import Body as Answered
-from crm.summaries.course import course_of
+from crm.summaries.course import bodies_of
 from crm.summaries.figures import Figure, Rows, counted_again, figures_by_part, figures_of, kinds_of
 from crm.summaries.models import CountedFiles, Format, State, Summary, SummaryFile
 from crm.summaries.periods import Period
@@ -60,7 +60,7 @@ def look(period: Period) -> Looked:
         return rows
 
     figures = figures_by_part(read, period, period.cut_off_at)
-    return Looked(figures, earlier, course_of(course_rows.rows_of(period, "asked")).bodies)
+    return Looked(figures, earlier, bodies_of(course_rows.rows_of(period, "asked").asked))
 
 
 def figure_of(period: Period, name: str) -> Figure | None:
