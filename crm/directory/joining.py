@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from crm import clock
 from crm.accounts.models import Staff
 from crm.activities import services as activities
+from crm.activities.models import ActivityBody
 from crm.db import db, repoint
 from crm.directory.services import invite, waiting_at
 from crm.errors import RefusedError
@@ -33,6 +34,7 @@ class Moves:
     programmes: int
     people: int
     offices: int
+    activities: int  # at which it was present
 
 
 def what_moves(gone: Body) -> Moves:
@@ -47,6 +49,7 @@ def what_moves(gone: Body) -> Moves:
         programmes=count(Programme.id, Programme.body_id == gone.id),
         people=count(Person.id, Person.body_id == gone.id, Person.left_at.is_(None)),
         offices=count(Body.id, Body.part_of_id == gone.id),
+        activities=count(ActivityBody.activity_id, ActivityBody.body_id == gone.id),
     )
 
 

@@ -26,7 +26,7 @@ feature = Feature(
     )
     + tuple(
         Sentence(f"session.{what}", f"summaries.event.session_{what}", "internal", frozenset({"period"}))
-        for what in ("written", "asked", "decided", "seen_to", "opened_again", "taken_off")
+        for what in ("written", "asked", "changed", "decided", "seen_to", "opened_again", "taken_off")
     ),
     jobs=(
         Job("summaries", services.publish_approved, every=15),

@@ -154,7 +154,8 @@ def decide(
         point, seen_version, title=title, decision=decision, owner_id=owner_id, due_on=due_on, done_at=done_at
     ):
         raise StaleError
-    record("session.decided", case_id=None, actor=by(actor), codes={"period": point.session.period})
+    changed = "changed" if same else "decided"  # the point's words alone
+    record(f"session.{changed}", case_id=None, actor=by(actor), codes={"period": point.session.period})
 
 
 def see_to(point: Point, seen_version: int, actor: Staff, *, done: bool) -> None:

@@ -75,6 +75,7 @@ def test_where_it_was_present_the_other_was_and_once(session, people, gone, kept
         written = Written(clock.today(), Kind.PANEL, Spoken.FR, [], 5, there, "", "", "")
         write_down(written, key=str(number), actor=people.adviser)
     session.commit()
+    assert joining.what_moves(gone).activities == 2
     join(session, gone, kept, people)
     for activity in session.scalars(select(Activity)):
         assert activity.bodies == [kept]

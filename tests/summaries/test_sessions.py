@@ -13,6 +13,7 @@ from crm.desk.digest import told
 from crm.summaries import services, sessions
 from crm.summaries.models import Point, Session, Summary
 from crm.summaries.periods import Period
+from crm.timeline.models import Event
 from tests.support.pages import words
 from tests.support.summaries import published
 from tests.support.typed import form_with
@@ -223,6 +224,8 @@ def test_what_is_decided_otherwise_after_it_was_seen_to_is_to_be_seen_to(session
     browser.post(f"{address}/save", form | {"title": "Un autre titre"})
     session.expire_all()
     assert point.done_at is not None
+    told = select(Event.kind).where(Event.kind.startswith("session.")).order_by(Event.id.desc())
+    assert session.scalars(told).first() == "session.changed", "no decision was taken"
     form = form_with(browser.get(address).text, "decision")[1]
     browser.post(f"{address}/save", form | {"owner": str(people.other_adviser.id)})
     session.expire_all()
