@@ -70,7 +70,9 @@ class Step(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A referral that was sent to a body, by its number, and when it said yes or no."""
+    """A referral that was sent to a body, by its number, and when it said yes or no. `entry` is the number of the very entry of the directory: that of
+    the body or of one of its local offices.
+    """
 
     file: int
     sent_at: datetime
@@ -79,6 +81,7 @@ class Sent(NamedTuple):
     declined_at: datetime | None = None
     withdrawn: bool = False
     body: int = 0
+    entry: int = 0
 
 
 class Begun(NamedTuple):

@@ -18,10 +18,10 @@ from crm.config import LANGUAGES
 from crm.db import db
 from crm.i18n import language
 from crm.partners.models import Body
-from crm.summaries import course_rows
+from crm.partners.queries import everyone
+from crm.summaries.course import Asked, bodies_of
 from crm.summaries.course import Body as Answered
-from crm.summaries.course import bodies_of
-from crm.summaries.figures import Figure, Rows, counted_again, figures_by_part, figures_of, kinds_of
+from crm.summaries.figures import Figure, Rows, Sent, counted_again, figures_by_part, figures_of, kinds_of, within
 from crm.summaries.models import CountedFiles, Format, State, Summary, SummaryFile
 from crm.summaries.periods import Period
 from crm.summaries.rows import rows_of
@@ -52,15 +52,27 @@ def look(period: Period) -> Looked:
     published = published.where(Summary.first_day >= first, Summary.last_day < period.first).order_by(Summary.first_day)
     before = [one for code in db.session.scalars(published) if (one := Period.read(code)) is not None]
     earlier: dict[str, dict[str, int]] = {}
+    bodies: dict[str, Answered] = {}
 
     def read(*kinds: str) -> Rows:
         rows = rows_of(period, *kinds)
         if "requests" in kinds:
             earlier.update({one.code: counted_again(rows, one) for one in before})
+        if "sent" in kinds:
+            bodies.update(bodies_of(_asked(rows.sent, period)))
         return rows
 
     figures = figures_by_part(read, period, period.cut_off_at)
-    return Looked(figures, earlier, bodies_of(course_rows.rows_of(period, "asked").asked))
+    return Looked(figures, earlier, bodies)
+
+
+def _asked(sent: Sequence[Sent], period: Period) -> Iterator[Asked]:
+    """What each body was asked in the twelve months that end with a period, and what it answered: of rows that were read already."""
+    codes = {body.id: body.code for body in everyone()}
+    for one in sent:
+        if not one.withdrawn and within(one.sent_at, period.rolling):
+            answer = "accepted" if one.accepted_at else "declined" if one.declined_at else ""
+            yield Asked(one.file, codes[one.entry], one.sent_at, answer, one.accepted_at or one.declined_at)
 
 
 def figure_of(period: Period, name: str) -> Figure | None:

@@ -153,7 +153,8 @@ def _referrals(*columns: Any) -> Select[Any]:
 
 
 def _sent(period: Period) -> Iterator[f.Sent]:
-    span = period.previous.previous.bounds[0], period.bounds[1]
+    """Of twelve months, though figures are of fewer: what each body is told of its own answers is made of the same rows."""
+    span = min(period.rolling[0], period.previous.previous.bounds[0]), period.bounds[1]
     read = _referrals(
         Referral.case_id,
         Referral.sent_at,
@@ -162,8 +163,9 @@ def _sent(period: Period) -> Iterator[f.Sent]:
         Referral.declined_by,
         Referral.answered_at,
         func.coalesce(Body.joined_to_id, Body.part_of_id, Body.id),  # a local office is one with the body that it is of
+        Referral.body_id,
     ).where(between(Referral.sent_at, span), counted())
-    for number, sent_at, kind, status, declined_by, answered_at, body in streamed(read.order_by(Referral.id)):
+    for number, sent_at, kind, status, declined_by, answered_at, body, entry in streamed(read.order_by(Referral.id)):
         answer = answer_of(status, declined_by)
         yield f.Sent(
             number,
@@ -173,6 +175,7 @@ def _sent(period: Period) -> Iterator[f.Sent]:
             answered_at if answer == "declined" else None,
             status is Status.WITHDRAWN and declined_by is not EndedBy.TIME,  # a permission that ended took nothing back
             body,
+            entry,
         )
 
 

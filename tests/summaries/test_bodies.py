@@ -9,15 +9,16 @@ import pytest
 import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from crm import clock
 from crm.links import services as links
 from crm.partners.models import Body
 from crm.referrals import answers
 from crm.referrals import services as referrals
+from crm.referrals.models import Referral
 from crm.referrals.outcomes import DeclineReason
-from crm.summaries import services
+from crm.summaries import course_rows, queries, services
 from crm.summaries.bodies import beside_others
 from crm.summaries.course import Asked, Rows, course_of
 from crm.summaries.figures import Count, Table, to_half
@@ -176,6 +177,17 @@ def test_what_a_body_was_told_stays_and_is_part_of_the_digest(app, session, bodi
     session.commit()
     with pytest.raises(services.ChangedError):
         services.verify_all()
+
+
+def test_what_a_body_is_told_is_what_the_team_reads_of_it(session, bodies, people, make):
+    taken_back, lapsed = make.referral(body=bodies[0]), make.referral(body=bodies[1])
+    referrals.withdraw(taken_back, taken_back.case, people.adviser)
+    referrals.expire(lapsed, lapsed.case)
+    session.execute(update(Referral).values(sent_at=SENT))
+    session.commit()
+    found = queries.look(Q3).bodies
+    assert found == course_of(course_rows.rows_of(Q3, "asked")).bodies
+    assert (found["cdrq"].sent.value, found["esplanade"].silent.value) == (2, 1)
 
 
 def test_a_body_that_was_sent_nothing_reads_nothing_of_the_others(app, session, bodies, people, make):
