@@ -217,7 +217,7 @@ def digest(staff: Staff, day: date) -> list[Section]:
             format_date(one.due_on),
             f"/staff/privacy/requests/{one.id}",
         )
-        for one in db.session.scalars(read.order_by(RightsRequest.due_on, RightsRequest.id))
+        for one in db.session.scalars(read.order_by(RightsRequest.due_on, RightsRequest.id).limit(SHOWN))
     ]
     return [Section("rights", lines)] if lines else []
 

@@ -328,6 +328,7 @@ def save_request(number: int) -> BaseResponse:
 
 
 def _save_request(entry: RightsRequest, form: RequestForm, seen_version: int) -> BaseResponse:
+    form.version.data = str(seen_version)  # which a form that was blank when it was first sent has not
     if not form.validate():
         return _request_page(form, entry, 422)
     try:
@@ -416,6 +417,7 @@ def save_incident(number: int) -> BaseResponse:
 
 
 def _save_incident(entry: Incident, form: IncidentForm, seen_version: int) -> BaseResponse:
+    form.version.data = str(seen_version)  # which a form that was blank when it was first sent has not
     if not form.validate():
         return _incident_page(form, entry, 422)
     try:

@@ -101,13 +101,25 @@ def test_a_form_pressed_twice_is_one_entry(session, people, signed_in):
     browser.post(f"{PAGE}/requests/new", form | {"person": "Bea"})  # gone back, corrected and sent again
     found = session.scalars(select(RightsRequest)).one()
     assert (found.person, found.version) == ("Bea", 2)
-    page = browser.post(f"{PAGE}/requests/new", form | {"person": "Cléa"}, status=409).text  # somebody wrote since
+    page = browser.post(f"{PAGE}/requests/new", form | {"person": "Cléa"}, status=409).text  # gone back once more
     assert "Cléa" in page
     incident = form_with(browser.get(f"{PAGE}/incidents/new").text, "information")[1]
     incident |= {"learned_on": "2026-11-20", "information": "Noms", "circumstances": "Perte"}
     for circumstances in ("Perte", "Perte", "Vol"):
         browser.post(f"{PAGE}/incidents/new", incident | {"circumstances": circumstances})
     assert session.scalars(select(Incident.circumstances)).all() == ["Vol"]
+
+
+def test_a_form_that_is_corrected_wrongly_and_then_rightly_is_saved(session, people, signed_in):
+    browser = signed_in(people.coordinator)
+    form = form_with(browser.get(f"{PAGE}/requests/new").text, "person")[1]
+    form |= {"received_on": "2026-11-20", "asked": "deletion", "person": "Ada"}
+    browser.post(f"{PAGE}/requests/new", form)
+    page = browser.post(f"{PAGE}/requests/new", form | {"person": ""}, status=422).text
+    number = session.scalar(select(RightsRequest.id))
+    browser.post(f"{PAGE}/requests/{number}/save", form_with(page, "person")[1] | {"person": "Adèle"})
+    session.expire_all()
+    assert session.get(RightsRequest, number).person == "Adèle"
 
 
 def test_saving_twice_changes_nothing_the_second_time(session, people, signed_in):
