@@ -107,7 +107,7 @@ def _write(
     )
     db.session.add(entry)
     db.session.flush()
-    _tell(entry, "recorded", actor)
+    _tell(entry, "recorded", actor, at)
     return entry
 
 
@@ -143,11 +143,11 @@ def _standing(case: Case | None) -> Case | None:
     return case
 
 
-def _tell(entry: RightsRequest | Incident, what: str, actor: Staff) -> None:
+def _tell(entry: RightsRequest | Incident, what: str, actor: Staff, at: datetime | None = None) -> None:
     if isinstance(entry, RightsRequest):
-        record(f"rights.{what}", case_id=entry.case_id, actor=by(actor), codes={"entry": entry.id})
+        record(f"rights.{what}", case_id=entry.case_id, actor=by(actor), codes={"entry": entry.id}, at=at)
     else:
-        record(f"incident.{what}", case_id=None, actor=by(actor), codes={"entry": entry.id})
+        record(f"incident.{what}", case_id=None, actor=by(actor), codes={"entry": entry.id}, at=at)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
