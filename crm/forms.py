@@ -4,6 +4,7 @@ A field shows its error beside itself; the summary on top repeats the same words
 """
 
 import contextlib
+import hashlib
 import re
 import unicodedata
 from collections.abc import Hashable, Iterator, Mapping
@@ -203,6 +204,11 @@ class AtMost:
             raise ValidationError(
                 gettext("Shorten your answer to %(max)s characters or fewer", max=format_number(self.longest))
             )
+
+
+def key_of(sent: str) -> str:
+    """The database key of a form: what is sent twice is one row."""
+    return hashlib.sha256(sent.encode("utf-8", "replace")).hexdigest()[:40]
 
 
 def whole(typed: str) -> int | None:

@@ -1,6 +1,5 @@
 """Receiving a request for an activity, and what becomes of it."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -16,6 +15,7 @@ from crm.activities.models import Activity, ActivityBody, Kind, Spoken, State
 from crm.business_days import add_business_days
 from crm.db import db, save_over
 from crm.errors import RefusedError
+from crm.forms import key_of
 from crm.i18n import format_date
 from crm.outbox.models import Message
 from crm.outbox.services import queue, settings
@@ -60,11 +60,6 @@ class Written:
 
 class StaleError(Exception):
     """Somebody changed the activity in the meantime: nothing was changed."""
-
-
-def key_of(sent: str) -> str:
-    """The database key of a form."""
-    return hashlib.sha256(sent.encode("utf-8", "replace")).hexdigest()[:40]
 
 
 def received_as(sent: str) -> Activity | None:

@@ -14,6 +14,7 @@ from crm import clock
 from crm.access import CASE_ROLES
 from crm.accounts.models import Staff
 from crm.cases.models import Case, CaseNeed, CaseReader, Contact, Exchange, Note, Project
+from crm.cases.pipeline import NEVER_COUNTED
 from crm.cases.vocabulary import Need, Stage
 from crm.db import UTCDateTime, as_one_value, db, listed, read_instant
 from crm.feature import plugged
@@ -33,6 +34,12 @@ def visible(staff: Staff, file: Any = Case) -> ColumnElement[bool]:
     if staff.role not in CASE_ROLES:
         return false()
     return visible_to(staff.id, file)
+
+
+def counted(file: Any = Case) -> ColumnElement[bool]:
+    """Files that count: not those still set aside as unwanted, nor unwanted, mistaken or duplicate ones. Domain reference, section 17.1."""
+    reason = file.closing_reason
+    return and_(file.quarantined.is_(False), or_(reason.is_(None), reason.not_in(NEVER_COUNTED)))
 
 
 def may_see(staff: Staff, case_id: int) -> bool:

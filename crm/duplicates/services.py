@@ -13,7 +13,8 @@ from crm.accounts.models import Staff
 from crm.accounts.services import by
 from crm.cases.merging import same_person
 from crm.cases.models import Case, Contact, Founder, Project
-from crm.cases.pipeline import NEVER_COUNTED, Move, Refusal
+from crm.cases.pipeline import Move, Refusal
+from crm.cases.queries import counted
 from crm.cases.services import assign, close_into, reopen_merged
 from crm.cases.vocabulary import Stage
 from crm.db import db
@@ -87,8 +88,7 @@ def traits_of(row: Any, founders: tuple[Known, ...] = ()) -> Traits:
 
 def comparable() -> ColumnElement[bool]:
     """Files that another may be a duplicate of: not those merged already, set aside, unwanted or made by mistake."""
-    counted = or_(Case.closing_reason.is_(None), Case.closing_reason.not_in(NEVER_COUNTED))
-    return Case.merged_into_id.is_(None) & Case.quarantined.is_(False) & counted
+    return Case.merged_into_id.is_(None) & counted()
 
 
 def look(traits: Traits, found_under: Keys, *, but: int) -> list[tuple[Row[Any], Likeness]]:
@@ -263,12 +263,7 @@ OLDER, NEWER = aliased(Case), aliased(Case)
 
 def open_pair() -> ColumnElement[bool]:
     """A pair still worth judging: one file open, neither merged nor set aside nor closed as unwanted."""
-    fine = (
-        file.merged_into_id.is_(None)
-        & file.quarantined.is_(False)
-        & or_(file.closing_reason.is_(None), file.closing_reason.not_in(NEVER_COUNTED))
-        for file in (OLDER, NEWER)
-    )
+    fine = (file.merged_into_id.is_(None) & counted(file) for file in (OLDER, NEWER))
     one_open = or_(OLDER.stage != Stage.CLOSED, NEWER.stage != Stage.CLOSED)
     first, second = fine
     return first & second & one_open

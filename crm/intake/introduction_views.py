@@ -215,7 +215,7 @@ def _receive(form: SenderForm, person: PersonForm, lang: str) -> None:
                     phone_extension=person.phone_read[1],
                     summary=person.summary.data or "",
                 ),
-                key=services.key_of(sent),
+                key=forms.key_of(sent),
                 page_language=lang,
                 why_suspect=[one.value for one in why],
             )

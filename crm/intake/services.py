@@ -1,6 +1,5 @@
 """Receiving a request: one draft makes one request, one file, one acknowledgement, however often it is pressed."""
 
-import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import timedelta
@@ -22,6 +21,7 @@ from crm.cases.services import Asker, Facts, open_case
 from crm.cases.vocabulary import ContactMode, Need, PreferredLanguage, ProjectStage, Source, Stage
 from crm.db import UTCDateTime, db
 from crm.files import services as files
+from crm.forms import key_of
 from crm.i18n import format_date, language
 from crm.intake.drafts import Content
 from crm.intake.forms import Whole, applies
@@ -90,11 +90,6 @@ def receive(
     if not case.contact.email:
         link_of(case)  # shown on the confirmation: nothing can be mailed
     return request
-
-
-def key_of(key: str) -> str:
-    """The database key of a draft or a form."""
-    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:40]
 
 
 def received_as(key: str) -> Request | None:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import Select, func, select
 
 from crm import clock
 from crm.cases.models import Case
-from crm.cases.pipeline import NEVER_COUNTED
+from crm.cases.queries import counted
 from crm.db import db
 from crm.feature import AnnexLine
 from crm.permissions.models import Consent, Permission, Purpose
@@ -34,10 +34,6 @@ def _consents(at: Any, first: date, last: date) -> dict[Purpose, int]:
     return {row.purpose: row.number for row in db.session.execute(read)}
 
 
-def _counts() -> ColumnElement[bool]:
-    return or_(Case.closing_reason.is_(None), Case.closing_reason.not_in(NEVER_COUNTED))
-
-
 def _within(read: Select[Any], at: Any, first: date, last: date) -> Select[Any]:
     start, end = clock.day_bounds(first, last)
-    return read.where(at >= start, at < end, Case.quarantined.is_(False), _counts())
+    return read.where(at >= start, at < end, counted())

@@ -1,6 +1,5 @@
 """What the person reads and does on their own page. Each verb is theirs: the history says "the person"."""
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -9,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import joinedload
 
-from crm import clock
+from crm import clock, forms
 from crm.accounts.choices import wants_at_once
 from crm.accounts.models import Staff
 from crm.accounts.queries import duty_person
@@ -440,4 +439,4 @@ def new_form_key() -> str:
 
 def key_of(sent: str, body: str) -> str:
     """The database key of a form and its text: another text is another message. One without a key is its own each time."""
-    return hashlib.sha256(f"{sent or new_form_key()} {body}".encode("utf-8", "replace")).hexdigest()[:40]
+    return forms.key_of(f"{sent or new_form_key()} {body}")

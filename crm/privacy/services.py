@@ -1,6 +1,5 @@
 """Writing in the registers, and what of them is due."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -15,6 +14,7 @@ from crm.accounts.services import by
 from crm.cases.models import Case
 from crm.db import db, save_over
 from crm.feature import AnnexLine, Line, Section
+from crm.forms import key_of
 from crm.i18n import format_date
 from crm.privacy.models import Incident, Outcome, Right, RightsRequest, Risk
 from crm.privacy.rules import WARNED_FROM, answer_by
@@ -62,18 +62,9 @@ class Happened:
     closed_on: date | None
 
 
-def _key_of(sent: str) -> str:
-    return hashlib.sha256(sent.encode("utf-8", "replace")).hexdigest()[:40]
-
-
-def request_of(key: str) -> RightsRequest | None:
-    """The request that a form made already."""
-    return db.session.scalar(select(RightsRequest).where(RightsRequest.form_key == _key_of(key)))
-
-
-def incident_of(key: str) -> Incident | None:
-    """The incident that a form made already."""
-    return db.session.scalar(select(Incident).where(Incident.form_key == _key_of(key)))
+def made_by(model: type[Entry], key: str) -> Entry | None:
+    """The entry that a form made already."""
+    return db.session.scalar(select(model).where(model.form_key == key_of(key)))
 
 
 def write_request(
@@ -94,11 +85,10 @@ def write_incident(happened: Happened, *, key: str, actor: Staff, at: datetime |
 def _write(
     model: type[Entry], written: Asked | Happened, key: str, actor: Staff, at: datetime | None, **more: Any
 ) -> Entry:
-    before = db.session.scalar(select(model).where(model.form_key == _key_of(key)))
-    if before is not None:
+    if (before := made_by(model, key)) is not None:
         return before
     entry = model(
-        form_key=_key_of(key),
+        form_key=key_of(key),
         recorded_at=at or clock.now(),
         recorded_by_id=actor.id,
         version=1,

@@ -1,6 +1,7 @@
 """The registers, for who coordinates."""
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import wtforms
@@ -275,7 +276,7 @@ def write_request() -> BaseResponse:
     """One request however often it is pressed."""
     form = RequestForm(request.form)
     key = form.form_key.data or _key()
-    if (before := services.request_of(key)) is not None:
+    if (before := services.made_by(RightsRequest, key)) is not None:
         return _save_request(before, form, 1)  # gone back, corrected and sent again
     if not form.validate():
         return _request_page(form, None, 422)
@@ -328,16 +329,30 @@ def save_request(number: int) -> BaseResponse:
 
 
 def _save_request(entry: RightsRequest, form: RequestForm, seen_version: int) -> BaseResponse:
+    def change() -> None:
+        services.change_request(entry, form.written(), _hidden(entry) or form.case, seen_version, me())
+
+    return _save(entry, form, seen_version, change, _request_page) or _done(gettext("The request is saved."))
+
+
+def _save(
+    entry: RightsRequest | Incident,
+    form: Any,
+    seen_version: int,
+    change: Callable[[], None],
+    page: Callable[..., Response],
+) -> Response | None:
+    """Change an entry; the page that says why it cannot be, with what was typed, or None once it is."""
     form.version.data = str(seen_version)  # which a form that was blank when it was first sent has not
     if not form.validate():
-        return _request_page(form, entry, 422)
+        return page(form, entry, 422)
     try:
-        services.change_request(entry, form.written(), _hidden(entry) or form.case, seen_version, me())
+        change()
     except services.StaleError:
         db.session.rollback()
         form.version.data = str(entry.version)
-        return _request_page(form, entry, 409, theirs=True)
-    return _done(gettext("The request is saved."))
+        return page(form, entry, 409, theirs=True)
+    return None
 
 
 def _hidden(entry: RightsRequest) -> Case | None:
@@ -377,7 +392,7 @@ def write_incident() -> BaseResponse:
     """One incident however often it is pressed."""
     form = IncidentForm(request.form)
     key = form.form_key.data or _key()
-    if (before := services.incident_of(key)) is not None:
+    if (before := services.made_by(Incident, key)) is not None:
         return _save_incident(before, form, 1)  # gone back, corrected and sent again
     if not form.validate():
         return _incident_page(form, None, 422)
@@ -417,13 +432,7 @@ def save_incident(number: int) -> BaseResponse:
 
 
 def _save_incident(entry: Incident, form: IncidentForm, seen_version: int) -> BaseResponse:
-    form.version.data = str(seen_version)  # which a form that was blank when it was first sent has not
-    if not form.validate():
-        return _incident_page(form, entry, 422)
-    try:
+    def change() -> None:
         services.change_incident(entry, form.written(), seen_version, me())
-    except services.StaleError:
-        db.session.rollback()
-        form.version.data = str(entry.version)
-        return _incident_page(form, entry, 409, theirs=True)
-    return _done(gettext("The incident is saved."))
+
+    return _save(entry, form, seen_version, change, _incident_page) or _done(gettext("The incident is saved."))

@@ -1,20 +1,23 @@
 """The rows that tell how files go, as they stand now."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, and_, case, exists, or_, select, type_coerce
 
 from crm.cases.models import Case, CaseNeed, Project, StageSpell, TurnSpell
+from crm.cases.queries import counted
 from crm.cases.vocabulary import NeedState, Stage, Turn
 from crm.financing.models import Application
 from crm.financing.rules import Status as Applied
-from crm.partners.models import Body
+from crm.partners.queries import everyone
 from crm.referrals.models import Referral
-from crm.referrals.outcomes import EndedBy, Status
+from crm.referrals.outcomes import Status
 from crm.summaries import course as c
+from crm.summaries.figures import Sent, within
 from crm.summaries.periods import Period
-from crm.summaries.rows import ACCEPTED, answer_of, between, counted, streamed
+from crm.summaries.rows import ACCEPTED, between, streamed
+from crm.summaries.rows import rows_of as figure_rows
 
 GRANTED = (Applied.GRANTED, Applied.DISBURSED)
 
@@ -62,19 +65,18 @@ def _cohort(period: Period) -> Iterator[c.Reached]:
 
 
 def _asked(period: Period) -> Iterator[c.Asked]:
-    read = select(
-        Referral.case_id, Body.code, Referral.sent_at, Referral.status, Referral.declined_by, Referral.answered_at
-    )
-    read = read.join(Body, Body.id == Referral.body_id).join(Case, Case.id == Referral.case_id)
-    read = read.where(between(Referral.sent_at, period.rolling), _was_left(), counted())
-    for number, body, sent_at, status, declined_by, answered_at in streamed(read.order_by(Referral.id)):
-        answer = answer_of(status, declined_by) if answered_at is not None else ""
-        yield c.Asked(number, body, sent_at, answer, answered_at)
+    return asked_of(figure_rows(period, "sent").sent, period)
 
 
-def _was_left() -> ColumnElement[bool]:
-    """Referrals that nobody took back; a permission that ended took nothing back."""
-    return or_(Referral.status != Status.WITHDRAWN, Referral.declined_by == EndedBy.TIME)
+def asked_of(sent: Sequence[Sent], period: Period) -> Iterator[c.Asked]:
+    """What bodies were asked in the twelve months that end with a period, and what they answered, of referrals that were read: those that nobody took
+    back.
+    """
+    codes = {body.id: body.code for body in everyone()}
+    for one in sent:
+        if not one.withdrawn and within(one.sent_at, period.rolling):
+            answer = "accepted" if one.accepted_at else "declined" if one.declined_at else ""
+            yield c.Asked(one.file, codes[one.entry], one.sent_at, answer, one.accepted_at or one.declined_at)
 
 
 def _lacked(period: Period) -> Iterator[c.Lacked]:

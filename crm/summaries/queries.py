@@ -18,10 +18,10 @@ from crm.config import LANGUAGES
 from crm.db import db
 from crm.i18n import language
 from crm.partners.models import Body
-from crm.partners.queries import everyone
-from crm.summaries.course import Asked, bodies_of
 from crm.summaries.course import Body as Answered
-from crm.summaries.figures import Figure, Rows, Sent, counted_again, figures_by_part, figures_of, kinds_of, within
+from crm.summaries.course import bodies_of
+from crm.summaries.course_rows import asked_of
+from crm.summaries.figures import Figure, Rows, counted_again, figures_by_part, figures_of, kinds_of
 from crm.summaries.models import CountedFiles, Format, State, Summary, SummaryFile
 from crm.summaries.periods import Period
 from crm.summaries.rows import rows_of
@@ -59,20 +59,11 @@ def look(period: Period) -> Looked:
         if "requests" in kinds:
             earlier.update({one.code: counted_again(rows, one) for one in before})
         if "sent" in kinds:
-            bodies.update(bodies_of(_asked(rows.sent, period)))
+            bodies.update(bodies_of(asked_of(rows.sent, period)))
         return rows
 
     figures = figures_by_part(read, period, period.cut_off_at)
     return Looked(figures, earlier, bodies)
-
-
-def _asked(sent: Sequence[Sent], period: Period) -> Iterator[Asked]:
-    """What each body was asked in the twelve months that end with a period, and what it answered: of rows that were read already."""
-    codes = {body.id: body.code for body in everyone()}
-    for one in sent:
-        if not one.withdrawn and within(one.sent_at, period.rolling):
-            answer = "accepted" if one.accepted_at else "declined" if one.declined_at else ""
-            yield Asked(one.file, codes[one.entry], one.sent_at, answer, one.accepted_at or one.declined_at)
 
 
 def figure_of(period: Period, name: str) -> Figure | None:

@@ -24,7 +24,7 @@ from crm.activities.models import GROUPS, Activity, ActivityBody
 from crm.activities.models import State as ActivityState
 from crm.cases.models import Case, CaseNeed, Exchange, Project, StageSpell
 from crm.cases.pipeline import NEVER_COUNTED
-from crm.cases.queries import is_held
+from crm.cases.queries import counted, is_held
 from crm.cases.vocabulary import ExchangeKind, ExchangeResult, NeedState, Stage
 from crm.db import db
 from crm.financing.models import Application
@@ -40,11 +40,6 @@ from crm.summaries.periods import Period
 
 ACCEPTED = (Status.ACCEPTED, Status.COMPLETED, Status.INTERRUPTED)  # a body took it on, whatever came of it
 DECISIONS = {Applied.GRANTED: "granted", Applied.DISBURSED: "granted", Applied.REFUSED: "refused"}
-
-
-def counted() -> ColumnElement[bool]:
-    """Left out everywhere: unwanted requests, those still set aside as such, mistakes, duplicates."""
-    return Case.quarantined.is_(False) & or_(Case.closing_reason.is_(None), Case.closing_reason.not_in(NEVER_COUNTED))
 
 
 def between(column: Any, bounds: tuple[datetime, datetime]) -> ColumnElement[bool]:

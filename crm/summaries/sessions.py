@@ -1,6 +1,5 @@
 """A session of the committee: what changed, what it is asked to decide, what it decided, who follows that up, and who was there."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,6 +15,7 @@ from crm.accounts.services import by
 from crm.db import db, save_over
 from crm.errors import RefusedError
 from crm.feature import Line, Section
+from crm.forms import key_of
 from crm.i18n import format_date
 from crm.summaries.content import Report, period_name
 from crm.summaries.models import Point, Session, State, Summary
@@ -125,7 +125,7 @@ def _begun(period: Period) -> Session:
 
 def add_point(period: Period, title: str, *, key: str, actor: Staff) -> None:
     """One more point to decide, once however often it is pressed; another title is another point."""
-    kept = hashlib.sha256(f"{period.code} {key} {title}".encode("utf-8", "replace")).hexdigest()[:40]
+    kept = key_of(f"{period.code} {key} {title}")
     if db.session.scalar(select(Point.id).where(Point.form_key == kept)) is not None:
         return
     session = of_period(period) or _begun(period)
@@ -236,16 +236,16 @@ def of_today(staff: Staff) -> Select[*tuple[Any, ...]]:
 
 def shown_today(rows: list[list[Any]]) -> dict[str, Any]:
     """Those as the template shows them, the first due first."""
-    found = sorted((row[0], date.fromisoformat(row[2]), *row) for row in rows)
+    found = sorted(rows, key=lambda row: (row[0], row[2]))
     return {
         "decisions_to_see_to": [
-            ToSeeTo(period, day, title, owner_id, name)
-            for order, day, _order, period, _day, title, owner_id, name, _state in found
+            ToSeeTo(period, date.fromisoformat(day), title, owner_id, name)
+            for order, period, day, title, owner_id, name, _state in found
             if order == 1
         ],
         "summaries_in_work": [
             (InWork(period, state), period_name(period))
-            for order, _day, _order, period, _its_day, _title, _owner, _name, state in found
+            for order, period, _day, _title, _owner, _name, state in found
             if order != 1
         ],
     }
