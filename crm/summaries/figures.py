@@ -4,6 +4,7 @@ A figure keeps the number of the file that each thing it counts is of, so that a
 keeps none of them.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -377,24 +378,29 @@ class _OfFile(Protocol):
 Row = TypeVar("Row", bound=_OfFile)
 
 
+_FILE: Callable[[_OfFile], int] = attrgetter("file")
+
+
 def counted(rows: Iterable[_OfFile]) -> Count:
     """Rows as a count, each with its file."""
-    return Count(tuple(row.file for row in rows))
+    return Count(tuple(map(_FILE, rows)))
 
 
 def by(rows: Iterable[Row], category: Callable[[Row], str]) -> Table:
     """Rows by category; an empty one is none."""
-    found = grouped(rows, category)
-    without = counted(found.pop("", ()))
-    return Table({name: counted(found[name]) for name in _the_most_first(found)}, without)
+    found: dict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        found[category(row)].append(row.file)
+    without = Count(tuple(found.pop("", ())))
+    return Table({name: Count(tuple(found[name])) for name in _the_most_first(found)}, without)
 
 
 def grouped(rows: Iterable[Row], category: Callable[[Row], str]) -> dict[str, list[Row]]:
     """Rows by category, in the order in which categories first come."""
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        found.setdefault(category(row), []).append(row)
-    return found
+        found[category(row)].append(row)
+    return dict(found)
 
 
 def _the_most_first(found: Mapping[str, Sequence[object]]) -> list[str]:

@@ -142,6 +142,13 @@ def _kind() -> Any:
     return func.coalesce(Programme.kind, Body.kind)
 
 
+def _is_for(kind: BodyKind) -> ColumnElement[bool]:
+    """The same as a condition on referrals alone: joined, the few bodies may lead PostgreSQL to ask of each of them about each file."""
+    ours = Referral.programme_id.in_(select(Programme.id).where(Programme.kind == kind))
+    theirs = Referral.body_id.in_(select(Body.id).where(Body.kind == kind))
+    return or_(ours, and_(Referral.programme_id.is_(None), theirs))
+
+
 def _referrals(*columns: Any) -> Select[Any]:
     read = select(*columns).join(Case, Case.id == Referral.case_id).join(Body, Body.id == Referral.body_id)
     return read.outerjoin(Programme, Programme.id == Referral.programme_id)
@@ -183,10 +190,11 @@ def answer_of(status: Status, declined_by: EndedBy | None) -> str:
 
 def _begun(period: Period) -> Iterator[f.Begun]:
     """Files whose first body for technical assistance took them on, and those that the team began to assist without one."""
-    assists = Referral.status.in_(ACCEPTED), _kind() == BodyKind.ASSISTANCE
-    some = _referrals(Referral.case_id).where(between(Referral.answered_at, period.bounds), *assists)
+    assists = Referral.status.in_(ACCEPTED), _is_for(BodyKind.ASSISTANCE)
+    some = select(Referral.case_id).where(between(Referral.answered_at, period.bounds), *assists)
     first = (
-        _referrals(Referral.case_id, func.min(Referral.answered_at).label("at"))
+        select(Referral.case_id, func.min(Referral.answered_at).label("at"))
+        .join(Case, Case.id == Referral.case_id)
         .where(Referral.case_id.in_(some), *assists, counted())
         .group_by(Referral.case_id)
         .subquery()
@@ -205,7 +213,7 @@ def _begun(period: Period) -> Iterator[f.Begun]:
         .subquery()
     )
     taken_on = (
-        _referrals(Referral.id)
+        select(Referral.id)
         .where(Referral.case_id == direct.c.case_id, Referral.answered_at <= direct.c.at, *assists)
         .correlate(direct)
     )
