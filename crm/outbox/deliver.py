@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from functools import partial
@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from crm import clock
 from crm.db import db, is_busy, writing
+from crm.feature import plugged
 from crm.links.models import Link
 from crm.links.services import PLACE, is_live, place_of, token
 from crm.outbox import kinds
@@ -45,6 +46,8 @@ PAUSE = timedelta(minutes=15)
 BATCH = 50
 HAND = 10  # messages taken with one statement
 BEGUN_WITHIN = 0.1  # of the lease, for the last of a hand to be begun: what one message may take fits in the rest
+NOTED_WITHIN = 0.05  # seconds that what became of a message may wait for that of the next
+TRUE_FOR = 1.0  # seconds after a message was found to be true, within which it is handed over without being asked again
 BUSY_WAIT = 1.0  # seconds before a busy or absent database is asked again to note what a server answered
 
 
@@ -110,21 +113,32 @@ def _claim(me: str, lease: timedelta, at_most: int) -> list[int]:
 def _send_all(hand: list[int], me: str, out: Transport, lease: timedelta) -> int:
     """Send what was taken, one at a time; returns how many left. Where the server is slow or refuses us, the rest goes back at once:
     each message is begun with most of its lease before it, and others may take what would wait here.
+
+    What becomes of messages that follow each other faster than `NOTED_WITHIN` is noted together, of others one by one.
     """
     begun, sent = clock.now(), 0
     rest = list(hand)
+    ready: dict[int, _Ready] = {}
+    became: dict[int, partial[None]] = {}
+    noted_at = time.monotonic()
     try:
         while rest and (len(rest) == len(hand) or clock.now() - begun <= lease * BEGUN_WITHIN):
+            if rest[0] not in ready or ready[rest[0]].is_stale():
+                ready = _made_ready(rest)
             message_id = rest.pop(0)
-            became = _tried(message_id, out, lease)
-            _note(message_id, me, lease, became)
-            if became.func is _took:
-                sent += 1
-            if became.func is _pause:
+            became[message_id] = what = _tried(ready.pop(message_id), out, lease)
+            sent += what.func is _took
+            if time.monotonic() - noted_at >= NOTED_WITHIN:
+                _note(became, me, lease)
+                noted_at = time.monotonic()
+            if what.func is _pause:
                 break
     finally:
-        if rest:
-            _give_back(rest, me)
+        try:
+            _note(became, me, lease)
+        finally:
+            if rest:
+                _give_back(rest, me)
     return sent
 
 
@@ -144,42 +158,75 @@ def _give_back(rest: list[int], me: str) -> None:
         log.warning("%s messages that were taken and not begun wait until their lease ends", len(rest))
 
 
-def _tried(message_id: int, out: Transport, lease: timedelta) -> "partial[None]":
-    """Hand a message over, unless it is no longer true; gives what is to be written of it."""
-    try:
-        with writing(allowed=False):  # many senders read together; only their notes wait for each other
-            message = db.session.get_one(Message, message_id)
-            mail, text, why = _prepared(message)
-            returns = returns_to(message, settings()) if mail is not None else None
-            db.session.rollback()  # no transaction stays open while the server answers
-        if mail is None:
-            return partial(_end, status=Status.DROPPED, why=why)
-        return partial(_took, answer=out.send(mail, returns), text=text)
-    except RecipientRefusedError as error:
-        return partial(_end, status=Status.FAILED, error=str(error))
-    except RefusesUsError as error:
-        return partial(_pause, said=str(error))
-    except NoAnswerError as error:
-        return partial(_unknown, error=str(error), lease=lease)
-    except (LaterError, OSError) as error:  # of files in the data folder too, whose disk may be full
-        return partial(_later, error=str(error))
-    except OperationalError:
-        raise  # the database's trouble, not the message's: it is taken up again when its lease is over
-    except Exception as error:  # a poisoned row must not block the others
-        log.exception("message %s cannot be prepared", message_id)
+@dataclass(frozen=True)
+class _Ready:
+    """A message as it may leave: by what was true at `read_at`, of the clock that only goes on. Without a mail, `ends` says why it does not."""
+
+    read_at: float
+    mail: EmailMessage | None
+    text: str = ""  # as the ledger keeps it
+    returns: str | None = None
+    ends: "partial[None] | None" = None
+
+    def is_stale(self) -> bool:
+        return time.monotonic() - self.read_at > TRUE_FOR
+
+
+def _made_ready(numbers: list[int]) -> dict[int, _Ready]:
+    """Ask of each message whether it is still true, and make its mail; no transaction stays open while the server answers."""
+    now = time.monotonic()
+    found = {number: _Ready(now, None, ends=partial(_end, status=Status.DROPPED)) for number in numbers}
+    with writing(allowed=False):  # many senders read together; only their notes wait for each other
+        messages = {one.id: one for one in db.session.scalars(select(Message).where(Message.id.in_(numbers)))}
+        answers = _asked_together(list(messages.values()))
+        for number, message in messages.items():
+            try:
+                found[number] = _prepared(message, now, answers.get(number))
+            except OperationalError:
+                raise  # the database's trouble, not the message's: it is taken up again
+            except Exception as error:  # a poisoned row must not block the others
+                log.exception("message %s cannot be prepared", number)
+                db.session.rollback()
+                said = f"{type(error).__name__}: {error}"
+                found[number] = _Ready(now, None, ends=partial(_end, status=Status.FAILED, error=said))
         db.session.rollback()
-        return partial(_end, status=Status.FAILED, error=f"{type(error).__name__}: {error}")
+    return found
 
 
-def _prepared(message: Message) -> tuple[EmailMessage | None, str, Why | None]:
+def _asked_together(messages: list[Message]) -> dict[int, bool]:
+    """Whether messages are still true, of those kinds that answer for several at once. Where one of them makes that fail, each is asked by itself."""
+    found: dict[int, bool] = {}
+    for declared in plugged("messages"):
+        of_kind = [one for one in messages if one.kind == declared.kind] if declared.true_ones is not None else []
+        if of_kind:
+            try:
+                true_ones = declared.true_ones(of_kind)
+            except OperationalError:
+                raise
+            except Exception:
+                log.exception("messages of the kind %s cannot be asked of together", declared.kind)
+                db.session.rollback()
+            else:
+                found |= {one.id: one.id in true_ones for one in of_kind}
+    return found
+
+
+def _is_true(kind: kinds.MessageKind, message: Message, answer: bool | None) -> bool:
+    """`answer` is what was said of several messages together, if it was."""
+    if answer is not None:
+        return answer
+    return message.id in kind.true_ones([message]) if kind.true_ones is not None else kind.still_true(message)
+
+
+def _prepared(message: Message, now: float, answer: bool | None) -> _Ready:
     """The e-mail and its text as the ledger keeps it, both made now, or why there is none any more."""
     link = db.session.get_one(Link, message.link_id) if message.link_id is not None else None
     if link is not None and not is_live(link):
-        return None, "", Why.LINK_CLOSED
+        return _Ready(now, None, ends=partial(_end, status=Status.DROPPED, why=Why.LINK_CLOSED))
     kind = kinds.find(message.kind)
-    text = kind.written_anew(message) if kind.still_true(message) else None
+    text = kind.written_anew(message) if _is_true(kind, message, answer) else None
     if text is None:
-        return None, "", Why.NOT_TRUE
+        return _Ready(now, None, ends=partial(_end, status=Status.DROPPED, why=Why.NOT_TRUE))
     body = text.replace(PLACE, token(link)) if link is not None else text
     for number in message.subject_ids.get("links", ()):
         body = body.replace(place_of(number), token(db.session.get_one(Link, number)))
@@ -188,19 +235,38 @@ def _prepared(message: Message) -> tuple[EmailMessage | None, str, Why | None]:
         address = kind.way_out(message)
         mail["List-Unsubscribe"] = f"<{address.replace(PLACE, token(link)) if link is not None else address}>"
         mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    return mail, text, None
+    return _Ready(now, mail, text, returns_to(message, settings()))
 
 
-def _note(message_id: int, me: str, lease: timedelta, became: Callable[[Message], None]) -> None:
-    """Write what became of a message, unless its lease ended and somebody else has it.
+def _tried(ready: _Ready, out: Transport, lease: timedelta) -> "partial[None]":
+    """Hand a message over, unless it is no longer true; gives what is to be written of it."""
+    if ready.mail is None:
+        return ready.ends or partial(_end, status=Status.DROPPED)
+    try:
+        return partial(_took, answer=out.send(ready.mail, ready.returns), text=ready.text)
+    except RecipientRefusedError as error:
+        return partial(_end, status=Status.FAILED, error=str(error))
+    except RefusesUsError as error:
+        return partial(_pause, said=str(error))
+    except NoAnswerError as error:
+        return partial(_unknown, error=str(error), lease=lease)
+    except (LaterError, OSError) as error:  # of files in the data folder too, whose disk may be full
+        return partial(_later, error=str(error))
+    except Exception as error:  # a mail that cannot be written must not block the others
+        log.exception("a message cannot be handed over")
+        return partial(_end, status=Status.FAILED, error=f"{type(error).__name__}: {error}")
+
+
+def _note(became: "dict[int, partial[None]]", me: str, lease: timedelta) -> None:
+    """Write what became of messages, and forget it, unless their lease ended and somebody else has them.
 
     A database that is busy or away is asked again until the lease ends: a message that a server took must not leave a second time for
     want of a note.
     """
     until = clock.now() + lease
-    while True:
+    while became:
         try:
-            _write(message_id, me, became)
+            _write(became, me)
         except (
             OperationalError,
             IntegrityError,
@@ -208,37 +274,46 @@ def _note(message_id: int, me: str, lease: timedelta, became: Callable[[Message]
             db.session.rollback()
             if clock.now() >= until:
                 raise
-            log.warning("message %s: the database does not take what became of it; asked again", message_id)
+            log.warning("messages %s: the database does not take what became of them; asked again", list(became))
             time.sleep(BUSY_WAIT)
         else:
-            return
+            became.clear()
 
 
-def _write(message_id: int, me: str, became: Callable[[Message], None], *, telling: bool = True) -> None:
-    """One transaction: what became of a message, and what follows for the feature that queued it. When that feature cannot record it, the message
-    is final all the same: a second transaction says only that.
+def _write(became: "dict[int, partial[None]]", me: str, *, telling: bool = True) -> None:
+    """One transaction: what became of messages, and what follows for the features that queued them. When a feature cannot record it, each message
+    is written by itself, and the one that it is about is final all the same: a second transaction says only that.
     """
-    message = db.session.get_one(Message, message_id)
-    if message.claimed_by == me and message.status is Status.CLAIMED:
-        became(message)
-        if telling and message.status not in {Status.QUEUED, Status.CLAIMED}:
-            try:
-                kinds.find(message.kind).on_final(message)
-                db.session.flush()
-            except OperationalError:
-                raise
-            except Exception:
-                log.exception("message %s: its end could not be recorded on its file", message_id)
-                db.session.rollback()
-                _write(message_id, me, became, telling=False)
-                return
+    held = Message.id.in_(became), Message.claimed_by == me, Message.status == Status.CLAIMED
+    mine = db.session.scalars(select(Message).where(*held).order_by(Message.id).with_for_update()).all()
+    for message in mine:
+        became[message.id](message)
+    final = [one for one in mine if one.status not in {Status.QUEUED, Status.CLAIMED}]
+    if telling and final:
+        try:
+            db.session.flush()
+            with db.session.no_autoflush:  # written together: each is about another message
+                for message in final:
+                    kinds.find(message.kind).on_final(message)
+            db.session.flush()
+        except OperationalError:
+            raise
+        except Exception:
+            db.session.rollback()
+            if len(became) == 1:
+                log.exception("messages %s: their end could not be recorded on their file", list(became))
+                _write(became, me, telling=False)
+            for number, what in became.items() if len(became) > 1 else ():
+                _write({number: what}, me)
+            return
+    if any(one.status is Status.SENT for one in final):
+        db.session.execute(delete(MailPause).execution_options(synchronize_session=False))
     db.session.commit()
 
 
 def _took(message: Message, answer: str, text: str) -> None:
     message.answer = answer[:300] or None
     message.body = text
-    db.session.execute(delete(MailPause).execution_options(synchronize_session=False))
     _end(message, Status.SENT)
 
 

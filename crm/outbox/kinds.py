@@ -1,6 +1,6 @@
 """What a feature declares about each kind of message it sends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,8 @@ def _nothing(_message: "Message") -> None:
 
 @dataclass(frozen=True)
 class MessageKind:
-    """`texts` is the prefix of the subject and body pairs; `still_true` is asked just before sending; `on_final` runs
+    """`texts` is the prefix of the subject and body pairs; `still_true` is asked just before sending, or `true_ones`, of kinds of which many leave
+    together: of several messages at once, it gives the numbers of those that may leave. `on_final` runs
     in the transaction that marks the message sent, failed or dropped; `attachment` makes the file that goes along. `way_out` is where a mail program
     takes the person off such mail in one press, where they may be taken off (RFC 8058). `written_anew` gives the
     text that leaves, for what must say how things are then, or None when there is nothing left to say. What is asked before sending only reads.
@@ -47,6 +48,7 @@ class MessageKind:
     kind: str
     texts: str
     still_true: "Callable[[Message], bool]" = _always
+    true_ones: "Callable[[Sequence[Message]], Collection[int]] | None" = None
     written_anew: "Callable[[Message], str | None]" = _as_queued
     on_final: "Callable[[Message], None]" = _nothing
     attachment: "Callable[[Message], Attachment | None]" = _no_attachment

@@ -1,16 +1,20 @@
 """How a message leaves: through SMTP, or, when no server is set, as a file in the data folder."""
 
 import contextlib
+import math
 import os
 import re
 import smtplib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
-from email.headerregistry import Address
+from email.headerregistry import Address, HeaderRegistry
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import format_datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +31,8 @@ CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 60.0
 WHOLE_SECONDS = 200.0  # less than a lease: when it is over, nobody else has the message yet
 TOO_LARGE = 552
+KEPT_HEADERS = 64
+WATCH = "mail-watch"
 
 
 class RecipientRefusedError(Exception):
@@ -54,14 +60,46 @@ def _bare(name: str) -> str:
     return " ".join(re.sub(r'[()<>\[\]:;@\\,"]|=\?|\?=', " ", name).split())
 
 
+class _Headers(HeaderRegistry):
+    """The library makes a class for each header of each message and parses it anew, half of what composing a message costs. Here a name keeps its
+    class, and a header that says what one before it said is that one: nothing changes a header once it is made.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kinds = lru_cache(KEPT_HEADERS)(super().__getitem__)
+        self.kept = lru_cache(KEPT_HEADERS)(super().__call__)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.kinds(name.lower())
+
+    def __call__(self, name: str, value: Any) -> Any:
+        return self.kept(name, value) if isinstance(value, str) else super().__call__(name, value)
+
+
+class _Policy(EmailPolicy):
+    """The library's, which folds no header twice that says the same."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        return _folded(self.linesep, self.utf8, name, value)
+
+
+@lru_cache(KEPT_HEADERS)
+def _folded(linesep: str, utf8: bool, name: str, value: str) -> bytes:
+    return EmailPolicy(linesep=linesep, utf8=utf8).fold_binary(name, value)
+
+
+POLICY = _Policy(header_factory=_Headers())
+
+
 def compose(message: Message, body: str, settings: Settings, attachment: Attachment | None = None) -> EmailMessage:
     """The e-mail of a row. Its Message-ID is made from the row's id and never changes, so that copies can be told."""
-    mail = EmailMessage()
+    mail = EmailMessage(POLICY)
     facts = programme()
     user, _, domain = (facts.sender or settings.mail_from).rpartition("@")
-    mail["From"] = Address(_bare(facts.name[message.language]), user, domain)
+    mail["From"] = str(Address(_bare(facts.name[message.language]), user, domain))
     to_user, _, to_domain = message.to_address.rpartition("@")
-    mail["To"] = Address(_bare(message.to_name), to_user, to_domain)
+    mail["To"] = str(Address(_bare(message.to_name), to_user, to_domain))
     if settings.mailbox and message.staff_id is None:
         mail["Reply-To"] = threads.address(message.id, settings.mailbox.address)
     elif facts.email:
@@ -176,19 +214,23 @@ class SmtpTransport(Transport):
         self.smtp = smtp
         self.patience = (connect, idle, whole)
         self.connection: _Connection | None = None
+        self.until = math.inf  # when what goes on must be over
+        self.closed: threading.Event | None = None  # for the thread that sees to it
 
     def _open(self) -> _Connection:
         connect, idle, _ = self.patience
-        context = ssl.create_default_context()
+        checked = (
+            ssl.create_default_context
+        )  # called where it is needed: reading the system's authorities takes longer than some messages
         where = {"host": self.smtp.host, "port": self.smtp.port, "timeout": connect}
         connection: _Connection = (
-            _Tls(self, context=context, **where) if self.smtp.implicit_tls else _Connection(self, **where)
+            _Tls(self, context=checked(), **where) if self.smtp.implicit_tls else _Connection(self, **where)
         )
         if connection.sock is not None:
             connection.sock.settimeout(idle)
         connection.ehlo()
         if not self.smtp.implicit_tls and connection.has_extn("starttls"):
-            connection.starttls(context=context)
+            connection.starttls(context=checked())
             connection.ehlo()
         if self.smtp.username:
             if not isinstance(connection.sock, ssl.SSLSocket):
@@ -233,14 +275,21 @@ class SmtpTransport(Transport):
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
-        """What happens inside takes no longer than the whole of a message may."""
-        alarm = threading.Timer(self.patience[-1], self._cut)
-        alarm.daemon = True
-        alarm.start()
+        """What happens inside takes hardly longer than the whole of a message may."""
+        if self.closed is None:
+            self.closed = threading.Event()
+            threading.Thread(target=self._watch, args=(self.closed,), name=WATCH, daemon=True).start()
+        self.until = time.monotonic() + self.patience[-1]
         try:
             yield
         finally:
-            alarm.cancel()
+            self.until = math.inf
+
+    def _watch(self, closed: threading.Event) -> None:
+        """In a thread for as long as the connection: one for each message would cost as much as handing it over."""
+        while not closed.wait(self.patience[-1] / 20):
+            if time.monotonic() >= self.until:
+                self._cut()
 
     def _refused(self, error: smtplib.SMTPResponseException) -> Exception:
         """What a refusal means. Of the sender, it is about us: every other message would be refused too."""
@@ -271,13 +320,15 @@ class SmtpTransport(Transport):
 
     def close(self) -> None:
         connection = self.connection
-        if connection is None:
-            return
-        if not connection.handed_over:
-            with self._watched(), contextlib.suppress(OSError, smtplib.SMTPException):
-                connection.quit()
-        connection.close()
-        self.connection = None
+        if connection is not None:
+            if not connection.handed_over:
+                with self._watched(), contextlib.suppress(OSError, smtplib.SMTPException):
+                    connection.quit()
+            connection.close()
+            self.connection = None
+        if self.closed is not None:
+            self.closed.set()
+            self.closed = None
 
 
 def _for_good(code: int) -> bool:

@@ -194,6 +194,6 @@ feature = Feature(
         MessageKind(
             "reminders.nudge", "reminders.mail.nudge", still_true=nudging.still_silent, on_final=nudging.note_final
         ),
-        MessageKind("reminders.due", "reminders.mail.due", still_true=services.still_due, on_final=services.note_final),
+        MessageKind("reminders.due", "reminders.mail.due", true_ones=services.still_due, on_final=services.note_final),
     ),
 )

@@ -25,10 +25,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import contains_eager, joinedload
+from sqlalchemy.orm import aliased, contains_eager, joinedload
 
 from crm import clock
 from crm.absences.services import stands_in
+from crm.access import CASE_ROLES
 from crm.accounts.choices import wants_at_once
 from crm.accounts.models import Staff
 from crm.accounts.queries import duty_person
@@ -39,7 +40,7 @@ from crm.cases.addresses import address_of_file
 from crm.cases.merging import move_rows, return_rows
 from crm.cases.models import Case
 from crm.cases.pipeline import Move, Refusal
-from crm.cases.queries import is_held, may_see
+from crm.cases.queries import is_held, may_see, visible_to
 from crm.cases.vocabulary import Stage, Turn
 from crm.db import db, touch
 from crm.errors import RefusedError
@@ -573,23 +574,43 @@ def _queue_one(follow_up: FollowUp, case: Case, owner: Staff, to: Staff, now: da
         language=to.language,
         values=values,
         case_id=case.id,
-        subject_ids={"follow_up": follow_up.id, "due_on": follow_up.due_on.isoformat(), "owner": owner.id},
+        subject_ids={"follow_up": follow_up.id, "due_on": follow_up.due_on.isoformat(), "owner": owner.id}
+        | ({} if follow_up.title else {"rule": follow_up.rule}),
         due_at=now,
         staff_id=to.id,
     )
 
 
-def still_due(message: Message) -> bool:
-    """Whether a reminder may leave: same owner, who may see the file, same date, not done meanwhile."""
-    follow_up = db.session.get(FollowUp, message.subject_ids["follow_up"])
+def still_due(messages: Sequence[Message]) -> set[int]:
+    """Which reminders may leave: same owner, same date, not done meanwhile, and whoever reads it, owner or deputy, may see the file."""
+    told = {one.id: one.subject_ids for one in messages}
+    asked = {
+        one.id: (told[one.id]["follow_up"], told[one.id]["owner"], one.staff_id or told[one.id]["owner"])
+        for one in messages
+    }
+    values = {"follow_ups": [one for one, *_ in asked.values()], "readers": [reader for *_, reader in asked.values()]}
+    found = db.session.execute(_still_due(), values).all()
+    due = {(follow_up, owner, reader): day.isoformat() for follow_up, owner, day, reader in found}
+    return {number for number, key in asked.items() if due.get(key) == told[number]["due_on"]}
+
+
+@cache
+def _still_due() -> Select[*tuple[Any, ...]]:
+    """Built once: asked of reminders just before they leave."""
+    owner, reader = aliased(Staff), aliased(Staff)
     return (
-        follow_up is not None
-        and follow_up.state is State.TODO
-        and follow_up.due_on.isoformat() == message.subject_ids["due_on"]
-        and follow_up.owner_id == message.subject_ids["owner"]
-        and follow_up.owner is not None
-        and follow_up.owner.active
-        and may_see(follow_up.owner, follow_up.case_id)
+        select(FollowUp.id, FollowUp.owner_id, FollowUp.due_on, reader.id)
+        .join(Case, Case.id == FollowUp.case_id)
+        .join(owner, owner.id == FollowUp.owner_id)
+        .join(reader, reader.id.in_(bindparam("readers", expanding=True)))
+        .where(
+            FollowUp.id.in_(bindparam("follow_ups", expanding=True)),
+            FollowUp.state == State.TODO,
+            owner.active,
+            reader.active,
+            reader.role.in_(CASE_ROLES),
+            visible_to(reader.id),
+        )
     )
 
 
@@ -597,12 +618,12 @@ def note_final(message: Message) -> None:
     """The file's history says that a reminder left, or could not."""
     if message.status not in {Status.SENT, Status.FAILED}:
         return
-    follow_up = db.session.get_one(FollowUp, message.subject_ids["follow_up"])
-    codes, detail = _told(follow_up)
+    number, rule = message.subject_ids["follow_up"], message.subject_ids.get("rule")
+    codes, detail = ({"rule": rule}, {}) if rule else _told(db.session.get_one(FollowUp, number))
     record(
         "reminder.sent" if message.status is Status.SENT else "reminder.failed",
         case_id=message.case_id,
         actor=SYSTEM,
-        codes={"follow_up": follow_up.id, "message": message.id} | codes,
+        codes={"follow_up": number, "message": message.id} | codes,
         detail={"to_name": message.to_name} | detail,
     )

@@ -8,9 +8,11 @@ from sqlalchemy import func, select
 from crm import clock
 from crm.absences.models import Absence
 from crm.absences.services import plan, stands_in
+from crm.access import Role
 from crm.cases.services import restrict
 from crm.errors import RefusedError
-from crm.outbox.models import Message
+from crm.outbox.deliver import send_due
+from crm.outbox.models import Message, Status
 from crm.reminders.models import FollowUp
 from crm.reminders.services import queue_due
 from tests.support.pages import words
@@ -57,6 +59,27 @@ def test_a_file_that_the_deputy_may_not_see_stays_its_owners(make, people, sessi
     restrict(case, restricted=True, readers=[], actor=people.adviser)
     ((to, _body),) = due(session, case)
     assert to == people.adviser.email
+
+
+@pytest.mark.parametrize("change", ["left", "hidden", "demoted"])
+def test_a_reminder_to_a_deputy_who_may_not_read_it_any_more_does_not_leave(make, people, session, change):
+    plan(people.adviser, *days(-1, 3), people.other_adviser)
+    case, other = make.case(owner=people.adviser), make.case(owner=people.coordinator, name="Autre")
+    ((to, _body),) = due(session, case)
+    assert to == people.other_adviser.email
+    due(session, other)
+    if change == "left":
+        people.other_adviser.active = False
+    elif change == "hidden":
+        restrict(case, restricted=True, readers=[], actor=people.adviser)
+    else:
+        people.other_adviser.role = Role.OBSERVER
+    session.commit()
+    send_due()
+    session.expire_all()
+    of = {case.id: Status.DROPPED, other.id: Status.SENT}
+    found = session.scalars(select(Message).where(Message.kind == "reminders.due")).all()
+    assert {one.case_id: one.status for one in found} == of
 
 
 def test_a_deputy_who_is_away_too_or_has_left_stands_in_for_nobody(people, session):

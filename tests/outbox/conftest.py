@@ -2,11 +2,15 @@
 
 import pytest
 from flask import current_app
+from sqlalchemy import select
 
 from crm.app import create_app
 from crm.db import db
 from crm.jobs import Job, run_job
+from crm.outbox import threads
 from crm.outbox.deliver import send_due
+from crm.outbox.models import Message
+from crm.outbox.services import queue
 from tests.conftest import settings_for
 from tests.support.server import Product
 from tests.support.smtp import smtp  # noqa: F401 - a fixture
@@ -40,3 +44,26 @@ def round_of_sending(session):
         return done
 
     return go
+
+
+@pytest.fixture
+def owed(session):
+    """`owed(n)` queues n messages, each to a person of its own."""
+
+    def go(count):
+        for number in range(count):
+            queue(
+                "intake.received",
+                dedupe_key=f"test:{number}",
+                to=(f"person{number}@exemple.ca", "Nadia Benali"),
+                language="fr",
+                values={"name": "Nadia", "reference": "PCC-2B3C-4D5F", "date": "demain"},
+            )
+        session.commit()
+        return list(session.scalars(select(Message).order_by(Message.due_at, Message.id)))  # as they are taken
+
+    return go
+
+
+def id_of(message) -> str:
+    return threads.message_id(message.id, message.kind, "127.0.0.1")

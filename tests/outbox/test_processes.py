@@ -9,36 +9,12 @@ from sqlalchemy import select, update
 
 from crm import clock
 from crm.db import db
-from crm.outbox import threads
 from crm.outbox.deliver import HAND
 from crm.outbox.models import Message, Status
-from crm.outbox.services import queue
+from tests.outbox.conftest import id_of
 from tests.support.server import poll
 
 ROWS, RACED = 25, 1000
-
-
-@pytest.fixture
-def owed(session):
-    """`owed(n)` queues n messages, each to a person of its own."""
-
-    def go(count):
-        for number in range(count):
-            queue(
-                "intake.received",
-                dedupe_key=f"test:{number}",
-                to=(f"person{number}@exemple.ca", "Nadia Benali"),
-                language="fr",
-                values={"name": "Nadia", "reference": "PCC-2B3C-4D5F", "date": "demain"},
-            )
-        session.commit()
-        return list(session.scalars(select(Message).order_by(Message.due_at, Message.id)))  # as they are taken
-
-    return go
-
-
-def id_of(message) -> str:
-    return threads.message_id(message.id, message.kind, "127.0.0.1")
 
 
 @pytest.mark.parametrize("senders", [2, 8])
@@ -65,6 +41,7 @@ KILL_POINTS = [("ehlo", 1), ("mail", 1), ("rcpt", 1), ("data", 1), ("dot", 2), (
 
 @pytest.mark.parametrize(("place", "most"), KILL_POINTS, ids=[place for place, _ in KILL_POINTS])
 def test_a_sender_killed_in_the_middle_of_a_message_loses_nothing(owed, product, smtp, session, place, most):
+    """Of messages that a quick server took within `NOTED_WITHIN` of each other, none is noted yet: each may leave twice, the others once."""
     messages = owed(2 * ROWS)
     wanted, first = {id_of(message): 1 for message in messages}, messages[0].id
     session.commit()  # on SQLite an open transaction of this test would hold the senders up
@@ -91,13 +68,14 @@ def test_a_sender_killed_in_the_middle_of_a_message_loses_nothing(owed, product,
     assert f"{left} messages sent" in drained(product, smtp), (
         "what the dead sender held was sent before its lease ended"
     )
-    assert smtp.copies()[id_of(messages[0])] == most - 1
-    assert not {id_of(one) for one in messages[1:HAND]} & set(smtp.copies())
+    taken = {id_of(one) for one in messages[:HAND]} & set(smtp.copies())
+    assert (id_of(messages[0]) in taken) is (most == 2)
+    assert place == "after 250" or len(taken) < 2, "messages were sent while the server held one"
     session.execute(update(Message).where(Message.status == Status.CLAIMED).values(lease_until=clock.now()))
     session.commit()
     assert f"{HAND} messages sent" in drained(product, smtp)
     assert "0 messages sent" in drained(product, smtp)
-    assert smtp.copies() == wanted | {id_of(messages[0]): most}
+    assert smtp.copies() == wanted | dict.fromkeys(taken, 2)
     session.expire_all()
     assert {one.status for one in messages} == {Status.SENT}
 

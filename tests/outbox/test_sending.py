@@ -2,29 +2,33 @@
 
 import html
 import re
+import threading
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 
 import pytest
 import time_machine
-from sqlalchemy import select, update
+from sqlalchemy import delete, func, select, update
 
 from crm import clock
 from crm.cases import services as cases
-from crm.db import Base
+from crm.db import Base, db
 from crm.i18n import gettext, speaking
+from crm.links.models import Link
 from crm.outbox import deliver, threads
 from crm.outbox.deliver import GIVE_UP_AFTER, LEASE, PAUSE, WAITS
 from crm.outbox.html import as_html
+from crm.outbox.kinds import MessageKind
 from crm.outbox.models import MailPause, Message, Status, Why
 from crm.outbox.services import queue, settings
-from crm.outbox.transports import compose
+from crm.outbox.transports import WATCH, FileTransport, compose
 from crm.referrals import services as referrals
 from crm.texts import text
 from crm.timeline.models import Event
 from tests.support import asking
 from tests.support.factories import ANSWERS
 from tests.support.pages import words
+from tests.support.server import poll
 
 NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
 
@@ -241,6 +245,35 @@ def test_a_message_that_cannot_be_prepared_fails_alone(owe, round_of_sending, sm
     assert [one.status for one in others] == [Status.SENT] * 3
 
 
+def test_a_message_whose_end_cannot_be_recorded_is_final_and_holds_no_other(
+    owe, make, people, app, round_of_sending, smtp, session, monkeypatch
+):
+    def broken(_message):
+        raise ValueError("its file cannot take this")
+
+    declared = app.extensions["features"]["messages"]
+    kind = MessageKind("test.broken", "intake.mail.received", on_final=broken)
+    monkeypatch.setitem(app.extensions["features"], "messages", (*declared, kind))
+    cases = [make.case(owner=people.adviser, name=f"Projet {n}") for n in range(3)]
+    session.execute(delete(Message))
+    messages = [owe(f"person{n}@exemple.ca", case=case) for n, case in enumerate(cases)]
+    messages[1].kind = "test.broken"
+    assert round_of_sending() == 3
+    assert [one.status for one in messages] == [Status.SENT] * 3
+    assert set(smtp.copies().values()) == {1}
+    told = select(Event.case_id).where(Event.kind == "request.acknowledged")
+    assert set(session.scalars(told)) == {cases[0].id, cases[2].id}
+
+
+def test_the_thread_that_watches_a_connection_ends_with_it(owe, round_of_sending, smtp):
+    smtp.refuse["nobody@exemple.ca"] = "550 nobody"
+    smtp.answer["dot"] = "451 try later"
+    owe("nobody@exemple.ca")
+    owe()
+    round_of_sending()
+    poll(lambda: not [one for one in threading.enumerate() if one.name == WATCH], "the end of the thread")
+
+
 def test_what_was_taken_behind_a_slow_message_is_given_back_as_if_nobody_had_taken_it(owe, smtp, session):
     messages = [owe(f"person{n}@exemple.ca") for n in range(3)]
     session.commit()
@@ -250,6 +283,54 @@ def test_what_was_taken_behind_a_slow_message_is_given_back_as_if_nobody_had_tak
     session.expire_all()
     assert [(one.status, one.attempts) for one in messages] == [(Status.SENT, 1)] * 3
     assert [one.to[0] for one in smtp.received] == [one.to_address for one in messages]
+
+
+@pytest.mark.parametrize(("within", "noted"), [(0.0, [0, 1, 2]), (60.0, [0, 0, 0])], ids=["slow", "quick"])
+def test_what_left_is_noted_before_the_next_leaves_unless_the_server_is_quick(
+    owe, session, tmp_path, app, monkeypatch, within, noted
+):
+    seen = []
+
+    class Watching(FileTransport):
+        def send(self, mail, returns=None):
+            with db.engine.connect() as other:
+                seen.append(other.scalar(select(func.count(Message.id)).where(Message.status == Status.SENT)))
+            return super().send(mail, returns)
+
+    monkeypatch.setattr(deliver, "NOTED_WITHIN", within)
+    monkeypatch.setattr(deliver, "transport", lambda settings: Watching(tmp_path / "mail"))
+    messages = [owe(f"person{n}@exemple.ca") for n in range(3)]
+    assert deliver.send_due() == 3
+    session.expire_all()
+    assert {one.status for one in messages} == {Status.SENT}
+    assert seen == noted
+
+
+@pytest.mark.parametrize(
+    ("true_for", "ends"), [(-1.0, Status.DROPPED), (60.0, Status.SENT)], ids=["long ago", "just now"]
+)
+def test_what_was_found_true_is_asked_again_when_the_messages_before_it_took_long(
+    make, session, tmp_path, monkeypatch, true_for, ends
+):
+    """A link is closed while the message before is with the server: the next is dropped, unless it was to leave at once after it."""
+
+    class Closing(FileTransport):
+        def send(self, mail, returns=None):
+            with db.engine.begin() as other:
+                other.execute(update(Link).where(Link.id == closed).values(revoked_at=clock.now()))
+            return super().send(mail, returns)
+
+    monkeypatch.setattr(deliver, "TRUE_FOR", true_for)
+    monkeypatch.setattr(deliver, "transport", lambda settings: Closing(tmp_path / "mail"))
+    for _ in range(2):
+        make.referral()
+    session.commit()
+    first, last = session.scalars(select(Message).where(Message.link_id.is_not(None)).order_by(Message.due_at)).all()
+    closed = last.link_id
+    session.commit()
+    deliver.send_due()
+    session.expire_all()
+    assert (first.status, last.status) == (Status.SENT, ends)
 
 
 def test_what_somebody_else_took_meanwhile_is_not_given_back(owe, smtp, session):
@@ -296,6 +377,25 @@ def test_a_name_typed_by_anybody_adds_no_address_no_header_and_no_text(app, sess
     assert mail["Reply-To"].addresses[0].addr_spec == settings().programme.email
     assert mail["Date"] is not None
     assert mail.get_body(("plain",)).get_content().strip() == "Le corps"
+
+
+def test_headers_that_are_kept_from_one_message_to_the_next_are_those_of_each(owe):
+    people = {
+        "nadia@exemple.ca": "Nadia Benali",
+        "zoe@exemple.ca": "Zoé Âgée-d’Ûnlongnom " * 4,
+        "bob@exemple.ca": "=?utf-8?q?B?=",
+    }
+    for address, name in [*people.items(), *people.items()]:
+        for language in ("fr", "en"):
+            message = owe(address, language)
+            message.to_name = name
+            mail = compose(message, "Le corps", settings())
+            anew = message_from_bytes(mail.as_bytes(policy=policy.default), policy=policy.default)
+            assert bytes(mail) == mail.as_bytes(policy=policy.default) == bytes(anew)
+            assert anew["To"].addresses[0].addr_spec == address
+            assert anew["Message-ID"] == message_id(message)
+            assert anew["Subject"] == message.subject
+            assert anew["Content-Language"] == f"{language}-CA"
 
 
 # --- a server that refuses us, and answers that never come ------------------------------------------------------------

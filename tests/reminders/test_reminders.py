@@ -16,6 +16,7 @@ from crm.cases.queries import forgotten
 from crm.jobs import Job, run_job
 from crm.outbox.deliver import send_due
 from crm.outbox.models import Message, Status
+from crm.outbox.services import COPIED, send_again
 from crm.reminders import services as reminders
 from crm.reminders.models import FollowUp, State
 from crm.timeline.models import Event
@@ -237,6 +238,37 @@ def test_after_three_days_of_sleep_the_worker_sends_each_reminder_once(moment, p
     assert sorted(subjects) == sorted(
         f"Rappel : Appeler la notaire ({case.reference})" for case, _ in (planned[0], planned[2])
     )
+
+
+def test_reminders_that_leave_together_are_asked_each_for_itself(moment, plan, people, work, sent, session):
+    """Two follow-ups that are due, a further copy of a reminder, one that was done meanwhile, and one whose row cannot be read."""
+    planned = [plan() for _ in range(4)]
+    moment.move_to(TUESDAY_AT_EIGHT)
+    work("remind")
+    by_case = {one.case_id: one for one in session.scalars(select(Message).where(Message.kind == "reminders.due"))}
+    first, second, done, broken = (by_case[case.id] for case, _ in planned)
+    work("send")
+    assert len(sent()) == 4
+    copies = [send_again(one) for one in (first, second, done, broken)]
+    session.flush()
+    copies.append(copy_anew(session, copies[0]))
+    reminders.complete(planned[2][1], planned[2][0], people.adviser)
+    copies[3].subject_ids = {}
+    work("send")
+    assert [one.status for one in copies] == [Status.SENT, Status.SENT, Status.DROPPED, Status.FAILED, Status.SENT]
+    assert len(sent()) == 7
+    left = session.scalars(select(Event).where(Event.kind == "reminder.sent")).all()
+    assert sorted(one.codes["message"] for one in left) == sorted(
+        one.id for one in (first, second, done, broken, *(copies[n] for n in (0, 1, 4)))
+    )
+
+
+def copy_anew(session, message):
+    """A second copy that waits with another of the same reminder."""
+    copied = {name: getattr(message, name) for name in (*COPIED, "created_at", "first_due_at", "due_at", "status")}
+    another = Message(**copied, dedupe_key="another", attempts=0, unknowns=0)
+    session.add(another)
+    return another
 
 
 def test_two_workers_remind_each_owner_once(make, people, session, database_url, tmp_path):

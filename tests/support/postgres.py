@@ -8,6 +8,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -99,14 +100,25 @@ class Server:
             )  # fmt: skip
             if made.returncode:
                 raise RuntimeError(f"initdb failed: {made.stderr.decode()[-500:]}")
-        self.process = subprocess.Popen(
+        self._command = (
             [bin_folder / "postgres", "-D", data, "-k", self.sockets, "-c", "listen_addresses=",
              *([] if durable else ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
                                    "-c", "shared_buffers=64MB"]),
              "-c", "max_connections=200"],
-            env=env, **{**common, "stderr": subprocess.DEVNULL},
+            {"env": env, **common, "stderr": subprocess.DEVNULL},
         )  # fmt: skip
+        self.begin()
+
+    def begin(self) -> None:
+        """Start answering: the first time, or after `crash`."""
+        command, told = self._command
+        self.process = subprocess.Popen(command, **told)
         self._wait()
+
+    def crash(self) -> None:
+        """Stop at once, as when the machine fails: whoever is connected is cut off, and what was not committed is gone."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(20)
 
     def _wait(self) -> None:
         for _ in range(200):
