@@ -37,14 +37,10 @@ def main() -> int:
     parser.add_argument("--follow-ups", type=int, default=1_000_000)
     parser.add_argument("--due", type=int, default=10_000)
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--send", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--one", choices=list(ONE), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(turned(options.follow_ups, options.due)))
-        return 0
-    if options.send:
-        print(json.dumps(sent()))
+        print(json.dumps(ONE[options.one](options.follow_ups, options.due)))
         return 0
     port = free_port()
     sink = multiprocessing.Process(target=serve, args=(port,), daemon=True)
@@ -60,7 +56,9 @@ def main() -> int:
                 environment |= {"CRM_SMTP_URL": f"smtp://127.0.0.1:{port}"}
                 environment["CRM_MAIL_FROM"] = "passerelle@exemple.ca"
                 sizes = ["--follow-ups", str(options.follow_ups), "--due", str(options.due)]
-                turned_into = _child(environment, "--one", *sizes)
+                turned_into = {}
+                for one in ("fill", "found", "turned"):  # each in a process of its own, so that its memory is its own
+                    turned_into |= _child(environment, "--one", one, *sizes)
                 bare, drained, senders = _drained(environment, port, options.due)
             _print(database, options, turned_into, bare, drained, senders)
     sink.terminate()
@@ -78,7 +76,7 @@ def _drained(environment: dict[str, str], port: int, messages: int) -> tuple[flo
     """Seconds of the bare loop, of the senders together, and what each sender says of itself."""
     bare = min(_bare(port, messages) for _ in range(2))
     begun = time.perf_counter()
-    command = [sys.executable, __file__, "--send"]
+    command = [sys.executable, __file__, "--one", "sent"]
     senders = [
         subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(SENDERS)
     ]
@@ -92,32 +90,52 @@ def _drained(environment: dict[str, str], port: int, messages: int) -> tuple[flo
 # --- in a process of the product --------------------------------------------------------------------------------------
 
 
-def turned(follow_ups: int, due: int) -> dict[str, Any]:
-    """Fill the table, find what is due, and turn it into messages."""
+def fill(follow_ups: int, due: int) -> dict[str, Any]:
+    """Fill the table, for somebody who wants a message for each."""
     from crm.accounts.choices import choose
     from crm.app import create_app
     from crm.db import db, writing
-    from crm.reminders.services import MAIL, due_ones, queue_due
+    from crm.reminders.services import MAIL
 
     with create_app().app_context(), writing():
         _fill(follow_ups, due)
         choose(coordinator(), MAIL, at_once=True, in_digest=False)
         db.session.commit()
-        found: dict[int, list[float]] = {ROUND: [], due: []}
+    return {}
+
+
+def found(_follow_ups: int, due: int) -> dict[str, Any]:
+    """Find what is due: what a round of the job takes, and all of it."""
+    from crm.app import create_app
+    from crm.db import db, writing
+    from crm.reminders.services import due_ones
+
+    times: dict[int, list[float]] = {ROUND: [], due: []}
+    with create_app().app_context(), writing():
         for _ in range(FOUND_TIMES):
-            for many, times in found.items():
+            for many, each in times.items():
                 begun = time.perf_counter()
                 rows = due_ones(many)
-                times.append((time.perf_counter() - begun) * 1000)
+                each.append((time.perf_counter() - begun) * 1000)
                 must(len(rows) == many, f"{len(rows)} of {many} were found")
                 db.session.rollback()
+    return {"round": times[ROUND], "all": times[due]}
+
+
+def turned(_follow_ups: int, due: int) -> dict[str, Any]:
+    """Turn all that is due into messages, as the job does."""
+    from crm.app import create_app
+    from crm.db import db, writing
+    from crm.reminders.services import queue_due
+
+    with create_app().app_context(), writing():
         begun, done = time.perf_counter(), 0
         while many := queue_due():
             db.session.commit()
             done += many
         seconds = time.perf_counter() - begun
     must(done == due, f"{done} of {due} were turned")
-    return {"round": found[ROUND], "all": found[due], "seconds": seconds, "megabytes": _megabytes()}
+    return {"seconds": seconds, "megabytes": _megabytes()}
 
 
 def _megabytes() -> float:
@@ -161,7 +179,7 @@ def _fill(follow_ups: int, due: int) -> None:
     count_for_the_planner()
 
 
-def sent() -> dict[str, Any]:
+def sent(_follow_ups: int, _due: int) -> dict[str, Any]:
     """One sender, until nothing is left."""
     from crm.app import create_app
     from crm.db import writing
@@ -236,6 +254,8 @@ def _print(
         f"share of the bare loop's speed: {share:.2f} (aim {SHARE_AT_LEAST}); a sender's memory {peak:.0f} MB (aim {MEGABYTES_AT_MOST})"
     )
 
+
+ONE = {"fill": fill, "found": found, "turned": turned, "sent": sent}
 
 if __name__ == "__main__":
     sys.exit(main())
