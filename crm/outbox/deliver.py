@@ -80,8 +80,8 @@ def _claimable(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def _claim(me: str, lease: timedelta, at_most: int) -> list[int]:
-    """Take the messages whose turn it is, in their order: they are ours until the lease ends. None while mail is paused."""
+def _claim(me: str, lease: timedelta, at_most: int) -> dict[int, str]:
+    """Take the messages whose turn it is, in their order, with their kinds: they are ours until the lease ends. None while mail is paused."""
     now = clock.now()
     paused = exists().where(MailPause.try_at > now)
     found = db.session.scalars(
@@ -91,8 +91,9 @@ def _claim(me: str, lease: timedelta, at_most: int) -> list[int]:
         .limit(at_most)
         .with_for_update(skip_locked=True)
     ).all()
+    taken: dict[int, str] = {}
     if found:
-        taken = db.session.execute(
+        rows = db.session.execute(
             update(Message)
             .where(Message.id.in_(found), _claimable(now))
             .values(
@@ -102,33 +103,42 @@ def _claim(me: str, lease: timedelta, at_most: int) -> list[int]:
                 lease_until=now + lease,
                 attempts=Message.attempts + 1,
             )
-            .returning(Message.id)
+            .returning(Message.id, Message.kind)
             .execution_options(synchronize_session=False)
         )
-        found = sorted(taken.scalars(), key=found.index)
+        taken = dict(sorted(rows.all(), key=lambda row: found.index(row[0])))
     db.session.commit()
-    return list(found)
+    return taken
 
 
-def _send_all(hand: list[int], me: str, out: Transport, lease: timedelta) -> int:
+def _send_all(hand: dict[int, str], me: str, out: Transport, lease: timedelta) -> int:
     """Send what was taken, one at a time; returns how many left. Where the server is slow or refuses us, the rest goes back at once:
     each message is begun with most of its lease before it, and others may take what would wait here.
 
-    What becomes of messages that follow each other faster than `NOTED_WITHIN` is noted together, of others one by one.
+    Of the kinds that answer for several at once, messages are prepared together, and what becomes of those that follow each other faster than
+    `NOTED_WITHIN` is noted together. Any other is prepared once all is noted that came before it: its truth may hang on that.
     """
     begun, sent = clock.now(), 0
     rest = list(hand)
+    many = {one.kind for one in plugged("messages") if one.true_ones is not None}
     ready: dict[int, _Ready] = {}
     became: dict[int, partial[None]] = {}
     noted_at = time.monotonic()
     try:
         while rest and (len(rest) == len(hand) or clock.now() - begun <= lease * BEGUN_WITHIN):
-            if rest[0] not in ready or ready[rest[0]].is_stale():
-                ready = _made_ready(rest)
-            message_id = rest.pop(0)
-            became[message_id] = what = _tried(ready.pop(message_id), out, lease)
+            number = rest.pop(0)
+            alone = hand[number] not in many
+            if alone:
+                _note(became, me, lease)
+            if number not in ready or ready[number].is_stale():
+                behind = [] if alone or number in ready else [one for one in rest if hand[one] in many]
+                ready |= _made_ready([number, *behind])
+            what = _tried(number, ready.pop(number), out, lease)
             sent += what.func is _took
-            if time.monotonic() - noted_at >= NOTED_WITHIN:
+            if what.func is _pause:
+                _note(became, me, lease)  # the refusal begins after what left before it
+            became[number] = what
+            if alone or time.monotonic() - noted_at >= NOTED_WITHIN:
                 _note(became, me, lease)
                 noted_at = time.monotonic()
             if what.func is _pause:
@@ -173,23 +183,41 @@ class _Ready:
 
 
 def _made_ready(numbers: list[int]) -> dict[int, _Ready]:
-    """Ask of each message whether it is still true, and make its mail; no transaction stays open while the server answers."""
+    """Ask of each message whether it is still true, and make its mail; no transaction stays open while the server answers. Of several, where one
+    cannot even be read, the first alone.
+    """
+    with writing(allowed=False):  # many senders read together; only their notes wait for each other
+        try:
+            return _all_made_ready(numbers)
+        except OperationalError:
+            raise  # the database's trouble, not the message's: it is taken up again when its lease is over
+        except Exception:
+            if len(numbers) == 1:
+                raise
+            log.exception("messages %s cannot be read together", numbers)
+        finally:
+            db.session.rollback()
+    return _made_ready(numbers[:1])
+
+
+def _all_made_ready(numbers: list[int]) -> dict[int, _Ready]:
     now = time.monotonic()
     found = {number: _Ready(now, None, ends=partial(_end, status=Status.DROPPED)) for number in numbers}
-    with writing(allowed=False):  # many senders read together; only their notes wait for each other
-        messages = {one.id: one for one in db.session.scalars(select(Message).where(Message.id.in_(numbers)))}
-        answers = _asked_together(list(messages.values()))
-        for number, message in messages.items():
-            try:
-                found[number] = _prepared(message, now, answers.get(number))
-            except OperationalError:
-                raise  # the database's trouble, not the message's: it is taken up again
-            except Exception as error:  # a poisoned row must not block the others
-                log.exception("message %s cannot be prepared", number)
-                db.session.rollback()
-                said = f"{type(error).__name__}: {error}"
-                found[number] = _Ready(now, None, ends=partial(_end, status=Status.FAILED, error=said))
-        db.session.rollback()
+    messages = {one.id: one for one in db.session.scalars(select(Message).where(Message.id.in_(numbers)))}
+    answers = _asked_together(list(messages.values()))
+    for number, message in messages.items():
+        try:
+            found[number] = _prepared(message, now, answers.get(number))
+        except OperationalError:
+            raise
+        except OSError as error:
+            db.session.rollback()
+            found[number] = _Ready(now, None, ends=partial(_later, error=f"{type(error).__name__}: {error}"))
+        except Exception as error:  # a poisoned row must not block the others
+            log.exception("message %s cannot be prepared", number)
+            db.session.rollback()
+            said = f"{type(error).__name__}: {error}"
+            found[number] = _Ready(now, None, ends=partial(_end, status=Status.FAILED, error=said))
     return found
 
 
@@ -238,7 +266,7 @@ def _prepared(message: Message, now: float, answer: bool | None) -> _Ready:
     return _Ready(now, mail, text, returns_to(message, settings()))
 
 
-def _tried(ready: _Ready, out: Transport, lease: timedelta) -> "partial[None]":
+def _tried(number: int, ready: _Ready, out: Transport, lease: timedelta) -> "partial[None]":
     """Hand a message over, unless it is no longer true; gives what is to be written of it."""
     if ready.mail is None:
         return ready.ends or partial(_end, status=Status.DROPPED)
@@ -253,7 +281,7 @@ def _tried(ready: _Ready, out: Transport, lease: timedelta) -> "partial[None]":
     except (LaterError, OSError) as error:  # of files in the data folder too, whose disk may be full
         return partial(_later, error=str(error))
     except Exception as error:  # a mail that cannot be written must not block the others
-        log.exception("a message cannot be handed over")
+        log.exception("message %s cannot be handed over", number)
         return partial(_end, status=Status.FAILED, error=f"{type(error).__name__}: {error}")
 
 
@@ -266,6 +294,7 @@ def _note(became: "dict[int, partial[None]]", me: str, lease: timedelta) -> None
     until = clock.now() + lease
     while became:
         try:
+            db.session.rollback()  # of whatever failed before
             _write(became, me)
         except (
             OperationalError,
@@ -273,42 +302,61 @@ def _note(became: "dict[int, partial[None]]", me: str, lease: timedelta) -> None
         ):  # the second: two senders were refused together, and both begin a pause
             db.session.rollback()
             if clock.now() >= until:
+                became.clear()
                 raise
             log.warning("messages %s: the database does not take what became of them; asked again", list(became))
             time.sleep(BUSY_WAIT)
+        except Exception:
+            became.clear()
+            raise
         else:
             became.clear()
 
 
 def _write(became: "dict[int, partial[None]]", me: str, *, telling: bool = True) -> None:
-    """One transaction: what became of messages, and what follows for the features that queued them. When a feature cannot record it, each message
+    """One transaction: what became of messages, and what follows for the features that queued them. When that cannot be recorded, each message
     is written by itself, and the one that it is about is final all the same: a second transaction says only that.
     """
     held = Message.id.in_(became), Message.claimed_by == me, Message.status == Status.CLAIMED
-    mine = db.session.scalars(select(Message).where(*held).order_by(Message.id).with_for_update()).all()
+    ours = select(Message).where(*held).order_by(Message.case_id, Message.id).with_for_update()
+    mine = db.session.scalars(ours).all()
     for message in mine:
         became[message.id](message)
     final = [one for one in mine if one.status not in {Status.QUEUED, Status.CLAIMED}]
-    if telling and final:
+    try:
+        db.session.flush()
+        with db.session.no_autoflush:  # written together: each is about another message
+            for message in final if telling else ():
+                kinds.find(message.kind).on_final(message)
+        if any(one.status is Status.SENT for one in final):
+            db.session.execute(delete(MailPause).execution_options(synchronize_session=False))
+        db.session.commit()
+    except OperationalError:
+        raise
+    except Exception:
+        if not (final and telling):
+            raise
+        db.session.rollback()
+        log.exception("messages %s: their end could not be recorded on their file", list(became))
+        if len(became) == 1:
+            _write(became, me, telling=False)
+        else:
+            _write_each(became, me)
+
+
+def _write_each(became: "dict[int, partial[None]]", me: str) -> None:
+    """Each in a transaction of its own; raises the first error once all were tried."""
+    errors = []
+    for number, what in became.items():
         try:
-            db.session.flush()
-            with db.session.no_autoflush:  # written together: each is about another message
-                for message in final:
-                    kinds.find(message.kind).on_final(message)
-            db.session.flush()
+            _write({number: what}, me)
         except OperationalError:
             raise
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - raised below: it must not keep the others from being noted
             db.session.rollback()
-            if len(became) == 1:
-                log.exception("messages %s: their end could not be recorded on their file", list(became))
-                _write(became, me, telling=False)
-            for number, what in became.items() if len(became) > 1 else ():
-                _write({number: what}, me)
-            return
-    if any(one.status is Status.SENT for one in final):
-        db.session.execute(delete(MailPause).execution_options(synchronize_session=False))
-    db.session.commit()
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def _took(message: Message, answer: str, text: str) -> None:

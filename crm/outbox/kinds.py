@@ -39,7 +39,7 @@ def _nothing(_message: "Message") -> None:
 @dataclass(frozen=True)
 class MessageKind:
     """`texts` is the prefix of the subject and body pairs; `still_true` is asked just before sending, or `true_ones`, of kinds of which many leave
-    together: of several messages at once, it gives the numbers of those that may leave. `on_final` runs
+    together: of several messages at once, it gives the numbers of those that may leave, whatever becomes of the others. `on_final` runs
     in the transaction that marks the message sent, failed or dropped; `attachment` makes the file that goes along. `way_out` is where a mail program
     takes the person off such mail in one press, where they may be taken off (RFC 8058). `written_anew` gives the
     text that leaves, for what must say how things are then, or None when there is nothing left to say. What is asked before sending only reads.

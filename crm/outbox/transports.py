@@ -99,7 +99,7 @@ def compose(message: Message, body: str, settings: Settings, attachment: Attachm
     user, _, domain = (facts.sender or settings.mail_from).rpartition("@")
     mail["From"] = str(Address(_bare(facts.name[message.language]), user, domain))
     to_user, _, to_domain = message.to_address.rpartition("@")
-    mail["To"] = str(Address(_bare(message.to_name), to_user, to_domain))
+    mail["To"] = Address(_bare(message.to_name), to_user, to_domain)
     if settings.mailbox and message.staff_id is None:
         mail["Reply-To"] = threads.address(message.id, settings.mailbox.address)
     elif facts.email:
@@ -277,13 +277,14 @@ class SmtpTransport(Transport):
     def _watched(self) -> Iterator[None]:
         """What happens inside takes hardly longer than the whole of a message may."""
         if self.closed is None:
-            self.closed = threading.Event()
-            threading.Thread(target=self._watch, args=(self.closed,), name=WATCH, daemon=True).start()
-        self.until = time.monotonic() + self.patience[-1]
+            closed = threading.Event()
+            threading.Thread(target=self._watch, args=(closed,), name=WATCH, daemon=True).start()
+            self.closed = closed
+        before, self.until = self.until, min(self.until, time.monotonic() + self.patience[-1])
         try:
             yield
         finally:
-            self.until = math.inf
+            self.until = before
 
     def _watch(self, closed: threading.Event) -> None:
         """In a thread for as long as the connection: one for each message would cost as much as handing it over."""
@@ -338,7 +339,7 @@ def _for_good(code: int) -> bool:
 def _said(code: int, words: bytes | str) -> str:
     """An answer as the ledger shows it."""
     plain = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-    return f"{code} {' '.join(plain.split())}".strip()
+    return "".join(sign for sign in f"{code} {' '.join(plain.split())}".strip() if sign.isprintable())
 
 
 def transport(settings: Settings) -> Transport:
