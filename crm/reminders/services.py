@@ -7,7 +7,7 @@ Truth 1: an open file always has a dated next step with an owner. Every verb her
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -25,7 +25,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import aliased, contains_eager, joinedload
+from sqlalchemy.orm import aliased, joinedload
 
 from crm import clock
 from crm.absences.services import stands_in
@@ -42,7 +42,7 @@ from crm.cases.models import Case
 from crm.cases.pipeline import Move, Refusal
 from crm.cases.queries import is_held, may_see, visible_to
 from crm.cases.vocabulary import Stage, Turn
-from crm.db import db, touch
+from crm.db import db, rows_of, touch
 from crm.errors import RefusedError
 from crm.i18n import speaking
 from crm.outbox.models import Message, Status
@@ -503,31 +503,43 @@ def repair_forgotten() -> int:
     return sum(keep_from_being_forgotten(case) for case in found)
 
 
-def due_ones(limit: int) -> Sequence[FollowUp]:
-    """Follow-ups that are due and of which nothing was said yet, the earliest first, with their owners and files; locked until the
-    transaction ends, but for those that somebody else holds.
+class Due(NamedTuple):
+    """What is said of a follow-up that came due: whole rows take four times as long to read."""
+
+    id: int
+    case_id: int
+    owner_id: int
+    rule: str
+    title: str
+    reason: str
+    due_on: date
+    due_minute: int
+
+
+def due_ones(limit: int) -> list[Due]:
+    """Follow-ups that are due and of which nothing was said yet, the earliest first; locked until the transaction ends, but for those that
+    somebody else holds.
     """
     now = clock.now()
     today = clock.local_date(now)
     last = today if clock.local(now).hour >= REMIND_AT_HOUR else today - timedelta(days=1)
     found = to_remind().with_for_update(of=FollowUp, skip_locked=True)
-    return db.session.scalars(found, {"last": last, "at_most": limit}).all()
+    return [Due._make(row) for row in rows_of(found, {"last": last, "at_most": limit})]
 
 
-def to_remind() -> Select[FollowUp]:
+def to_remind() -> Select[*tuple[Any, ...]]:
     """What is due up to a day (`last`), of which nothing was said yet: at most `at_most`.
 
     The owner and the file are joined by expressions so that databases begin with the few that are due, in their order, and not with each
     person or each file and all that is planned of theirs.
     """
     return (
-        select(FollowUp)
+        select(*(getattr(FollowUp, name) for name in Due._fields))
         .join(Staff, Staff.id == FollowUp.owner_id + literal_column("0"))
         .join(Case, Case.id == FollowUp.case_id + literal_column("0"))
         .where(FollowUp.state == State.TODO, FollowUp.reminded_on.is_(None))
         .where(FollowUp.due_on <= bindparam("last", type_=Date), Staff.active.is_(True))
         .where(Case.quarantined.is_(False))  # the duty person is told once a day how many wait, not of each
-        .options(contains_eager(FollowUp.owner))
         .order_by(FollowUp.due_on, FollowUp.id)
         .limit(bindparam("at_most", type_=Integer))
     )
@@ -537,24 +549,27 @@ def queue_due(*, limit: int = 500) -> int:
     """Job: turn follow-ups that are due into messages to their owners, each once. Returns how many."""
     now = clock.now()
     found = due_ones(limit)
-    deputies = {owner: stands_in(owner, clock.local_date(now)) for owner in {one.owner for one in found} if owner}
-    people = {*deputies, *(one for one in deputies.values() if one)}
+    if not found:
+        return 0
+    said = update(FollowUp).where(FollowUp.id.in_([one.id for one in found])).values(reminded_on=FollowUp.due_on)
+    db.session.execute(said.execution_options(synchronize_session=False))
+    theirs = select(Staff).where(Staff.id.in_({one.owner_id for one in found}))
+    owners = {one.id: one for one in db.session.scalars(theirs)}
+    deputies = {number: stands_in(owner, clock.local_date(now)) for number, owner in owners.items()}
+    people = {*owners.values(), *(one for one in deputies.values() if one)}
     told = {one.id for one in people if wants_at_once(one, MAIL)}
     concerned = select(Case).where(Case.id.in_({one.case_id for one in found})).options(joinedload(Case.project))
     files = {case.id: case for case in db.session.scalars(concerned)} if told else {}
     with db.session.no_autoflush:  # written together: each is about another follow-up
-        for follow_up in found:
-            owner = follow_up.owner
-            if owner is not None:
-                follow_up.reminded_on = follow_up.due_on
-                deputy = deputies[owner]
-                to = deputy if deputy is not None and may_see(deputy, follow_up.case_id) else owner
-                if to.id in told:
-                    _queue_one(follow_up, files[follow_up.case_id], owner, to, now)
+        for one in found:
+            owner, deputy = owners[one.owner_id], deputies[one.owner_id]
+            to = deputy if deputy is not None and may_see(deputy, one.case_id) else owner
+            if to.id in told:
+                _queue_one(one, files[one.case_id], owner, to, now)
     return len(found)
 
 
-def _queue_one(follow_up: FollowUp, case: Case, owner: Staff, to: Staff, now: datetime) -> None:
+def _queue_one(follow_up: Due, case: Case, owner: Staff, to: Staff, now: datetime) -> None:
     """A message about one follow-up to who does it, when that person wants one for each; the others read the digest."""
     with speaking(to.language):
         title = title_of(follow_up)

@@ -5,15 +5,15 @@ from typing import Any
 
 from crm import clock
 from crm.i18n import format_date, format_time, format_weekday_date
-from crm.reminders.models import FollowUp
 from crm.reminders.rules import ANY_TIME
 from crm.texts import label
 
 
-def title_of(follow_up: FollowUp) -> str:
+def title_of(follow_up: Any) -> str:
     """What is to be done, in the language spoken now for what a rule made, as typed otherwise."""
-    if follow_up.title:
-        return follow_up.title
+    typed: str = follow_up.title
+    if typed:
+        return typed
     named = label("reminders.rule", follow_up.rule)
     return f"{named} ({follow_up.reason})" if follow_up.reason else named
 
