@@ -92,14 +92,20 @@ def _folded(linesep: str, utf8: bool, name: str, value: str) -> bytes:
 POLICY = _Policy(header_factory=_Headers())
 
 
+@lru_cache(KEPT_HEADERS)
+def _addressed(header: str, name: str, user: str, domain: str) -> Any:
+    """A header that names one address."""
+    return POLICY.header_factory(header, Address(name, user, domain))
+
+
 def compose(message: Message, body: str, settings: Settings, attachment: Attachment | None = None) -> EmailMessage:
     """The e-mail of a row. Its Message-ID is made from the row's id and never changes, so that copies can be told."""
     mail = EmailMessage(POLICY)
     facts = programme()
     user, _, domain = (facts.sender or settings.mail_from).rpartition("@")
-    mail["From"] = str(Address(_bare(facts.name[message.language]), user, domain))
+    mail["From"] = _addressed("From", _bare(facts.name[message.language]), user, domain)
     to_user, _, to_domain = message.to_address.rpartition("@")
-    mail["To"] = Address(_bare(message.to_name), to_user, to_domain)
+    mail["To"] = _addressed("To", _bare(message.to_name), to_user, to_domain)
     if settings.mailbox and message.staff_id is None:
         mail["Reply-To"] = threads.address(message.id, settings.mailbox.address)
     elif facts.email:
