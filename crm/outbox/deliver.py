@@ -9,6 +9,8 @@ import os
 import secrets
 import socket
 import time
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -184,7 +186,7 @@ class _Ready:
 
 def _made_ready(numbers: list[int]) -> dict[int, _Ready]:
     """Ask of each message whether it is still true, and make its mail; no transaction stays open while the server answers. Of several, where one
-    cannot even be read, the first alone.
+    cannot even be read or asked, the first alone.
     """
     with writing(allowed=False):  # many senders read together; only their notes wait for each other
         try:
@@ -194,7 +196,7 @@ def _made_ready(numbers: list[int]) -> dict[int, _Ready]:
         except Exception:
             if len(numbers) == 1:
                 raise
-            log.exception("messages %s cannot be read together", numbers)
+            log.exception("messages %s cannot be asked of together", numbers)
         finally:
             db.session.rollback()
     return _made_ready(numbers[:1])
@@ -204,10 +206,10 @@ def _all_made_ready(numbers: list[int]) -> dict[int, _Ready]:
     now = time.monotonic()
     found = {number: _Ready(now, None, ends=partial(_end, status=Status.DROPPED)) for number in numbers}
     messages = {one.id: one for one in db.session.scalars(select(Message).where(Message.id.in_(numbers)))}
-    answers = _asked_together(list(messages.values()))
+    together = _true_ones(messages.values()) if len(numbers) > 1 else None
     for number, message in messages.items():
         try:
-            found[number] = _prepared(message, now, answers.get(number))
+            found[number] = _prepared(message, now, together)
         except OperationalError:
             raise
         except OSError as error:
@@ -221,38 +223,24 @@ def _all_made_ready(numbers: list[int]) -> dict[int, _Ready]:
     return found
 
 
-def _asked_together(messages: list[Message]) -> dict[int, bool]:
-    """Whether messages are still true, of those kinds that answer for several at once. Where one of them makes that fail, each is asked by itself."""
-    found: dict[int, bool] = {}
-    for declared in plugged("messages"):
-        of_kind = [one for one in messages if one.kind == declared.kind] if declared.true_ones is not None else []
-        if of_kind:
-            try:
-                true_ones = declared.true_ones(of_kind)
-            except OperationalError:
-                raise
-            except Exception:
-                log.exception("messages of the kind %s cannot be asked of together", declared.kind)
-                db.session.rollback()
-            else:
-                found |= {one.id: one.id in true_ones for one in of_kind}
-    return found
+def _true_ones(messages: Iterable[Message]) -> set[int]:
+    """The numbers of the messages that are still true, each kind asked once."""
+    of_kind: dict[str, list[Message]] = defaultdict(list)
+    for one in messages:
+        of_kind[one.kind].append(one)
+    return {number for kind, all_of_it in of_kind.items() for number in kinds.find(kind).true_of(all_of_it)}
 
 
-def _is_true(kind: kinds.MessageKind, message: Message, answer: bool | None) -> bool:
-    """`answer` is what was said of several messages together, if it was."""
-    if answer is not None:
-        return answer
-    return message.id in kind.true_ones([message]) if kind.true_ones is not None else kind.still_true(message)
-
-
-def _prepared(message: Message, now: float, answer: bool | None) -> _Ready:
-    """The e-mail and its text as the ledger keeps it, both made now, or why there is none any more."""
+def _prepared(message: Message, now: float, together: set[int] | None) -> _Ready:
+    """The e-mail and its text as the ledger keeps it, both made now, or why there is none any more. `together` are those that were found to be true,
+    of several that were asked at once.
+    """
     link = db.session.get_one(Link, message.link_id) if message.link_id is not None else None
     if link is not None and not is_live(link):
         return _Ready(now, None, ends=partial(_end, status=Status.DROPPED, why=Why.LINK_CLOSED))
     kind = kinds.find(message.kind)
-    text = kind.written_anew(message) if _is_true(kind, message, answer) else None
+    is_true = message.id in (kind.true_of([message]) if together is None else together)
+    text = kind.written_anew(message) if is_true else None
     if text is None:
         return _Ready(now, None, ends=partial(_end, status=Status.DROPPED, why=Why.NOT_TRUE))
     body = text.replace(PLACE, token(link)) if link is not None else text

@@ -54,6 +54,12 @@ class MessageKind:
     attachment: "Callable[[Message], Attachment | None]" = _no_attachment
     way_out: "Callable[[Message], str] | None" = None
 
+    def true_of(self, messages: "Sequence[Message]") -> "Collection[int]":
+        """The numbers of those messages of this kind that may leave."""
+        if self.true_ones is not None:
+            return self.true_ones(messages)
+        return {one.id for one in messages if self.still_true(one)}
+
 
 def find(kind: str) -> MessageKind:
     """The declaration of a kind; raises KeyError when no feature declares it."""

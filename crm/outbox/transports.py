@@ -225,9 +225,8 @@ class SmtpTransport(Transport):
 
     def _open(self) -> _Connection:
         connect, idle, _ = self.patience
-        checked = (
-            ssl.create_default_context
-        )  # called where it is needed: reading the system's authorities takes longer than some messages
+        # Called where it is needed only: to read the system's authorities takes longer than many messages.
+        checked = ssl.create_default_context
         where = {"host": self.smtp.host, "port": self.smtp.port, "timeout": connect}
         connection: _Connection = (
             _Tls(self, context=checked(), **where) if self.smtp.implicit_tls else _Connection(self, **where)

@@ -598,15 +598,14 @@ def _queue_one(follow_up: Due, case: Case, owner: Staff, to: Staff, now: datetim
 
 def still_due(messages: Sequence[Message]) -> set[int]:
     """Which reminders may leave: same owner, same date, not done meanwhile, and whoever reads it, owner or deputy, may see the file."""
-    told = {one.id: one.subject_ids for one in messages}
-    asked = {
-        one.id: (told[one.id]["follow_up"], told[one.id]["owner"], one.staff_id or told[one.id]["owner"])
-        for one in messages
-    }
+    asked = {}
+    for one in messages:
+        told = one.subject_ids
+        asked[one.id] = (told["follow_up"], told["owner"], told["due_on"], one.staff_id or told["owner"])
     values = {"follow_ups": [one for one, *_ in asked.values()], "readers": [reader for *_, reader in asked.values()]}
-    found = db.session.execute(_still_due(), values).all()
-    due = {(follow_up, owner, reader): day.isoformat() for follow_up, owner, day, reader in found}
-    return {number for number, key in asked.items() if due.get(key) == told[number]["due_on"]}
+    found = db.session.execute(_still_due(), values)
+    due = {(follow_up, owner, day.isoformat(), reader) for follow_up, owner, day, reader in found}
+    return {number for number, one in asked.items() if one in due}
 
 
 @cache

@@ -388,11 +388,9 @@ def counted(rows: Iterable[_OfFile]) -> Count:
 
 def by(rows: Iterable[Row], category: Callable[[Row], str]) -> Table:
     """Rows by category; an empty one is none."""
-    found: dict[str, list[int]] = defaultdict(list)
-    for row in rows:
-        found[category(row)].append(row.file)
-    without = Count(tuple(found.pop("", ())))
-    return Table({name: Count(tuple(found[name])) for name in _the_most_first(found)}, without)
+    found = grouped(rows, category)
+    without = counted(found.pop("", ()))
+    return Table({name: counted(found[name]) for name in _the_most_first(found)}, without)
 
 
 def grouped(rows: Iterable[Row], category: Callable[[Row], str]) -> dict[str, list[Row]]:

@@ -1,8 +1,5 @@
 """A process killed while it reads the mailbox: each e-mail is received once, with its files, whatever it was killed at."""
 
-import json
-import sys
-
 import pytest
 from sqlalchemy import func, select
 
@@ -15,31 +12,24 @@ from crm.portal.conversation import write_to_person
 from crm.reminders.models import FollowUp
 from crm.timeline.models import Event
 from tests.mailbox.conftest import BOX, answer_to, report_on, written
+from tests.support.killing import lines_of
 from tests.support.papers import pdf_with_stream
-from tests.support.server import Product
 
 ANSWERS = 6
 # The worker's job in a process of its own: at each write in turn, and at each commit and the moment after it, a copy of it is killed as `kill -9`
 # does. The next goes on from what the database holds then, which is told: how far the mailbox was read, what was received, and its files.
 READ_AND_KILLED = """
-from sqlalchemy import text
 from crm.app import create_app
-from crm.db import db, writing
+from crm.db import writing
 from crm.mailbox.reading import read_mailbox
-from tests.support.killing import kill_at, killed_at_each_write
+from tests.support.killing import kill_at, killed_at_each_write, rows_told
 
 app = create_app()
-
-
-def said():
-    with app.app_context():
-        found = list(db.session.execute(text(
-            "SELECT (SELECT next_uid FROM mailbox_place), (SELECT count(*) FROM received_mail), "
-            "(SELECT count(*) FROM event WHERE kind = 'person.mailed'), (SELECT count(*) FROM received_mail WHERE state = 'filed'), "
-            "(SELECT count(*) FROM received_mail WHERE state = 'filed' AND NOT attachments_due), (SELECT count(*) FROM stored_file)")).one())
-        db.session.remove()
-        db.engine.dispose()
-    return found
+HELD = (
+    "SELECT (SELECT next_uid FROM mailbox_place), (SELECT count(*) FROM received_mail), "
+    "(SELECT count(*) FROM event WHERE kind = 'person.mailed'), (SELECT count(*) FROM received_mail WHERE state = 'filed'), "
+    "(SELECT count(*) FROM received_mail WHERE state = 'filed' AND NOT attachments_due), (SELECT count(*) FROM stored_file)"
+)
 
 
 def read(at):
@@ -48,7 +38,7 @@ def read(at):
         return read_mailbox()
 
 
-killed_at_each_write(read, said)
+killed_at_each_write(read, lambda: rows_told(app, HELD)[0])
 """
 
 
@@ -80,15 +70,8 @@ def test_killed_while_it_reads_the_mailbox_each_email_is_received_once(
     case, mail = delivered
     first = session.get_one(MailboxPlace, 1).next_uid
     session.commit()  # on SQLite an open transaction of this test would hold the other process up
-    product = Product(database_url, tmp_path)
     told = {"CRM_IMAP_URL": dovecot.url(), "CRM_IMAP_ADDRESS": BOX, "CRM_MAIL_FROM": "passerelle@exemple.org"}
-    try:
-        process = product.begin([sys.executable, "-c", READ_AND_KILLED], **told)
-        said, _ = process.communicate(timeout=150)
-    finally:
-        product.stop()
-    assert process.returncode == 0, said
-    lines = [json.loads(line) for line in said.splitlines()]
+    lines = lines_of(READ_AND_KILLED, database_url, tmp_path, **told)
     assert lines[-1][0] == 0, "the last copy found nothing to read and nothing to keep"
     assert [how for how, _ in lines[:-1]] == ["killed"] * (len(lines) - 1)
     for _, (place, received, answered, filed, kept, documents) in lines:

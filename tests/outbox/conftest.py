@@ -65,5 +65,5 @@ def owed(session):
     return go
 
 
-def id_of(message) -> str:
+def message_id(message) -> str:
     return threads.message_id(message.id, message.kind, "127.0.0.1")

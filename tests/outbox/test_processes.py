@@ -13,7 +13,7 @@ from crm.db import db
 from crm.outbox.deliver import HAND
 from crm.outbox.models import Message, Status
 from crm.reminders.services import queue_due
-from tests.outbox.conftest import id_of
+from tests.outbox.conftest import message_id
 from tests.support.server import poll
 
 ROWS, RACED = 25, 1000
@@ -21,7 +21,7 @@ ROWS, RACED = 25, 1000
 
 @pytest.mark.parametrize("senders", [2, 8])
 def test_senders_that_race_send_each_message_exactly_once(owed, product, smtp, session, senders):
-    wanted = {id_of(message): 1 for message in owed(RACED)}
+    wanted = {message_id(message): 1 for message in owed(RACED)}
     session.commit()  # on SQLite an open transaction of this test would hold the senders up
     smtp.hold_at = "mail"  # nobody goes on before all have taken their first message
     processes = [product.command("send-due", smtp_url=smtp.url) for _ in range(senders)]
@@ -44,7 +44,7 @@ KILL_POINTS = [("ehlo", 1), ("mail", 1), ("rcpt", 1), ("data", 1), ("dot", 2), (
 @pytest.mark.parametrize(("place", "most"), KILL_POINTS, ids=[place for place, _ in KILL_POINTS])
 def test_a_sender_killed_in_the_middle_of_a_message_loses_nothing(owed, product, smtp, session, place, most):
     messages = owed(2 * ROWS)
-    wanted, first = {id_of(message): 1 for message in messages}, messages[0].id
+    wanted, first = {message_id(message): 1 for message in messages}, messages[0].id
     session.commit()  # on SQLite an open transaction of this test would hold the senders up
     smtp.hold_at = "dot" if place == "after 250" else place
     process = product.command("send-due", "--lease", "60", smtp_url=smtp.url)
@@ -69,13 +69,13 @@ def test_a_sender_killed_in_the_middle_of_a_message_loses_nothing(owed, product,
     assert f"{left} messages sent" in drained(product, smtp), (
         "what the dead sender held was sent before its lease ended"
     )
-    assert smtp.copies()[id_of(messages[0])] == most - 1
-    assert not {id_of(one) for one in messages[1:HAND]} & set(smtp.copies())
+    assert smtp.copies()[message_id(messages[0])] == most - 1
+    assert not {message_id(one) for one in messages[1:HAND]} & set(smtp.copies())
     session.execute(update(Message).where(Message.status == Status.CLAIMED).values(lease_until=clock.now()))
     session.commit()
     assert f"{HAND} messages sent" in drained(product, smtp)
     assert "0 messages sent" in drained(product, smtp)
-    assert smtp.copies() == wanted | {id_of(messages[0]): most}
+    assert smtp.copies() == wanted | {message_id(messages[0]): most}
     session.expire_all()
     assert {one.status for one in messages} == {Status.SENT}
 
@@ -91,7 +91,7 @@ def test_a_sender_killed_in_the_middle_of_many_reminders_sends_some_twice_at_mos
     assert queue_due() == 2 * HAND
     session.commit()
     messages = session.scalars(select(Message).order_by(Message.due_at, Message.id)).all()
-    wanted, first = {id_of(message): 1 for message in messages}, messages[0].id
+    wanted, first = {message_id(message): 1 for message in messages}, messages[0].id
     session.commit()  # on SQLite an open transaction of this test would hold the senders up
     smtp.hold_at = "dot"
     process = product.command("send-due", "--lease", "60", smtp_url=smtp.url)
@@ -102,7 +102,7 @@ def test_a_sender_killed_in_the_middle_of_many_reminders_sends_some_twice_at_mos
         process.kill()
         process.wait()
     taken = set(smtp.copies())
-    assert taken <= {id_of(one) for one in messages[:HAND]}
+    assert taken <= {message_id(one) for one in messages[:HAND]}
     session.execute(update(Message).where(Message.status == Status.CLAIMED).values(lease_until=clock.now()))
     session.commit()
     drained(product, smtp)
@@ -115,7 +115,7 @@ def test_a_database_that_is_held_when_a_server_took_a_message_is_asked_again_rat
     owed, product, smtp, session
 ):
     (message,) = owed(1)
-    wanted, number = {id_of(message): 1}, message.id
+    wanted, number = {message_id(message): 1}, message.id
     session.commit()  # on SQLite an open transaction of this test would hold the sender up
     smtp.hold_at = "dot"
     process = product.command("send-due", smtp_url=smtp.url)
@@ -159,7 +159,7 @@ def test_a_worker_sends_by_itself_what_is_queued_while_it_runs(owed, product, sm
     assert worker.returncode == 0, said
     session.expire_all()
     assert message.status is Status.SENT
-    assert smtp.copies() == {id_of(message): 1}
+    assert smtp.copies() == {message_id(message): 1}
 
 
 TOLD_WHILE_IT_HANDS_A_JOB_OVER = """

@@ -9,7 +9,7 @@ from crm.app import create_app
 from crm.db import db
 from crm.outbox.models import Message, Status
 from tests.conftest import settings_for
-from tests.outbox.conftest import id_of
+from tests.outbox.conftest import message_id
 from tests.support.postgres import Server
 from tests.support.server import poll
 
@@ -43,7 +43,7 @@ def statuses(session) -> set[Status]:
 def test_a_database_that_fails_while_a_message_is_with_the_server_loses_nothing_and_sends_nothing_twice(
     server, owed, product, smtp, session, place
 ):
-    wanted = {id_of(message): 1 for message in owed(ROWS)}
+    wanted = {message_id(message): 1 for message in owed(ROWS)}
     session.commit()
     smtp.hold_at = place
     process = product.command("send-due", smtp_url=smtp.url)
@@ -61,7 +61,7 @@ def test_a_database_that_fails_while_a_message_is_with_the_server_loses_nothing_
 
 def test_a_worker_goes_on_after_a_database_that_failed(server, owed, product, smtp, session):
     (first,) = owed(1)
-    wanted = {id_of(first): 1}
+    wanted = {message_id(first): 1}
     session.commit()
     worker = product.command("worker", smtp_url=smtp.url)
     poll(lambda: smtp.received, "the worker's mail", worker)
@@ -69,7 +69,7 @@ def test_a_worker_goes_on_after_a_database_that_failed(server, owed, product, sm
     server.begin()
     session.remove()
     later = owed(3)[1:]
-    wanted |= {id_of(message): 1 for message in later}
+    wanted |= {message_id(message): 1 for message in later}
     session.commit()
     poll(lambda: len(smtp.received) >= len(wanted), "the mail after the restart", worker)
     worker.send_signal(signal.SIGTERM)

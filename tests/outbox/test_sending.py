@@ -20,7 +20,7 @@ from crm.db import Base, db
 from crm.i18n import gettext, speaking
 from crm.intake.services import note_acknowledged
 from crm.links.models import Link
-from crm.outbox import deliver, threads
+from crm.outbox import deliver
 from crm.outbox.deliver import GIVE_UP_AFTER, LEASE, PAUSE, WAITS
 from crm.outbox.html import as_html
 from crm.outbox.kinds import MessageKind
@@ -30,6 +30,7 @@ from crm.outbox.transports import WATCH, FileTransport, SmtpTransport, compose
 from crm.referrals import services as referrals
 from crm.texts import text
 from crm.timeline.models import Event
+from tests.outbox.conftest import message_id
 from tests.support import asking
 from tests.support.factories import ANSWERS
 from tests.support.pages import words
@@ -62,10 +63,6 @@ def owe(session):
 def in_french(message: str) -> str:
     with speaking("fr"):
         return " ".join(gettext(message).split())  # as `words` gives it
-
-
-def message_id(message) -> str:
-    return threads.message_id(message.id, message.kind, "127.0.0.1")
 
 
 @pytest.mark.parametrize(

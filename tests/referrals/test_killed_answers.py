@@ -13,7 +13,7 @@ from crm.referrals import answers
 from crm.referrals import services as referrals
 from crm.referrals.models import Referral
 from tests.conftest import PASSWORD
-from tests.support.server import Product
+from tests.support.killing import lines_of
 
 # The product in a process of its own: it opens the page once, then, at each write in turn, a copy of it presses the button and is killed
 # there as `kill -9` does, the commit and the moment after it included. What the database holds then is told, one line for each. The copy
@@ -149,16 +149,9 @@ PRESSES = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def product(database_url, tmp_path):
-    product = Product(database_url, tmp_path)
-    yield product
-    product.stop()
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="copies of a process, and their killing")
 @pytest.mark.parametrize("what", PRESSES)
-def test_killed_at_each_write_it_is_all_there_or_nothing(make, session, people, product, what):
+def test_killed_at_each_write_it_is_all_there_or_nothing(make, session, people, database_url, tmp_path, what):
     begin, place, typed, status, events, mail, turn, step = PRESSES[what]
     referral, door = begin(make, session, people)
     session.commit()
@@ -168,10 +161,7 @@ def test_killed_at_each_write_it_is_all_there_or_nothing(make, session, people, 
     who = {"email": people.adviser.email, "password": PASSWORD} if by_staff else {}
     told = [None if by_staff or not place else door, page, address, typed, who, referral.id]
     session.commit()
-    process = product.begin([sys.executable, "-c", PRESSED_AND_KILLED, json.dumps(told)])
-    said, _ = process.communicate(timeout=150)
-    assert process.returncode == 0, said
-    (_, before), *killed, (again, after) = [json.loads(line) for line in said.splitlines()]
+    (_, before), *killed, (again, after) = lines_of(PRESSED_AND_KILLED, database_url, tmp_path, json.dumps(told))
     assert {how for how, _ in killed} == {"killed"}
     states = [state for _, state in killed]
     done = states[-1]

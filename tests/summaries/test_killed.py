@@ -1,8 +1,5 @@
 """A process killed while a summary is published: it is approved still, or published whole; and while figures and files are made, others write."""
 
-import json
-import sys
-
 import pytest
 import time_machine
 from sqlalchemy import event, text
@@ -11,30 +8,23 @@ from crm import clock
 from crm.db import db, writing
 from crm.summaries import services
 from crm.summaries.periods import Period
-from tests.support.server import Product
+from tests.support.killing import lines_of
 
 Q3 = Period.read("2026-q3")
 # The job of the worker in a process of its own: at each write in turn, and at the commit and the moment after it, a copy of it is killed as
 # `kill -9` does. What the database holds then is told, a line for each, until a copy meets nothing any more: it was published before.
 PUBLISHED_AND_KILLED = """
-from sqlalchemy import text
 from crm.app import create_app
-from crm.db import db, writing
+from crm.db import writing
 from crm.summaries import services
-from tests.support.killing import kill_at, killed_at_each_write
+from tests.support.killing import kill_at, killed_at_each_write, rows_told
 
 app = create_app()
-
-
-def said():
-    with app.app_context():
-        found = [list(row) for row in db.session.execute(text(
-            "SELECT state, published_at IS NOT NULL, digest <> '', (SELECT count(*) FROM summary_file), "
-            "(SELECT count(*) FROM message WHERE kind = 'summaries.published'), (SELECT count(*) FROM event WHERE kind = 'summary.published') "
-            "FROM summary"))]
-        db.session.remove()
-        db.engine.dispose()
-    return found
+HELD = (
+    "SELECT state, published_at IS NOT NULL, digest <> '', (SELECT count(*) FROM summary_file), "
+    "(SELECT count(*) FROM message WHERE kind = 'summaries.published'), (SELECT count(*) FROM event WHERE kind = 'summary.published') "
+    "FROM summary"
+)
 
 
 def publish(at):
@@ -43,7 +33,7 @@ def publish(at):
         return services.publish_approved()
 
 
-killed_at_each_write(publish, said)
+killed_at_each_write(publish, lambda: rows_told(app, HELD))
 """
 
 
@@ -63,14 +53,7 @@ def approved(make, people, session):
 
 
 def test_killed_while_it_publishes_it_is_approved_still_or_published_whole(approved, database_url, tmp_path):
-    product = Product(database_url, tmp_path)
-    try:
-        process = product.begin([sys.executable, "-c", PUBLISHED_AND_KILLED])
-        said, _ = process.communicate(timeout=150)
-    finally:
-        product.stop()
-    assert process.returncode == 0, said
-    lines = [json.loads(line) for line in said.splitlines()]
+    lines = lines_of(PUBLISHED_AND_KILLED, database_url, tmp_path)
     kept = ["approved", 0, 0, 0, 0, 0]
     (last, ((*whole,),)) = lines[-1]
     assert last == 0, "published by the copy that was killed after its commit: the next one found nothing to do"

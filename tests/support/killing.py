@@ -3,12 +3,16 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from flask import Flask
+from sqlalchemy import event, text
 
 from crm.db import db
+from tests.support.server import Product
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
 
@@ -49,3 +53,24 @@ def killed_at_each_write(act: Callable[[int], int], said: Callable[[], Any], *, 
         print(json.dumps([ended, said()]), flush=True)
         if not os.WIFSIGNALED(how):
             break
+
+
+def rows_told(app: Flask, statement: str) -> list[list[Any]]:
+    """What a statement finds, by a connection that is not kept: a copy of this process must have its own."""
+    with app.app_context():
+        found = [list(row) for row in db.session.execute(text(statement))]
+        db.session.remove()
+        db.engine.dispose()
+    return found
+
+
+def lines_of(program: str, database_url: str, folder: Path, *words: str, **settings: str) -> list[list[Any]]:
+    """Run a program that is killed at each write, to its end; gives the lines that it told."""
+    product = Product(database_url, folder)
+    try:
+        process = product.begin([sys.executable, "-c", program, *words], **settings)
+        said, _ = process.communicate(timeout=150)
+    finally:
+        product.stop()
+    assert process.returncode == 0, said
+    return [json.loads(line) for line in said.splitlines()]
