@@ -282,7 +282,6 @@ def _note(became: "dict[int, partial[None]]", me: str, lease: timedelta) -> None
     until = clock.now() + lease
     while became:
         try:
-            db.session.rollback()  # of whatever failed before
             _write(became, me)
         except (
             OperationalError,
